@@ -1,0 +1,110 @@
+import type { Refusal } from './refusal.ts'
+import type { InputOf, OutputOf, Schema } from './schema.ts'
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** One operation of a contract. */
+export interface Operation {
+  readonly method: HttpMethod
+  /** `/orders/{id}`: parameters in braces, one a segment. */
+  readonly path: `/${string}`
+  readonly summary?: string
+  /** The query string, as an object of texts before the schema. */
+  readonly query?: Schema
+  /** The JSON body. */
+  readonly body?: Schema
+  /** The JSON answer. Left out: no content. */
+  readonly response?: Schema
+  /** The status of a good answer. Default 200 with a response, 204 without. */
+  readonly status?: number
+  /** The business refusals this operation may answer with (409, problem details with this code). */
+  readonly refusals?: readonly string[]
+  /** Whether a call carries an `Idempotency-Key`, which makes it safe to repeat. Default `none`. */
+  readonly idempotencyKey?: 'required' | 'optional' | 'none'
+  /** How long a call may take by default, milliseconds. Default 5,000. */
+  readonly timeoutMs?: number
+}
+
+export type Operations = Readonly<Record<string, Operation>>
+
+/** The contract of a service: what servers serve and clients call, both typed by it. */
+export interface Api<Name extends string = string, Ops extends Operations = Operations> {
+  /** The service that serves it, as discovery knows it. */
+  readonly name: Name
+  readonly version: number
+  readonly operations: Ops
+}
+
+/** The names in braces of a path: `'id'` of `/orders/{id}`. */
+export type PathParameter<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}` ? Name | PathParameter<Rest> : never
+
+type Empty = Record<never, never>
+type ParamsPart<O extends Operation> = [PathParameter<O['path']>] extends [never]
+  ? Empty
+  : { params: Record<PathParameter<O['path']>, string> }
+type SchemaPart<Name extends string, S> = S extends Schema
+  ? undefined extends InputOf<S>
+    ? { [K in Name]?: InputOf<S> }
+    : { [K in Name]: InputOf<S> }
+  : Empty
+type KeyPart<O extends Operation> = O['idempotencyKey'] extends 'required'
+  ? { key: string }
+  : O['idempotencyKey'] extends 'optional'
+    ? { key?: string }
+    : Empty
+
+/** What a caller passes: `{ params, query, body, key }`, as far as the operation has them. */
+export type OperationInput<O extends Operation> = ParamsPart<O> &
+  SchemaPart<'query', O['query']> &
+  SchemaPart<'body', O['body']> &
+  KeyPart<O>
+
+/** The refusals of an operation, typed by their reasons. */
+export type RefusalOf<O extends Operation> = O extends { readonly refusals: readonly (infer Reason extends string)[] }
+  ? Refusal<Reason>
+  : never
+
+/** What a caller gets: the response after its schema, or a refusal. */
+export type OperationOutput<O extends Operation> = (O['response'] extends Schema ? OutputOf<O['response']> : void) | RefusalOf<O>
+
+/** What a handler gives back: what the response's schema accepts, or a refusal. */
+export type OperationAnswer<O extends Operation> = (O['response'] extends Schema ? InputOf<O['response']> : void) | RefusalOf<O>
+
+/** What a handler gets, checked. */
+export interface OperationRequest<O extends Operation> {
+  readonly params: Readonly<Record<PathParameter<O['path']>, string>>
+  readonly query: O['query'] extends Schema ? OutputOf<O['query']> : undefined
+  readonly body: O['body'] extends Schema ? OutputOf<O['body']> : undefined
+  /** The `Idempotency-Key`. */
+  readonly key: O['idempotencyKey'] extends 'required' ? string : string | undefined
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/**
+ * Declares a contract.
+ *
+ * @throws {TypeError} for a path that does not start with `/`, a method that cannot have a body but does, or two operations
+ *   with one method and path
+ */
+export function api<const Name extends string, const Ops extends Operations>(
+  name: Name,
+  options: { version?: number; operations: Ops },
+): Api<Name, Ops> {
+  const { version = 1, operations } = options
+  const seen = new Map<string, string>()
+  for (const [operation, { method, path, body }] of Object.entries(operations)) {
+    const fail = (what: string) => new TypeError(`cannot declare operation "${operation}" of api "${name}": ${what}`)
+    if (!path.startsWith('/')) throw fail(`the path "${path}" does not start with "/"`)
+    if (body && method === 'GET') throw fail('a GET has no body')
+    const route = `${method} ${path.replace(/\{[^}]*\}/g, '{}')}`
+    if (seen.has(route)) throw fail(`"${seen.get(route)}" has the same method and path, ${method} ${path}`)
+    seen.set(route, operation)
+  }
+  return { name, version, operations }
+}
+
+/** Whether a call may be sent twice: a safe or idempotent method (RFC 9110, 9.2), or one that carries a key. */
+export function isRepeatable(operation: Operation, key: string | undefined): boolean {
+  return key !== undefined || operation.method === 'GET' || operation.method === 'PUT' || operation.method === 'DELETE'
+}

@@ -1,0 +1,39 @@
+import { uuidV7 } from './uuid-v7.ts'
+import type { World } from './world.ts'
+
+/** The real world: the machine's clocks, its random numbers, its timers. The default of every `world` option. */
+export const systemWorld: World = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  random: () => Math.random(),
+  uuid: nextUuid,
+  after(delayMs, fire) {
+    const timer = setTimeout(fire, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+let lastMs = 0
+let sequence = 0
+
+/**
+ * Ids made in one process sort in the order they were made: within a millisecond the first twelve random bits count up
+ * (RFC 9562, section 6.2, method 1).
+ */
+function nextUuid(): string {
+  const now = Date.now()
+  const random = crypto.getRandomValues(new Uint8Array(10))
+  if (now > lastMs) {
+    lastMs = now
+    sequence = (((random[0] ?? 0) & 0x07) << 8) | (random[1] ?? 0)
+  } else {
+    sequence += 1
+    if (sequence > 0xfff) {
+      lastMs += 1
+      sequence = 0
+    }
+  }
+  random[0] = sequence >> 8
+  random[1] = sequence & 0xff
+  return uuidV7(lastMs, random)
+}
