@@ -1,0 +1,61 @@
+import { consume } from '@banyan/messaging'
+import { type Host, type Service, serve } from '@banyan/service'
+import { notificationSent } from '../notifications/contract.ts'
+import type { OrderStatus } from '../orders/contract.ts'
+import { orderCancelled, orderConfirmed, orderCreated, orderRejected } from '../orders/contract.ts'
+import { shipmentCreated } from '../shipping/contract.ts'
+import { historyApi } from './contract.ts'
+import { migrations } from './migrations.ts'
+import { projectNotification, projectOrder, projectShipment } from './projection.ts'
+
+interface HistoryRow {
+  orderId: string
+  customerId: string
+  totalCents: number
+  status: OrderStatus
+  reason: string | null
+  shipped: number
+  notified: number
+}
+
+export default function main(host: Host): Service {
+  const history = host.service('history', { migrations })
+
+  history.use(
+    consume(
+      [orderCreated, orderConfirmed, orderRejected, orderCancelled, shipmentCreated, notificationSent],
+      async ({ type, data }, tx) => {
+        if (type === 'order.created') await projectOrder(tx, data, 'pending')
+        else if (type === 'order.confirmed') await projectOrder(tx, data, 'confirmed')
+        else if (type === 'order.cancelled') await projectOrder(tx, data, 'cancelled')
+        else if (type === 'order.rejected') {
+          const { reason, ...order } = data
+          await projectOrder(tx, order, 'rejected', reason)
+        } else if (type === 'shipment.created') await projectShipment(tx, data.orderId)
+        else if (data.kind === 'shipped') await projectNotification(tx, data.orderId)
+      },
+    ),
+  )
+  history.use(
+    serve(historyApi, {
+      ordersOfCustomer: ({ params }, { database }) =>
+        database.read(async (tx) => {
+          const rows = await tx.sql<HistoryRow>`
+            select order_id as "orderId", customer_id as "customerId", total_cents as "totalCents", status, reason, shipped, notified
+            from order_history where customer_id = ${params.id} order by order_id desc limit 1000`
+          return rows.map(({ reason, shipped, notified, ...row }) => ({
+            ...row,
+            ...(reason === null ? {} : { reason }),
+            shipped: Boolean(shipped),
+            notified: Boolean(notified),
+          }))
+        }),
+      orderStats: (_, { database }) =>
+        database.read(
+          (tx) => tx.sql<{ status: OrderStatus; orders: number; totalCents: number }>`
+            select status, count(*) as orders, sum(total_cents) as "totalCents" from order_history group by status order by status`,
+        ),
+    }),
+  )
+  return history
+}

@@ -1,0 +1,158 @@
+// What must hold when the dust has settled. Reads the services' own databases; asks nobody.
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+export interface Broken {
+  readonly rule: string
+  readonly orders: readonly string[]
+}
+
+export interface Report {
+  readonly orders: Readonly<Record<string, number>>
+  readonly broken: readonly Broken[]
+}
+
+type Row = Record<string, string | number | null>
+
+interface Books {
+  orders: Row[]
+  payments: Map<unknown, Row>
+  charges: Map<unknown, Row>
+  reservations: Map<unknown, Row>
+  stock: Row[]
+  shipments: Map<unknown, Row[]>
+  messages: Map<unknown, Row[]>
+  history: Map<unknown, Row>
+}
+
+/** Checks every invariant of the shop. `accepted`: the orders that clients were told about. */
+export function checkInvariants(dataDir: string, accepted: readonly string[]): Report {
+  const books = readBooks(dataDir)
+  const rules: readonly [string, (books: Books, accepted: readonly string[]) => string[]][] = [
+    ['an accepted order is in the books', lostOrders],
+    ['an order ends confirmed, rejected or cancelled', unfinished],
+    ['payments: a confirmed order is charged its total, any other nothing', wrongPayments],
+    ["the provider's ledger says what payments say", wrongLedger],
+    ['inventory: a confirmed order holds its stock, any other none', wrongReservations],
+    ['stock taken equals what confirmed orders hold, and is never negative', wrongStock],
+    ['one shipment for a confirmed order, none for any other', wrongShipments],
+    ['one message of each kind, "shipped" for confirmed orders only', wrongMessages],
+    ['the read model says what the services say', wrongHistory],
+  ]
+  const broken = rules.map(([rule, find]) => ({ rule, orders: find(books, accepted) })).filter(({ orders }) => orders.length > 0)
+  const counts = Map.groupBy(books.orders, (order) => String(order.status))
+  return { orders: Object.fromEntries([...counts].map(([status, orders]) => [status, orders.length])), broken }
+}
+
+/** How many orders have not come to rest: their own state, or what others still have to do about them. */
+export function countUnsettled(dataDir: string): number {
+  const books = readBooks(dataDir)
+  const late = new Set([
+    ...unfinished(books),
+    ...wrongPayments(books),
+    ...wrongReservations(books),
+    ...wrongShipments(books),
+    ...wrongMessages(books),
+    ...wrongHistory(books),
+  ])
+  return late.size
+}
+
+const confirmed = (order: Row) => order.status === 'confirmed'
+const id = (order: Row) => String(order.order_id)
+
+function lostOrders({ orders }: Books, accepted: readonly string[]): string[] {
+  const known = new Set(orders.map(id))
+  return accepted.filter((orderId) => !known.has(orderId))
+}
+
+function unfinished({ orders }: Books): string[] {
+  return orders.filter((order) => order.status === 'pending').map(id)
+}
+
+function wrongPayments({ orders, payments }: Books): string[] {
+  const isWrong = (order: Row) => {
+    const payment = payments.get(order.order_id)
+    const charged = payment?.status === 'succeeded' ? Number(payment.amount_cents) : 0
+    const open = payment?.status === 'pending' || payment?.status === 'refunding'
+    return open || charged !== (confirmed(order) ? Number(order.total_cents) : 0)
+  }
+  return orders.filter(isWrong).map(id)
+}
+
+function wrongLedger({ orders, payments, charges }: Books): string[] {
+  const isWrong = (order: Row) => {
+    const charge = charges.get(payments.get(order.order_id)?.payment_id)
+    const taken = charge?.status === 'accepted' ? Number(charge.amount_cents) : 0
+    return taken !== (confirmed(order) ? Number(order.total_cents) : 0)
+  }
+  return orders.filter(isWrong).map(id)
+}
+
+function wrongReservations({ orders, reservations }: Books): string[] {
+  return orders.filter((order) => (reservations.get(order.order_id)?.status === 'held') !== confirmed(order)).map(id)
+}
+
+function wrongStock({ stock, orders }: Books): string[] {
+  const sold = new Map<string, number>()
+  for (const order of orders.filter(confirmed)) {
+    for (const { productId, quantity } of JSON.parse(String(order.items)) as { productId: string; quantity: number }[]) {
+      sold.set(productId, (sold.get(productId) ?? 0) + quantity)
+    }
+  }
+  const isWrong = (level: Row) =>
+    Number(level.available) < 0 || Number(level.on_hand) - Number(level.available) !== (sold.get(String(level.product_id)) ?? 0)
+  return stock.filter(isWrong).map((level) => `stock of ${level.product_id}`)
+}
+
+function wrongShipments({ orders, shipments }: Books): string[] {
+  return orders.filter((order) => (shipments.get(order.order_id)?.length ?? 0) !== (confirmed(order) ? 1 : 0)).map(id)
+}
+
+function wrongMessages({ orders, messages }: Books): string[] {
+  const isWrong = (order: Row) => {
+    const kinds = (messages.get(order.order_id) ?? []).map((message) => String(message.kind)).sort()
+    const wanted = ['received', String(order.status), ...(confirmed(order) ? ['shipped'] : [])].sort()
+    return kinds.join() !== wanted.join()
+  }
+  return orders.filter(isWrong).map(id)
+}
+
+function wrongHistory({ orders, history }: Books): string[] {
+  const isWrong = (order: Row) => {
+    const entry = history.get(order.order_id)
+    const flag = confirmed(order) ? 1 : 0
+    return (
+      entry?.status !== order.status ||
+      entry?.total_cents !== order.total_cents ||
+      entry?.customer_id !== order.customer_id ||
+      entry?.shipped !== flag ||
+      entry?.notified !== flag
+    )
+  }
+  return orders.filter(isWrong).map(id)
+}
+
+function readBooks(dataDir: string): Books {
+  const rows = (service: string, table: string) => readTable(join(dataDir, `${service}.db`), table)
+  const by = (key: string, list: Row[]) => new Map(list.map((row) => [row[key], row]))
+  return {
+    orders: rows('orders', 'orders'),
+    payments: by('order_id', rows('payments', 'payments')),
+    charges: by('key', rows('psp', 'charges')),
+    reservations: by('order_id', rows('inventory', 'reservations')),
+    stock: rows('inventory', 'stock'),
+    shipments: Map.groupBy(rows('shipping', 'shipments'), (row) => row.order_id),
+    messages: Map.groupBy(rows('notifications', 'notifications'), (row) => row.order_id),
+    history: by('order_id', rows('history', 'order_history')),
+  }
+}
+
+function readTable(file: string, table: string): Row[] {
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 })
+  try {
+    return database.prepare(`select * from ${table}`).all() as Row[]
+  } finally {
+    database.close()
+  }
+}
