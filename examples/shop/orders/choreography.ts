@@ -1,5 +1,5 @@
-import type { Service } from '@banyan/service'
 import { consume } from '@banyan/messaging'
+import type { Service } from '@banyan/service'
 import { stockRejected } from '../inventory/contract.ts'
 import { paymentFailed, paymentSucceeded } from '../payments/contract.ts'
 import { confirmOrder, rejectOrder } from './domain.ts'

@@ -1,7 +1,7 @@
-import { type Saga, saga } from '@banyan/saga'
+import { saga } from '@banyan/saga'
 import type { Client } from '@banyan/service'
 import { type inventoryApi, reservationIdOf } from '../inventory/contract.ts'
-import { type paymentsApi, paymentIdOf } from '../payments/contract.ts'
+import { paymentIdOf, type paymentsApi } from '../payments/contract.ts'
 import type { OrderSummary } from './contract.ts'
 import { announceOrder, confirmOrder, rejectOrder } from './domain.ts'
 

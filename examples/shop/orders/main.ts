@@ -48,5 +48,7 @@ export default function main(host: Host): Service {
 function customerOf(headers: Readonly<Record<string, string>>): string {
   const customerId = headers['x-auth-subject']
   if (customerId) return customerId
-  throw new CodedError('ERR_NOT_SIGNED_IN', 'no customer: sign in at POST /api/sessions and send the token through the gateway', { status: 401 })
+  throw new CodedError('ERR_NOT_SIGNED_IN', 'no customer: sign in at POST /api/sessions and send the token through the gateway', {
+    status: 401,
+  })
 }

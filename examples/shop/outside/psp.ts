@@ -32,7 +32,9 @@ function charge(key: string, amountCents: unknown): Answer {
   if (typeof amountCents !== 'number' || amountCents < 0) return { status: 400, body: { error: 'amountCents: wanted a number from 0' } }
   const status = amountCents % 100 === 13 ? 'declined' : 'accepted'
   // The first word on a key is the last: a repeated charge, or one after its refund, changes nothing.
-  ledger.prepare('insert into charges (key, amount_cents, status) values (?, ?, ?) on conflict (key) do nothing').run(key, amountCents, status)
+  ledger
+    .prepare('insert into charges (key, amount_cents, status) values (?, ?, ?) on conflict (key) do nothing')
+    .run(key, amountCents, status)
   return { status: 200, body: ledger.prepare('select status from charges where key = ?').get(key) }
 }
 

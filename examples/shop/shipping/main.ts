@@ -1,10 +1,9 @@
 import { CodedError } from '@banyan/core'
-import { consume, relay } from '@banyan/messaging'
+import { consume, publish, relay } from '@banyan/messaging'
 import { type Host, type Service, serve } from '@banyan/service'
 import { orderConfirmed } from '../orders/contract.ts'
 import { type Shipment, shipmentCreated, shippingApi } from './contract.ts'
 import { migrations } from './migrations.ts'
-import { publish } from '@banyan/messaging'
 
 export default function main(host: Host): Service {
   const shipping = host.service('shipping', { migrations })

@@ -1,0 +1,64 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { RunningSystem, Span } from '@banyan/cli'
+import { type Answer, type OrderItem, type Shopper, signIn } from './load/shopper.ts'
+
+const ORDERS: readonly { title: string; items: OrderItem[] }[] = [
+  { title: 'an order that succeeds', items: [{ productId: 'fig-tree', quantity: 2 }] },
+  { title: 'an order whose payment is declined', items: [{ productId: 'unlucky-clover', quantity: 1 }] },
+  { title: 'an order that is out of stock', items: [{ productId: 'blue-rose', quantity: 1 }] },
+]
+
+/** Places one order of each kind as a client would, prints the way of each, and what to try next. */
+export async function firstOrders(running: RunningSystem): Promise<void> {
+  const shopper = await signIn(running.gatewayUrl, 'ada@example.com')
+  for (const { title, items } of ORDERS) {
+    const placed = await shopper.placeOrder(`first-${Date.now()}-${title}`, items)
+    const order = await finalState(shopper, placed)
+    printWay(title, order, await wayOf(running, placed.traceId, order.body.status === 'confirmed' ? 'notification.sent' : 'order.rejected'))
+  }
+  printNext(running)
+}
+
+async function finalState(shopper: Shopper, placed: Answer): Promise<Answer> {
+  if (placed.status !== 202) throw new Error(`the order was not accepted: ${placed.status} ${JSON.stringify(placed.body)}`)
+  for (let tries = 0; tries < 200; tries += 1) {
+    const order = await shopper.get(`/api/orders/${placed.body.orderId}`)
+    if (order.body.status !== 'pending') return order
+    await pause(25)
+  }
+  throw new Error(`order ${placed.body.orderId} is still pending after 5 s`)
+}
+
+/** The spans of a trace in order of time, once the last one of the business transaction has come in. */
+async function wayOf(running: RunningSystem, traceId: string | undefined, last: string): Promise<readonly Span[]> {
+  if (!traceId) return []
+  for (let tries = 0; tries < 60; tries += 1) {
+    const spans = running.traces.spans(traceId)
+    if (spans.some(({ name }) => name === `consume ${last}`)) break
+    await pause(50)
+  }
+  return running.traces.spans(traceId)
+}
+
+function printWay(title: string, order: Answer, spans: readonly Span[]): void {
+  const reason = order.body.reason ? `, ${order.body.reason}` : ''
+  console.log(`\n${title}: ${order.body.status}${reason}   order ${order.body.orderId}`)
+  console.log(`  trace ${spans[0]?.traceId ?? 'none came in'}`)
+  const startMs = Math.min(...spans.map((span) => span.startMs))
+  for (const span of spans) {
+    const at = `+${(span.startMs - startMs).toFixed(0)}`.padStart(6)
+    console.log(`  ${at} ms  ${(span.service ?? '').padEnd(14)} ${span.name.padEnd(44)} ${span.durationMs.toFixed(1).padStart(8)} ms`)
+  }
+}
+
+function printNext({ gatewayUrl, registryUrl }: RunningSystem): void {
+  console.log(`
+The shop is open. Try:
+  TOKEN=$(curl -s ${gatewayUrl}/api/sessions -H 'content-type: application/json' -d '{"email":"ada@example.com","password":"banyan-shop"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+  curl -s ${gatewayUrl}/api/products
+  curl -s ${gatewayUrl}/api/orders -H "authorization: Bearer $TOKEN" -H 'idempotency-key: my-first' -H 'content-type: application/json' -d '{"items":[{"productId":"seed-mix","quantity":2}]}'
+  curl -s ${gatewayUrl}/api/order-stats -H "authorization: Bearer $TOKEN"
+  curl -s ${gatewayUrl}/legacy/orders
+  curl -s ${registryUrl}/v1/catalog/services
+Ctrl-C stops every process.`)
+}

@@ -1,0 +1,94 @@
+// The words on the command lines of the shop's two programs.
+import { parseArgs } from 'node:util'
+
+export interface StartOptions {
+  oneProcess: boolean
+  dataDir: string
+  port: number
+}
+
+export interface LoadOptions {
+  orders: number
+  chaos: boolean
+  kills: number
+  seed: number
+  checkouts: readonly ('orchestration' | 'choreography')[]
+  oneProcess: boolean
+  keep: boolean
+}
+
+const START_HELP = `Starts the shop and places three orders through its gateway.
+
+  npm start                          every service is a process of its own
+  npm start -- --one-process         all services in one process
+  npm start -- --port 9000           the gateway's port; default 8080
+  npm start -- --data-dir /tmp/shop  where the databases live; default examples/shop/data`
+
+const LOAD_HELP = `Places a load of orders and checks every invariant of the shop.
+
+  npm run shop -- --orders 1000 --chaos      with kill -9 all over it, in both checkouts
+  npm run shop -- --orders 200               without
+  npm run shop -- --chaos --seed 7           the same plan of kills again
+  npm run shop -- --chaos --kills 40         more of them; default 24, at least 20
+  npm run shop -- --checkout choreography    one checkout only: orchestration, choreography or both (default)
+  npm run shop -- --one-process              all services in one process; then that one is killed
+  npm run shop -- --keep                     leave the databases for a look`
+
+/** @throws an error in one line for a word it does not know */
+export function startOptions(args: readonly string[], home: string): StartOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      'one-process': { type: 'boolean', default: false },
+      'data-dir': { type: 'string', default: home },
+      port: { type: 'string', default: process.env.GATEWAY_PORT ?? '8080' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) helpAndExit(START_HELP)
+  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 0, 65_535) }
+}
+
+/** @throws an error in one line for a word it does not know */
+export function loadOptions(args: readonly string[]): LoadOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      orders: { type: 'string', default: '200' },
+      chaos: { type: 'boolean', default: false },
+      kills: { type: 'string', default: '24' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      checkout: { type: 'string', default: 'both' },
+      'one-process': { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) helpAndExit(LOAD_HELP)
+  return {
+    orders: whole('orders', values.orders, 1, 1_000_000),
+    chaos: values.chaos,
+    kills: values.chaos ? whole('kills', values.kills, 1, 10_000) : 0,
+    seed: whole('seed', values.seed, 0, Number.MAX_SAFE_INTEGER),
+    checkouts: checkoutsOf(values.checkout),
+    oneProcess: values['one-process'],
+    keep: values.keep,
+  }
+}
+
+function checkoutsOf(value: string): LoadOptions['checkouts'] {
+  if (value === 'both') return ['orchestration', 'choreography']
+  if (value === 'orchestration' || value === 'choreography') return [value]
+  throw new Error(`--checkout is "${value}", wanted orchestration, choreography or both`)
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new Error(`--${name} is "${text}", wanted a whole number from ${least} to ${most}`)
+}
+
+function helpAndExit(text: string): never {
+  console.log(text)
+  process.exit(0)
+}

@@ -1,0 +1,29 @@
+// npm start: the whole shop on this machine, and the way of its first three orders.
+
+import { startSystem } from '@banyan/cli'
+import { messageOf } from '@banyan/core'
+import { firstOrders } from './first-orders.ts'
+import { startOptions } from './options.ts'
+import { shop } from './system.ts'
+
+try {
+  const home = new URL('./data', import.meta.url).pathname
+  const options = startOptions(process.argv.slice(2), home)
+  const running = await startSystem(shop, {
+    baseUrl: new URL('./system.ts', import.meta.url).href,
+    dataDir: options.dataDir,
+    gatewayPort: options.port,
+    log: 'pretty',
+    ...(options.oneProcess ? { processes: 'one' as const } : {}),
+  })
+  const stop = async () => {
+    await running.stop()
+    process.exit(0)
+  }
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  await firstOrders(running)
+} catch (error) {
+  console.error(messageOf(error))
+  process.exit(1)
+}
