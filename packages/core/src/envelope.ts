@@ -39,6 +39,8 @@ export class EnvelopeError extends CodedError<EnvelopeErrorCode> {}
 
 const REQUIRED = ['id', 'source', 'type', 'subject', 'time', 'dataschema'] as const
 const OPTIONAL = ['traceparent', 'tracestate', 'correlationid', 'causationid'] as const
+/** The form of RFC 3339, section 5.6; `Date.parse` then checks the numbers. Alone it would take "1" and "Jan 1". */
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 
 /** The envelope as JSON text. */
 export function encodeEnvelope(envelope: Envelope): string {
@@ -59,15 +61,23 @@ export function decodeEnvelope(text: string): Envelope {
   for (const name of OPTIONAL) {
     if (value[name] !== undefined && typeof value[name] !== 'string') throw invalid(`"${name}" is not a text`)
   }
-  if (Number.isNaN(Date.parse(String(value.time)))) throw invalid(`"time" is ${JSON.stringify(value.time)}, wanted RFC 3339`)
+  if (!isTime(String(value.time))) throw invalid(`"time" is ${JSON.stringify(value.time)}, wanted RFC 3339`)
+  // The specification lets JSON go without saying.
+  const { datacontenttype = 'application/json' } = value
+  if (datacontenttype !== 'application/json')
+    throw invalid(`"datacontenttype" is ${JSON.stringify(datacontenttype)}, wanted "application/json"`)
   // Every attribute was checked above; TypeScript cannot follow the loops.
-  return value as unknown as Envelope
+  return { ...value, datacontenttype } as unknown as Envelope
 }
 
 /** The version in an envelope's `dataschema`: 2 of `order.placed/2`; 1 where it names none. */
 export function schemaVersion(envelope: Envelope): number {
-  const version = Number(envelope.dataschema.slice(envelope.dataschema.lastIndexOf('/') + 1))
-  return Number.isInteger(version) && version > 0 ? version : 1
+  const version = Number(/\/(\d+)$/.exec(envelope.dataschema)?.[1])
+  return version > 0 ? version : 1
+}
+
+function isTime(text: string): boolean {
+  return RFC_3339.test(text) && !Number.isNaN(Date.parse(text))
 }
 
 function parseObject(text: string): Record<string, unknown> {

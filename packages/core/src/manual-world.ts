@@ -13,6 +13,8 @@ export interface ManualWorld extends World {
   /**
    * Lets `durationMs` pass: fires what falls due, in order of time, and lets promises settle before and after each. 0 lets
    * promises settle and fires what is due now.
+   *
+   * @throws {RangeError} for a negative duration: time does not go back
    */
   advance(durationMs: number): Promise<void>
   /** Moves the wall clock alone, as a correction by NTP would. */
@@ -30,6 +32,7 @@ export function manualWorld(options: ManualWorldOptions = {}): ManualWorld {
   let offset = 0
 
   async function advance(durationMs: number): Promise<void> {
+    if (!(durationMs >= 0)) throw new RangeError(`cannot advance the world: "durationMs" is ${durationMs}, wanted a number from 0`)
     const until = elapsed + durationMs
     await settle()
     for (let next = earliest(timers, until); next; next = earliest(timers, until)) {

@@ -1,1 +1,22 @@
-export {}
+// biome-ignore-all assist/source/organizeImports: grouped by the question a user has
+
+// Where services are: clients of a registry
+export { consulRegistry } from './consul-client.ts'
+export type { ConsulRegistry, ConsulRegistryOptions } from './consul-client.ts'
+export type { MassExpiryOptions } from './watch-state.ts'
+export { staticRegistry } from './static-registry.ts'
+export type { StaticAddress } from './static-registry.ts'
+
+// Which instance to call next
+export { upstream } from './upstream.ts'
+export type { Picked, Upstream, UpstreamOptions } from './upstream.ts'
+export type { Balance } from './balance.ts'
+export type { OutlierOptions } from './outliers.ts'
+
+// The embedded registry
+export { registryServer } from './registry-server.ts'
+export type { RegistryServer, RegistryServerOptions } from './registry-server.ts'
+
+// What goes wrong
+export { DiscoveryError } from './errors.ts'
+export type { DiscoveryErrorCode } from './errors.ts'

@@ -1,1 +1,51 @@
-export {}
+// Compose layers around a function
+
+export type { Call, Protected, RunOptions } from './call.ts'
+export type { Explanation } from './explain.ts'
+export type { Layer, LayerFacts } from './layer.ts'
+export type { AltOf, Outcome, Policy, Rejected } from './policy.ts'
+export { policy } from './policy.ts'
+
+// The layers
+
+export type { Bulkhead, BulkheadOptions } from './bulkhead.ts'
+export { bulkhead } from './bulkhead.ts'
+export type { CircuitBreaker } from './circuit-breaker.ts'
+export { circuitBreaker } from './circuit-breaker.ts'
+export type { FallbackOptions } from './fallback.ts'
+export { fallback } from './fallback.ts'
+export type { RetryOptions } from './retry.ts'
+export { retry } from './retry.ts'
+export type { TimeoutOptions } from './timeout.ts'
+export { timeout } from './timeout.ts'
+
+// How long and how often to retry
+
+export type { Backoff, ExponentialOptions } from './backoff.ts'
+export { exponential } from './backoff.ts'
+export type { RetryBudget, RetryBudgetOptions } from './retry-budget.ts'
+export { retryBudget } from './retry-budget.ts'
+
+// What a circuit breaker knows
+
+export type { CircuitBreakerOptions } from './breaker-options.ts'
+export type { BreakerSnapshot } from './breaker-snapshot.ts'
+export type { BreakerStateName } from './breaker-state.ts'
+export type { BreakerCounts, WindowSlice, WindowSnapshot } from './breaker-window.ts'
+
+// Limit by key
+
+export type { GcraOptions, RateLimitAnswer, RateLimiter } from './rate-limit.ts'
+export { gcra } from './rate-limit.ts'
+
+// What went wrong, and what counts as wrong
+
+export type { RejectedBy, ResilienceErrorCode } from './errors.ts'
+export { ResilienceError } from './errors.ts'
+export type { Settled } from './failure.ts'
+export { isFailure, isRetryable, isTimeout, wasNeverSent } from './failure.ts'
+
+// Listen
+
+export type { ResilienceEvents } from './events.ts'
+export { onResilienceEvent } from './events.ts'

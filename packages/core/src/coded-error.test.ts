@@ -1,0 +1,35 @@
+import { expect, expectTypeOf, test } from 'vitest'
+import { CodedError, codeOf, messageOf } from './coded-error.ts'
+
+class ShopError extends CodedError<'ERR_CLOSED' | 'ERR_FULL'> {}
+
+test('an error has its class as name, its code, its cause, its hint and its status', () => {
+  const cause = new Error('disk')
+  const error = new ShopError('ERR_CLOSED', 'the shop is closed', { cause, retryAfterMs: 500, status: 503 })
+  expectTypeOf(error.code).toEqualTypeOf<'ERR_CLOSED' | 'ERR_FULL'>()
+  expect(error).toBeInstanceOf(Error)
+  expect({ ...error, name: error.name, message: error.message, cause: error.cause }).toEqual({
+    name: 'ShopError',
+    message: 'the shop is closed',
+    code: 'ERR_CLOSED',
+    retryAfterMs: 500,
+    status: 503,
+    cause,
+  })
+  expect(error.stack).toContain('coded-error.test.ts')
+})
+
+test('a cause is there only when it was given, even if it was undefined', () => {
+  expect('cause' in new ShopError('ERR_FULL', 'full')).toBe(false)
+  expect('cause' in new ShopError('ERR_FULL', 'full', { cause: undefined })).toBe(true)
+})
+
+test('codeOf finds the code of errors of ours and of Node', () => {
+  expect(codeOf(new ShopError('ERR_FULL', 'full'))).toBe('ERR_FULL')
+  expect(codeOf(Object.assign(new Error('no'), { code: 'ENOENT' }))).toBe('ENOENT')
+  for (const other of [undefined, null, 'ERR_FULL', new Error('plain'), { code: 7 }]) expect(codeOf(other)).toBeUndefined()
+})
+
+test('messageOf says what any thrown value says', () => {
+  expect([new Error('down'), 'down', 7, undefined].map(messageOf)).toEqual(['down', 'down', '7', 'undefined'])
+})

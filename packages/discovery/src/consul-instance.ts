@@ -1,0 +1,117 @@
+import type { Instance } from '@banyan/core'
+import type { ConsulResponse } from './consul-http.ts'
+import { maintenancePrefix } from './consul-json.ts'
+import { DiscoveryError } from './errors.ts'
+
+/** What a registry says of one service. */
+export interface Listing {
+  /** Names this state of it, for the next blocking query. */
+  readonly index: number
+  /** All checks passing. */
+  readonly healthy: readonly Instance[]
+  /** Ids of those listed that fail a check, other than by maintenance. They may come back. */
+  readonly failing: ReadonlySet<string>
+}
+
+/** The body of Consul's register call; its check stays passing while it hears from the instance. */
+export function registerBody(instance: Instance, ttlMs: number, deregisterAfterMs: number): object {
+  const { id, service, host, port, tags = [], meta = {}, weight = 1, zone } = instance
+  return {
+    ID: id,
+    Name: service,
+    Address: host,
+    Port: port,
+    Tags: tags,
+    Meta: zone === undefined ? meta : { ...meta, zone },
+    Weights: { Passing: weight, Warning: 1 },
+    Check: {
+      CheckID: checkIdOf(instance),
+      Name: 'heartbeat',
+      TTL: `${ttlMs}ms`,
+      Status: 'passing',
+      DeregisterCriticalServiceAfter: `${deregisterAfterMs}ms`,
+    },
+  }
+}
+
+/** The id of the check that {@link registerBody} asks for. */
+export function checkIdOf(instance: Instance): string {
+  return `service:${instance.id}`
+}
+
+/**
+ * Reads an answer of `GET /v1/health/service/:name`.
+ *
+ * @throws {DiscoveryError} `ERR_REGISTRY_UNAVAILABLE` when it is not Consul's answer: something else listens there
+ */
+export function readListing(service: string, response: ConsulResponse): Listing {
+  const rows = parse(response.text)
+  if (!Array.isArray(rows)) throw notConsul(service, response.text)
+  const healthy: Instance[] = []
+  const failing = new Set<string>()
+  for (const row of rows) {
+    const instance = toInstance(row)
+    if (!instance) throw notConsul(service, JSON.stringify(row))
+    const bad = listOf(row, 'Checks').filter((check) => textOf(check, 'Status') !== 'passing')
+    if (bad.length === 0) healthy.push(instance)
+    else if (!bad.some((check) => textOf(check, 'CheckID').startsWith(maintenancePrefix))) failing.add(instance.id)
+  }
+  return { index: response.index, healthy, failing }
+}
+
+function toInstance(row: unknown): Instance | undefined {
+  const service = fieldOf(row, 'Service')
+  const id = textOf(service, 'ID')
+  // A service without an address is on its node's.
+  const host = textOf(service, 'Address') || textOf(fieldOf(row, 'Node'), 'Address')
+  const port = fieldOf(service, 'Port')
+  if (id === '' || typeof port !== 'number') return undefined
+  const meta = textsOf(fieldOf(service, 'Meta'))
+  const weight = fieldOf(fieldOf(service, 'Weights'), 'Passing')
+  return {
+    id,
+    service: textOf(service, 'Service'),
+    host,
+    port,
+    tags: listOf(service, 'Tags').filter((tag) => typeof tag === 'string'),
+    meta,
+    weight: typeof weight === 'number' && weight >= 1 ? weight : 1,
+    ...(meta.zone === undefined ? {} : { zone: meta.zone }),
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Not JSON at all: the caller says so, with the text.
+    return undefined
+  }
+}
+
+function notConsul(service: string, text: string): DiscoveryError {
+  return new DiscoveryError(
+    'ERR_REGISTRY_UNAVAILABLE',
+    `cannot read the instances of "${service}": wanted a list as Consul answers, got ${text.slice(0, 200)}`,
+  )
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined
+  return Object.getOwnPropertyDescriptor(value, name)?.value
+}
+
+function textOf(value: unknown, name: string): string {
+  const field = fieldOf(value, name)
+  return typeof field === 'string' ? field : ''
+}
+
+function listOf(value: unknown, name: string): readonly unknown[] {
+  const field = fieldOf(value, name)
+  return Array.isArray(field) ? field : []
+}
+
+function textsOf(value: unknown): Record<string, string> {
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}

@@ -1,0 +1,320 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { registryServer } from './registry-server.ts'
+
+const cleanups: (() => Promise<unknown>)[] = []
+let folder = ''
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'banyan-registry-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+})
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function started(options: Parameters<typeof registryServer>[0] = {}) {
+  const server = registryServer({ port: 0, ...options })
+  cleanups.push(() => server.stop())
+  const { url, port } = await server.start()
+  const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+    fetch(`${url}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+  return { server, url, port, call }
+}
+
+const orders = (id: string, port: number, check: object = { TTL: '10s', Status: 'passing' }) => ({
+  ID: id,
+  Name: 'orders',
+  Address: '127.0.0.1',
+  Port: port,
+  Tags: ['blue'],
+  Meta: { version: '7' },
+  Weights: { Passing: 5, Warning: 1 },
+  Check: check,
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test expects of foreign JSON is its own check
+type Json = any
+
+async function json(response: Response | Promise<Response>): Promise<Json> {
+  return (await response).json()
+}
+
+async function until(what: () => Promise<boolean>): Promise<void> {
+  for (const limit = Date.now() + 10_000; Date.now() < limit; ) {
+    if (await what()) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error('did not become true within 10 s')
+}
+
+test('answers in the shapes of Consul', async () => {
+  const { call } = await started()
+  expect((await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))).status).toBe(200)
+  const response = await call('GET', '/v1/health/service/orders?passing')
+  expect(Number(response.headers.get('x-consul-index'))).toBeGreaterThan(1)
+  const [row] = await json(response)
+  expect(row.Node.Address).toBe('127.0.0.1')
+  expect(row.Service).toMatchObject({ ID: 'orders-1', Service: 'orders', Address: '127.0.0.1', Port: 3001, Tags: ['blue'] })
+  expect(row.Service).toMatchObject({ Meta: { version: '7' }, Weights: { Passing: 5, Warning: 1 } })
+  expect(row.Checks).toMatchObject([{ CheckID: 'service:orders-1', Status: 'passing', ServiceID: 'orders-1', Type: 'ttl' }])
+  expect(await json(call('GET', '/v1/agent/services'))).toMatchObject({ 'orders-1': { Service: 'orders', Port: 3001 } })
+  expect(await json(call('GET', '/v1/agent/checks'))).toMatchObject({ 'service:orders-1': { Status: 'passing' } })
+  expect(await json(call('GET', '/v1/catalog/services'))).toEqual({ orders: ['blue'] })
+  expect(await json(call('GET', '/v1/catalog/service/orders'))).toMatchObject([
+    { ServiceID: 'orders-1', ServiceAddress: '127.0.0.1', ServicePort: 3001 },
+  ])
+  expect(await json(call('GET', '/v1/status/leader'))).toContain(':8300')
+  expect((await call('GET', '/health/live')).status).toBe(200)
+})
+
+test('a check by TTL passes, warns, fails, and turns critical when nothing is heard', async () => {
+  const { call } = await started()
+  await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001, { CheckID: 'beat', TTL: '300ms' }))
+  const status = async () => (await json(call('GET', '/v1/agent/checks'))).beat.Status
+  expect(await status()).toBe('critical')
+  await call('PUT', '/v1/agent/check/warn/beat?note=slow')
+  expect((await json(call('GET', '/v1/agent/checks'))).beat).toMatchObject({ Status: 'warning', Output: 'slow' })
+  await call('PUT', '/v1/agent/check/update/beat', { Status: 'passing', Output: 'well' })
+  expect(await status()).toBe('passing')
+  expect(await json(call('GET', '/v1/health/service/orders?passing=true'))).toHaveLength(1)
+  await until(async () => (await status()) === 'critical')
+  expect(await json(call('GET', '/v1/health/service/orders?passing'))).toHaveLength(0)
+  expect(await json(call('GET', '/v1/health/service/orders'))).toHaveLength(1)
+  await call('PUT', '/v1/agent/check/pass/beat')
+  await call('PUT', '/v1/agent/check/fail/beat')
+  expect(await status()).toBe('critical')
+})
+
+test('an instance critical for long enough is taken out', async () => {
+  const { call } = await started()
+  await call(
+    'PUT',
+    '/v1/agent/service/register',
+    orders('orders-1', 3001, { TTL: '100ms', Status: 'passing', DeregisterCriticalServiceAfter: '100ms' }),
+  )
+  await until(async () => (await json(call('GET', '/v1/health/service/orders'))).length === 0)
+})
+
+test('a blocking query sleeps through heartbeats and wakes within milliseconds of a change', async () => {
+  const { call } = await started()
+  await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
+  const first = await call('GET', '/v1/health/service/orders')
+  const index = first.headers.get('x-consul-index')
+  await first.text()
+  let answered = 0
+  const blocked = call('GET', `/v1/health/service/orders?index=${index}&wait=20s`).then((response) => {
+    answered = performance.now()
+    return response
+  })
+  await call('PUT', '/v1/agent/check/pass/service:orders-1')
+  await call('PUT', '/v1/agent/service/register', { Name: 'other' })
+  expect(answered).toBe(0)
+  const changed = performance.now()
+  await call('PUT', '/v1/agent/service/register', orders('orders-2', 3002))
+  const response = await blocked
+  expect(answered - changed).toBeLessThan(250)
+  expect(Number(response.headers.get('x-consul-index'))).toBeGreaterThan(Number(index))
+  expect(await json(response)).toHaveLength(2)
+})
+
+test('a blocking query answers unchanged when its wait is over, and at once for an index of another life', async () => {
+  const { call } = await started()
+  await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
+  const index = (await call('GET', '/v1/health/service/orders')).headers.get('x-consul-index')
+  const response = await call('GET', `/v1/health/service/orders?index=${index}&wait=50ms`)
+  expect(response.headers.get('x-consul-index')).toBe(index)
+  const other = await call('GET', '/v1/health/service/orders?index=999999&wait=5m')
+  expect(other.headers.get('x-consul-index')).toBe(index)
+})
+
+test('a query for the whole catalog wakes for any service', async () => {
+  const { call } = await started()
+  const first = await call('GET', '/v1/catalog/services')
+  const blocked = json(call('GET', `/v1/catalog/services?index=${first.headers.get('x-consul-index')}&wait=20s`))
+  await call('PUT', '/v1/agent/service/register', { Name: 'billing', Port: 1 })
+  expect(await blocked).toEqual({ billing: [] })
+})
+
+test('maintenance takes an instance out and back', async () => {
+  const { call } = await started()
+  await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
+  const passing = async () => (await json(call('GET', '/v1/health/service/orders?passing'))).length
+  expect((await call('PUT', '/v1/agent/service/maintenance/orders-1?enable=true&reason=disk')).status).toBe(200)
+  expect(await passing()).toBe(0)
+  expect(await json(call('GET', '/v1/agent/checks'))).toMatchObject({
+    '_service_maintenance:orders-1': { Status: 'critical', Notes: 'disk' },
+  })
+  await call('PUT', '/v1/agent/service/maintenance/orders-1?enable=false')
+  expect(await passing()).toBe(1)
+  expect((await call('PUT', '/v1/agent/service/maintenance/orders-1')).status).toBe(400)
+  expect((await call('PUT', '/v1/agent/service/maintenance/nobody?enable=true')).status).toBe(404)
+})
+
+test('runs checks over HTTP and TCP itself', async () => {
+  let status = 200
+  const seen: (string | undefined)[] = []
+  const web = createServer((request, response) => {
+    seen.push(`${request.method} ${request.headers['x-probe']}`)
+    response.writeHead(status).end('body of the check')
+  })
+  const tcp = createTcpServer((socket) => socket.end())
+  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve))
+  const portOf = (address: unknown) => (address as { port: number }).port // both listen on TCP
+  const [webPort, tcpPort] = [portOf(web.address()), portOf(tcp.address())]
+  const endTcp = () => new Promise((resolve) => tcp.close(resolve))
+  cleanups.push(() => new Promise((resolve) => web.close(resolve)), endTcp)
+  const { call } = await started()
+  const check = {
+    HTTP: `http://127.0.0.1:${webPort}/health`,
+    Interval: '100ms',
+    Timeout: '5s',
+    Header: { 'x-probe': ['yes'] },
+    Method: 'HEAD',
+  }
+  await call('PUT', '/v1/agent/service/register', { ...orders('web', webPort, check) })
+  await call('PUT', '/v1/agent/service/register', {
+    Name: 'db',
+    Port: tcpPort,
+    Checks: [{ TCP: `127.0.0.1:${tcpPort}`, Interval: '100ms' }],
+  })
+  const checks = () => json(call('GET', '/v1/agent/checks'))
+  await until(async () => (await checks())['service:web'].Status === 'passing' && (await checks())['service:db'].Status === 'passing')
+  expect(seen[0]).toBe('HEAD yes')
+  status = 429
+  await until(async () => (await checks())['service:web'].Status === 'warning')
+  status = 500
+  await endTcp()
+  await until(async () => (await checks())['service:web'].Status === 'critical' && (await checks())['service:db'].Status === 'critical')
+  expect((await checks())['service:web'].Output).toContain('500')
+})
+
+test('the state survives a restart, and living instances get their whole TTL again', async () => {
+  const stateFile = join(folder, 'deep', 'registry.json')
+  const one = await started({ stateFile })
+  await one.call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
+  await one.call(
+    'PUT',
+    '/v1/agent/service/register',
+    orders('orders-2', 3002, { HTTP: 'http://127.0.0.1:1/', Interval: '10m', Header: { a: ['b'] } }),
+  )
+  await one.call('PUT', '/v1/agent/service/maintenance/orders-2?enable=true&reason=disk')
+  const before = await one.call('GET', '/v1/health/service/orders')
+  await one.server.stop()
+  const two = await started({ stateFile })
+  const after = await two.call('GET', '/v1/health/service/orders')
+  expect(Number(after.headers.get('x-consul-index'))).toBeGreaterThan(Number(before.headers.get('x-consul-index')))
+  const withoutIndexes = (rows: Json) =>
+    JSON.parse(JSON.stringify(rows, (name, value) => (['CreateIndex', 'ModifyIndex', 'Output'].includes(name) ? undefined : value)))
+  expect(withoutIndexes(await json(after))).toEqual(withoutIndexes(await json(before)))
+})
+
+test('the file is written while the registry runs, so that a crash loses next to nothing', async () => {
+  const stateFile = join(folder, 'registry.json')
+  const one = await started({ stateFile })
+  await one.call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
+  await until(async () => (await readFile(stateFile, 'utf8').catch(() => '')).includes('orders-1'))
+})
+
+test.each([
+  ['not JSON', '{"version":1,'],
+  ['JSON of another kind', '{"version":1,"index":3,"services":[{"definition":{"Name":7}}]}'],
+])('a damaged state file (%s) is moved aside, said, and started without', async (_, text) => {
+  const stateFile = join(folder, 'registry.json')
+  await writeFile(stateFile, text)
+  const said: string[] = []
+  const log = { debug() {}, info() {}, warn() {}, error: (_fields: object, message: string) => void said.push(message) }
+  const { call } = await started({ stateFile, log })
+  expect(await json(call('GET', '/v1/agent/services'))).toEqual({})
+  expect(said.join()).toContain('damaged')
+  const aside = (await readdir(folder)).find((name) => name.includes('damaged')) ?? 'none'
+  expect(await readFile(join(folder, aside), 'utf8')).toBe(text)
+})
+
+test('a state file that cannot be used stops the start with one clear line', async () => {
+  await writeFile(join(folder, 'file'), '')
+  const server = registryServer({ port: 0, stateFile: join(folder, 'file', 'registry.json') })
+  await expect(server.start()).rejects.toMatchObject({ code: 'ERR_STATE_FILE', message: expect.stringContaining('registry.json') })
+})
+
+test('a port that is taken is said, and the registry can be started again once it is free', async () => {
+  const one = await started()
+  const two = registryServer({ port: one.port })
+  cleanups.push(() => two.stop())
+  await expect(two.start()).rejects.toMatchObject({
+    code: 'ERR_PORT_TAKEN',
+    message: expect.stringMatching(new RegExp(`port ${one.port} .*taken`)),
+  })
+  await two.stop()
+  await one.server.stop()
+  expect((await two.start()).port).toBe(one.port)
+})
+
+test('with a token, only those who have it may ask', async () => {
+  const { call } = await started({ token: 'secret' })
+  const refusal = await call('GET', '/v1/agent/services')
+  expect(refusal.status).toBe(403)
+  expect(refusal.headers.get('content-type')).toBe('application/problem+json')
+  expect(await json(refusal)).toMatchObject({ status: 403, code: 'ERR_FORBIDDEN', title: 'Forbidden' })
+  expect((await call('PUT', '/v1/agent/service/register', orders('a', 1), { 'x-consul-token': 'wrong' })).status).toBe(403)
+  expect((await call('GET', '/v1/agent/services', undefined, { 'x-consul-token': 'secret' })).status).toBe(200)
+  expect((await call('GET', '/v1/agent/services', undefined, { authorization: 'Bearer secret' })).status).toBe(200)
+  expect((await call('GET', '/health/live')).status).toBe(200)
+})
+
+test.each([
+  ['PUT', '/v1/agent/service/register', '{"Name":', 400, 'not JSON'],
+  ['PUT', '/v1/agent/service/register', '[]', 400, 'wanted an object'],
+  ['PUT', '/v1/agent/service/register', '{}', 400, '"Name" is missing'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Prot":1}', 400, 'unknown field "Prot"'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Port":70000}', 400, '"Port" is 70000, wanted a whole number from 0 to 65535'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Port":"80"}', 400, '"Port" is "80"'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"TTL":"10"}}', 400, '"Check.TTL" is "10", wanted a duration'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"TTL":"0s"}}', 400, '"Check.TTL"'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{}}', 400, '"Check" has 0 of TTL, HTTP and TCP'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"HTTP":"http://x/"}}', 400, '"Check.Interval" is missing'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Checks":[{"TCP":"x","Interval":"1s"}]}', 400, '"Checks[0].TCP" is "x"'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"Args":["rm"],"Interval":"1s"}}', 400, 'wanted one'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"Args":["rm"],"TTL":"1s"}}', 400, '"Check.Args" is not supported'],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"Status":"green","TTL":"1s"}}', 400, '"Check.Status" is "green"'],
+  ['PUT', '/v1/agent/service/register', JSON.stringify({ Name: 'a', Meta: { big: 'x'.repeat(600_000) } }), 413, 'larger than'],
+  ['PUT', '/v1/agent/service/deregister/nobody', undefined, 404, 'unknown service id "nobody"'],
+  ['PUT', '/v1/agent/check/pass/nobody', undefined, 404, 'unknown check id "nobody"'],
+  ['PUT', '/v1/agent/check/pass/%ff', undefined, 400, 'percent-encoded'],
+  ['GET', '/v1/agent/service/register', undefined, 405, 'takes PUT, not GET'],
+  ['GET', '/v1/health/service/a?index=x', undefined, 400, '"index" is "x"'],
+  ['GET', '/v1/health/service/a?index=1&wait=10', undefined, 400, '"wait" is "10"'],
+  ['GET', '/v1/health/service/a?passing=maybe', undefined, 400, '"passing" is "maybe"'],
+  ['GET', '/v1/health/service/a?filter=x', undefined, 400, '"filter" is not supported'],
+  ['GET', '/v1/nothing', undefined, 404, 'nothing at "/v1/nothing"'],
+])('%s %s with %.60s is refused clearly', async (method, path, body, status, detail) => {
+  const { call } = await started()
+  const response = await call(method, path, body)
+  expect(response.status).toBe(status)
+  expect((await json(response)).detail).toContain(detail)
+  // Nothing of it stuck.
+  expect(await json(call('GET', '/v1/agent/services'))).toEqual({})
+})
+
+test('takes field names in the spellings that Consul takes', async () => {
+  const { call } = await started()
+  const body = {
+    name: 'a',
+    port: 1,
+    check: { ttl: '1m', deregister_critical_service_after: '1m30s' },
+    Kind: '',
+    Proxy: null,
+    EnableTagOverride: false,
+  }
+  expect((await call('PUT', '/v1/agent/service/register', body)).status).toBe(200)
+  expect(await json(call('GET', '/v1/agent/services'))).toMatchObject({ a: { Service: 'a', Port: 1 } })
+})

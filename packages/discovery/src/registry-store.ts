@@ -1,0 +1,71 @@
+import type { Timer, World } from '@banyan/core'
+import { after, indexOf, nextDueAt, type RegistryEvent, type RegistryState } from './registry-state.ts'
+
+/** The living registry: holds the state, lets time pass in it, and wakes those who wait for a change. */
+export interface RegistryStore {
+  get(): RegistryState
+  apply(event: RegistryEvent): RegistryState
+  /**
+   * Resolves when `service` (`undefined`: any) has another index than `index`, after `waitMs`, or when `signal` aborts.
+   */
+  changed(service: string | undefined, index: number, waitMs: number, signal: AbortSignal): Promise<void>
+  stop(): void
+}
+
+/** Creates a {@link RegistryStore}; `onChange` is called after each change that has a new index. */
+export function registryStore(options: { state: RegistryState; world: World; onChange: (state: RegistryState) => void }): RegistryStore {
+  const { world, onChange } = options
+  let state = options.state
+  let timer: Timer | undefined
+  const waiting = new Map<string | undefined, Set<() => void>>()
+
+  function apply(event: RegistryEvent): RegistryState {
+    const before = state
+    state = after(before, event, world.monotonic())
+    // A heartbeat only moves a deadline back, so the timer that is set is early at worst; looking at all of them can wait for it.
+    if (state.index !== before.index || event.type === 'tick') arm()
+    if (state.index !== before.index) {
+      onChange(state)
+      for (const [service, wakers] of waiting)
+        if (indexIn(before, service) !== indexIn(state, service)) for (const wake of [...wakers]) wake()
+    }
+    return state
+  }
+
+  function arm(): void {
+    timer?.cancel()
+    const dueAt = nextDueAt(state)
+    timer = dueAt === undefined ? undefined : world.after(Math.max(0, dueAt - world.monotonic()), () => apply({ type: 'tick' }))
+  }
+
+  arm()
+  return {
+    get: () => state,
+    apply,
+    changed(service, index, waitMs, signal) {
+      if (indexIn(state, service) !== index || signal.aborted) return Promise.resolve()
+      return new Promise((resolve) => {
+        const wakers = waiting.get(service) ?? new Set()
+        const wake = () => {
+          limit.cancel()
+          signal.removeEventListener('abort', wake)
+          wakers.delete(wake)
+          if (wakers.size === 0 && waiting.get(service) === wakers) waiting.delete(service)
+          resolve()
+        }
+        const limit = world.after(waitMs, wake)
+        signal.addEventListener('abort', wake, { once: true })
+        waiting.set(service, wakers.add(wake))
+      })
+    },
+    stop() {
+      timer?.cancel()
+      timer = undefined
+      for (const wakers of [...waiting.values()]) for (const wake of [...wakers]) wake()
+    },
+  }
+}
+
+function indexIn(state: RegistryState, service: string | undefined): number {
+  return service === undefined ? state.index : indexOf(state, service)
+}

@@ -1,0 +1,138 @@
+import type { BreakerCounts } from './breaker-window.ts'
+
+export type BreakerStateName = BreakerState['kind']
+
+/**
+ * The states of a circuit breaker. `epoch` grows with each change from one to another: the outcome of a call says something only
+ * about the epoch it was admitted in. Times are on the monotonic clock.
+ */
+export type BreakerState =
+  | { readonly kind: 'closed'; readonly epoch: number }
+  /** `openings`: how often it opened in a row without closing in between. */
+  | { readonly kind: 'open'; readonly epoch: number; readonly openings: number; readonly until: number }
+  /** `flying`: when each probe without an answer was admitted. */
+  | {
+      readonly kind: 'half-open'
+      readonly epoch: number
+      readonly openings: number
+      readonly flying: readonly number[]
+      readonly passed: number
+      readonly failed: number
+    }
+  | { readonly kind: 'forced-open'; readonly epoch: number; readonly why: string | undefined }
+  | { readonly kind: 'disabled'; readonly epoch: number }
+
+/** When a breaker opens and how it recovers. */
+export interface BreakerLimits {
+  readonly failuresInARow: number
+  readonly minimumCalls: number
+  /** Shares from 0 to 1; `Infinity`: never. */
+  readonly failureRate: number
+  readonly slowRate: number
+  readonly coolDownMs: number
+  readonly coolDownFactor: number
+  readonly maxCoolDownMs: number
+  readonly probesAllowed: number
+  readonly probesNeeded: number
+  readonly probeMaxWaitMs: number
+}
+
+/** What a call's end says about the dependency; `nothing` when it was cancelled or never got there. */
+export type Verdict = 'success' | 'failure' | 'nothing'
+
+export type BreakerEvent =
+  /** A call was let through. */
+  | { readonly type: 'admitted' }
+  /** A call ended that was let through at `startedAt` in `epoch`; `counts` is the window with this outcome in it. */
+  | {
+      readonly type: 'settled'
+      readonly epoch: number
+      readonly startedAt: number
+      readonly verdict: Verdict
+      readonly counts: BreakerCounts
+    }
+  | { readonly type: 'force-open'; readonly why: string | undefined }
+  | { readonly type: 'disable' }
+  | { readonly type: 'reset' }
+
+/** What time alone does: a cool-down ends, a probe without an answer counts as failed. */
+export function passed(state: BreakerState, now: number, limits: BreakerLimits): BreakerState {
+  if (state.kind === 'open' && now >= state.until) {
+    return { kind: 'half-open', epoch: state.epoch + 1, openings: state.openings, flying: [], passed: 0, failed: 0 }
+  }
+  if (state.kind !== 'half-open') return state
+  const first = Math.min(...state.flying)
+  const overdueAt = first + limits.probeMaxWaitMs
+  if (overdueAt > now) return state
+  // Decided as of then and not of now: nobody may have called for an hour, and a cool-down ran meanwhile.
+  const flying = state.flying.toSpliced(state.flying.indexOf(first), 1)
+  return passed(decided({ ...state, flying, failed: state.failed + 1 }, overdueAt, limits), now, limits)
+}
+
+/** Whether a call may go through. Ask after {@link passed}. */
+export function admits(state: BreakerState, limits: BreakerLimits): boolean {
+  if (state.kind === 'half-open') return state.passed + state.failed + state.flying.length < limits.probesAllowed
+  return state.kind === 'closed' || state.kind === 'disabled'
+}
+
+/** How long until the next probe, milliseconds, as far as it can be known. Ask after {@link passed}. */
+export function retryAfter(state: BreakerState, now: number, limits: BreakerLimits): number | undefined {
+  if (state.kind === 'open') return state.until - now
+  // By then the probes in flight have answered or count as failed.
+  if (state.kind === 'half-open' && state.flying.length > 0) return Math.min(...state.flying) + limits.probeMaxWaitMs - now
+  return undefined
+}
+
+/** The next state. `state` is after {@link passed} for the same `now`. */
+export function after(state: BreakerState, event: BreakerEvent, now: number, limits: BreakerLimits): BreakerState {
+  switch (event.type) {
+    case 'admitted':
+      return state.kind === 'half-open' ? { ...state, flying: [...state.flying, now] } : state
+    case 'settled':
+      // The answer of a call admitted before the last change says nothing about now.
+      return event.epoch === state.epoch ? settled(state, event, now, limits) : state
+    case 'force-open':
+      return { kind: 'forced-open', epoch: state.epoch + 1, why: event.why }
+    case 'disable':
+      return { kind: 'disabled', epoch: state.epoch + 1 }
+    case 'reset':
+      return { kind: 'closed', epoch: state.epoch + 1 }
+  }
+}
+
+function settled(state: BreakerState, event: Extract<BreakerEvent, { type: 'settled' }>, now: number, limits: BreakerLimits): BreakerState {
+  const { verdict, startedAt, counts } = event
+  if (state.kind === 'closed') return verdict !== 'nothing' && trips(counts, limits) ? opened(state.epoch, 1, now, limits) : state
+  if (state.kind !== 'half-open') return state
+  const probe = state.flying.indexOf(startedAt)
+  // Not among those in flight: it was overdue and has been counted as failed.
+  if (probe < 0) return state
+  return decided(
+    {
+      ...state,
+      flying: state.flying.toSpliced(probe, 1),
+      passed: state.passed + (verdict === 'success' ? 1 : 0),
+      failed: state.failed + (verdict === 'failure' ? 1 : 0),
+    },
+    now,
+    limits,
+  )
+}
+
+/** Enough probes passed: closed. So many failed that enough cannot pass any more: open again, for longer. */
+function decided(state: Extract<BreakerState, { kind: 'half-open' }>, now: number, limits: BreakerLimits): BreakerState {
+  if (state.passed >= limits.probesNeeded) return { kind: 'closed', epoch: state.epoch + 1 }
+  if (state.failed > limits.probesAllowed - limits.probesNeeded) return opened(state.epoch, state.openings + 1, now, limits)
+  return state
+}
+
+function opened(epoch: number, openings: number, now: number, limits: BreakerLimits): BreakerState {
+  const coolDownMs = Math.min(limits.maxCoolDownMs, limits.coolDownMs * limits.coolDownFactor ** (openings - 1))
+  return { kind: 'open', epoch: epoch + 1, openings, until: now + coolDownMs }
+}
+
+function trips(counts: BreakerCounts, limits: BreakerLimits): boolean {
+  if (counts.consecutive >= limits.failuresInARow) return true
+  if (counts.calls === 0 || counts.calls < limits.minimumCalls) return false
+  return counts.failures / counts.calls >= limits.failureRate || counts.slow / counts.calls >= limits.slowRate
+}

@@ -1,0 +1,66 @@
+import { manualWorld } from '@banyan/core'
+import { expect, test } from 'vitest'
+import { exponential } from './backoff.ts'
+import { bulkhead } from './bulkhead.ts'
+import { circuitBreaker } from './circuit-breaker.ts'
+import { fallback } from './fallback.ts'
+import type { Layer } from './layer.ts'
+import { policy } from './policy.ts'
+import { retry } from './retry.ts'
+import { timeout } from './timeout.ts'
+
+const world = manualWorld()
+const of = (...layers: Layer<unknown>[]) => policy('stock', ...layers).explain()
+const twice = () => retry({ attempts: 2, backoff: exponential({ baseMs: 50, capMs: 50 }), retryAfterCapMs: 100, world })
+
+test('the recommended order has nothing to warn of', () => {
+  const order = of(
+    fallback(0),
+    timeout(2_000, { world }),
+    retry({ attempts: 3, world }),
+    circuitBreaker({ window: { timeMs: 10_000 }, slow: { overMs: 800, rate: 0.8 }, coolDownMs: 5_000, world }),
+    bulkhead({ limit: 64, queue: 128, maxWaitMs: 50, world }),
+    timeout(400, { world }),
+  )
+  expect(order).toEqual({
+    order: [
+      'fallback',
+      'timeout of 2000 ms',
+      'retry, up to 3 attempts',
+      'circuit breaker, opens at 50 % failed or at 80 % slow, for 5000 ms',
+      'bulkhead of 64, queue of 128',
+      'timeout of 400 ms',
+    ],
+    worstCaseMs: 2_000,
+    maxAttempts: 3,
+    warnings: [],
+  })
+})
+
+test('the worst case counts every attempt, every wait for a place and every wait between attempts', () => {
+  const { worstCaseMs, maxAttempts } = of(twice(), bulkhead({ limit: 1, queue: 1, maxWaitMs: 30, world }), timeout(400, { world }))
+  expect(worstCaseMs).toBe(2 * (30 + 400) + 100)
+  expect(maxAttempts).toBe(2)
+})
+
+test.each([
+  ['nothing bounds the call', [circuitBreaker({ world })]],
+  ['nothing bounds the call', [bulkhead({ limit: 1, queue: 1, world }), timeout(9, { world })]],
+  ['no timeout outside retry: one call with all its attempts may take 900 ms', [twice(), timeout(400, { world })]],
+  ['no timeout inside retry', [timeout(400, { world }), twice()]],
+  ['retry inside circuit breaker', [timeout(900, { world }), circuitBreaker({ world }), twice(), timeout(9, { world })]],
+  ['retry inside retry', [timeout(900, { world }), twice(), twice(), timeout(9, { world })]],
+  ['retry inside bulkhead', [timeout(900, { world }), bulkhead({ limit: 1, world }), twice(), timeout(9, { world })]],
+  ['fallback inside retry', [timeout(900, { world }), twice(), fallback(0), timeout(9, { world })]],
+  ['fallback inside circuit breaker', [timeout(900, { world }), circuitBreaker({ world }), fallback(0)]],
+  ['timeout of 400 ms inside timeout of 300 ms: the inner one never fires', [timeout(300, { world }), timeout(400, { world })]],
+  ['no time for a second attempt of up to 400 ms', [timeout(500, { world }), twice(), timeout(400, { world })]],
+  [
+    'bulkhead waits up to 500 ms inside timeout of 400 ms',
+    [timeout(400, { world }), bulkhead({ limit: 1, queue: 1, maxWaitMs: 500, world })],
+  ],
+] as [string, Layer<unknown>[]][])('warns: %s', (warning, layers) => {
+  const { warnings } = of(...layers)
+  expect(warnings).toHaveLength(1)
+  expect(warnings[0]).toContain(warning)
+})

@@ -1,0 +1,60 @@
+import { codeOf, isRefusal } from '@banyan/core'
+import { ResilienceError } from './errors.ts'
+
+/** How a call ended. */
+export type Settled = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
+/**
+ * Whether the outcome says that the dependency is not well. Values are no failures; errors are, except refusals and errors
+ * whose `status` blames the request (400 to 499, but for 408, 425 and 429).
+ */
+export function isFailure(settled: Settled): boolean {
+  return !settled.ok && !isRefusal(settled.error) && !blamesRequest(settled.error)
+}
+
+/**
+ * Whether trying again may help: {@link isFailure}, and not a layer that said no before anything was tried (an open circuit,
+ * a full bulkhead, a used-up retry budget).
+ */
+export function isRetryable(error: unknown): boolean {
+  return isFailure({ ok: false, error }) && !isShed(error) && codeOf(error) !== 'ERR_RETRY_BUDGET'
+}
+
+/** Whether a policy turned the call away before it reached the dependency, so that it says nothing about it. */
+export function isShed(error: unknown): boolean {
+  return error instanceof ResilienceError && (error.code === 'ERR_CIRCUIT_OPEN' || error.code === 'ERR_BULKHEAD_FULL')
+}
+
+/** Whether an abort's reason is that time ran out, of a policy or of an `AbortSignal.timeout`. */
+export function isTimeout(reason: unknown): boolean {
+  if (codeOf(reason) === 'ERR_TIMEOUT') return true
+  return reason instanceof Error && reason.name === 'TimeoutError'
+}
+
+const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+
+/**
+ * Whether the error proves that no connection came about, so that nothing was done and even a call that is not idempotent can
+ * be made again. Looks at the causes too, as `fetch` hides the reason there.
+ */
+export function wasNeverSent(error: unknown): boolean {
+  // Ten levels: an error that is its own cause must not hang the call.
+  for (let level = 0, current = error; level < 10 && current instanceof Error; level += 1, current = current.cause) {
+    const code = codeOf(current)
+    if (code !== undefined && NEVER_SENT.has(code)) return true
+  }
+  return false
+}
+
+/** When the other side wants to be asked again, milliseconds, as far as the error says so in `retryAfterMs`. */
+export function retryAfterOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('retryAfterMs' in error)) return undefined
+  const { retryAfterMs } = error
+  return typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? retryAfterMs : undefined
+}
+
+function blamesRequest(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || !('status' in error) || typeof error.status !== 'number') return false
+  const { status } = error
+  return status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429
+}

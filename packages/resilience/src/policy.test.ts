@@ -1,0 +1,140 @@
+import { manualWorld } from '@banyan/core'
+import { expect, expectTypeOf, test } from 'vitest'
+import { bulkhead } from './bulkhead.ts'
+import { circuitBreaker } from './circuit-breaker.ts'
+import { fallback } from './fallback.ts'
+import { type Outcome, policy } from './policy.ts'
+import { retry } from './retry.ts'
+import { timeout } from './timeout.ts'
+
+function full() {
+  const world = manualWorld()
+  const breaker = circuitBreaker({ world })
+  const pool = bulkhead({ limit: 2, queue: 2, maxWaitMs: 50, world })
+  const layers = [timeout(2_000, { world }), retry({ world }), breaker, pool, timeout(400, { world })] as const
+  return { world, breaker, pool, stock: policy('stock', ...layers) }
+}
+
+test('gives what the function gives, with its type', async () => {
+  const { stock, world } = full()
+  const answer = await stock.run(async ({ attempt }) => ({ attempt }))
+  expectTypeOf(answer).toEqualTypeOf<{ attempt: number }>()
+  expect(answer).toEqual({ attempt: 1 })
+  expect(world.pendingTimers()).toBe(0)
+})
+
+test('outcome gives failures as values', async () => {
+  const { stock } = full()
+  const good = await stock.outcome(() => 7)
+  expectTypeOf(good).toEqualTypeOf<Outcome<number>>()
+  expect(good).toEqual({ ok: true, value: 7, attempts: 1 })
+  const error = new Error('down')
+  expect(await policy('bare').outcome(() => Promise.reject(error))).toEqual({ ok: false, error, attempts: 1 })
+})
+
+test('wrap keeps the parameters and joins the fallback', async () => {
+  const price = policy('price', fallback(null)).wrap(async (sku: string, quantity: number) => {
+    if (quantity === 0) throw new RangeError('nothing wanted')
+    return sku.length * quantity
+  })
+  expectTypeOf(price).toEqualTypeOf<(sku: string, quantity: number) => Promise<number | null>>()
+  expect([await price('abc', 2), await price('abc', 0)]).toEqual([6, null])
+})
+
+test('a function that throws at once rejects, it does not throw', async () => {
+  const broken = (): never => {
+    throw new Error('at once')
+  }
+  await expect(policy('bare').run(broken)).rejects.toThrow('at once')
+  await expect(policy('bare').wrap(broken)()).rejects.toThrow('at once')
+})
+
+test('hands on the key, the signal and the remaining time', async () => {
+  const { stock, world } = full()
+  const seen = await stock.run(({ signal, remainingMs, key }) => ({ aborted: signal.aborted, remainingMs, key }), {
+    key: 'k1',
+    deadlineMs: 300,
+  })
+  expect(seen).toEqual({ aborted: false, remainingMs: 300, key: 'k1' })
+  expect(await policy('bare').run(({ remainingMs }) => remainingMs)).toBe(Number.POSITIVE_INFINITY)
+  expect(world.pendingTimers()).toBe(0)
+})
+
+test('an abort of the caller ends the call at once, with its reason, also when the function does not listen', async () => {
+  const { stock, world } = full()
+  const controller = new AbortController()
+  let signal: AbortSignal | undefined
+  const outcome = stock.outcome(
+    (call) => {
+      signal = call.signal
+      return new Promise(() => {})
+    },
+    { signal: controller.signal },
+  )
+  const reason = new Error('left')
+  controller.abort(reason)
+  expect(await outcome).toEqual({ ok: false, error: reason, attempts: 1, rejected: { rejectedBy: 'cancelled', policy: 'stock' } })
+  expect(signal?.reason).toBe(reason)
+  expect(world.pendingTimers()).toBe(0)
+})
+
+test('a call that is aborted or late before it begins never calls the function', async () => {
+  const { stock, world, breaker, pool } = full()
+  const reason = new Error('left')
+  expect(await stock.outcome(() => 1, { signal: AbortSignal.abort(reason) })).toMatchObject({ ok: false, error: reason, attempts: 0 })
+  expect(await stock.outcome(() => 1, { deadlineMs: 0 })).toMatchObject({ ok: false, error: { code: 'ERR_TIMEOUT' }, attempts: 0 })
+  expect(await policy('bare').outcome(() => 1, { deadlineMs: -5 })).toMatchObject({ ok: false, attempts: 0 })
+  expect([world.pendingTimers(), breaker.counts.calls, pool.active]).toEqual([0, 0, 0])
+})
+
+test('the deadline of the caller bounds the whole call, retries and waits included', async () => {
+  const { stock, world } = full()
+  const outcome = stock.outcome(() => new Promise(() => {}), { deadlineMs: 500 })
+  await world.advance(499)
+  await world.advance(1)
+  expect(await outcome).toMatchObject({ ok: false, error: { code: 'ERR_TIMEOUT', message: 'the call of "stock" took longer than 500 ms' } })
+  expect(world.pendingTimers()).toBe(0)
+})
+
+test('a failure that comes after the call has ended does not become an unhandled rejection', async () => {
+  const { stock, world } = full()
+  const unhandled: unknown[] = []
+  const listener = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', listener)
+  let fail = (_error: Error) => {}
+  const outcome = stock.outcome(() => new Promise((_, reject) => (fail = reject)), { deadlineMs: 100 })
+  await world.advance(100)
+  expect(await outcome).toMatchObject({ ok: false, error: { code: 'ERR_TIMEOUT' } })
+  fail(new Error('too late'))
+  await world.advance(0)
+  process.off('unhandledRejection', listener)
+  expect(unhandled).toEqual([])
+})
+
+test('leaves no listener on the signal of the caller', async () => {
+  const { stock } = full()
+  const { signal } = new AbortController()
+  let listeners = 0
+  const add = signal.addEventListener.bind(signal)
+  const remove = signal.removeEventListener.bind(signal)
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners += 1
+    add(...args)
+  }
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners -= 1
+    remove(...args)
+  }
+  await stock.run(() => 1, { signal })
+  await stock.outcome(() => Promise.reject(new Error('down')), { signal, idempotent: false })
+  expect(listeners).toBe(0)
+})
+
+test('bad policies are refused', () => {
+  expect(() => policy('')).toThrow(new TypeError('cannot create policy: the name is empty'))
+  expect(() => policy('stock', timeout(1), timeout(1, { world: manualWorld() }))).toThrow('its layers run on different worlds')
+})
+
+test('a deadline that is no number is refused', async () => {
+  await expect(policy('stock').run(() => 1, { deadlineMs: Number.NaN })).rejects.toThrow('cannot run "stock": "deadlineMs" is NaN')
+})

@@ -1,0 +1,63 @@
+import { manualWorld, systemWorld } from '@banyan/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { retryBudget } from './retry-budget.ts'
+
+test('allows 20 % of the calls and 10 a second over ten seconds', () => {
+  const budget = retryBudget({ world: manualWorld() })
+  expect(budget.balance).toBe(100)
+  for (let i = 0; i < 50; i += 1) budget.deposit()
+  expect(budget.balance).toBe(110)
+  const granted = Array.from({ length: 200 }, () => budget.withdraw()).filter(Boolean)
+  expect(granted).toHaveLength(110)
+})
+
+test('forgets calls and retries after the window, without a timer', async () => {
+  const world = manualWorld()
+  const budget = retryBudget({ ratio: 0.5, minPerSecond: 0, world })
+  budget.deposit()
+  budget.deposit()
+  expect(budget.withdraw()).toBe(true)
+  expect(budget.withdraw()).toBe(false)
+  await world.advance(10_000)
+  expect(budget.balance).toBe(0)
+  budget.deposit()
+  budget.deposit()
+  expect(budget.withdraw()).toBe(true)
+  expect(world.pendingTimers()).toBe(0)
+})
+
+test('agrees with a list of everything that happened', () => {
+  const step = fc.record({
+    waitMs: fc.oneof(fc.integer({ min: 0, max: 400 }), fc.constant(30_000)),
+    act: fc.constantFrom('deposit', 'withdraw'),
+  })
+  fc.assert(
+    fc.property(
+      fc.constantFrom(0, 0.2, 0.5, 1),
+      fc.constantFrom(0, 0.5, 2),
+      fc.array(step, { maxLength: 60 }),
+      (ratio, minPerSecond, steps) => {
+        let now = 0
+        const budget = retryBudget({ ratio, minPerSecond, windowMs: 2_000, world: { ...systemWorld, monotonic: () => now } })
+        const log: { act: string; slice: number }[] = []
+        const lately = (act: string) => log.filter((entry) => entry.act === act && entry.slice > Math.floor(now / 200) - 10).length
+        for (const { waitMs, act } of steps) {
+          now += waitMs
+          const slice = Math.floor(now / 200)
+          const left = Math.floor(Math.round((ratio * lately('deposit') + minPerSecond * 2 - lately('withdraw')) * 1e6) / 1e6)
+          expect(budget.balance).toBe(Math.max(0, left))
+          if (act === 'deposit') budget.deposit()
+          else expect(budget.withdraw()).toBe(left >= 1)
+          if (act === 'deposit' || left >= 1) log.push({ act, slice })
+        }
+      },
+    ),
+  )
+})
+
+test('bad options are refused by name', () => {
+  expect(() => retryBudget({ ratio: -1 })).toThrow('cannot create retry budget: "ratio" is -1, wanted a number from 0 to 10')
+  expect(() => retryBudget({ minPerSecond: -1 })).toThrow('"minPerSecond" is -1')
+  expect(() => retryBudget({ windowMs: 1 })).toThrow('"windowMs" is 1')
+})

@@ -1,0 +1,121 @@
+import { messageOf, systemWorld, type World } from '@banyan/core'
+import { type Backoff, exponential } from './backoff.ts'
+import { type Scope, scopeOf } from './call.ts'
+import type { Cancellation } from './cancellation.ts'
+import { ResilienceError } from './errors.ts'
+import { isHeard, tell } from './events.ts'
+import { isRetryable, retryAfterOf, wasNeverSent } from './failure.ts'
+import type { Layer, Next } from './layer.ts'
+import { checkDuration, checkNumber } from './option-checks.ts'
+import { type RetryBudget, retryBudget } from './retry-budget.ts'
+
+export interface RetryOptions {
+  /** How often the function is called at most, the first time included, from 1. Default 3. */
+  attempts?: number
+  /** How long to wait between attempts. Default `exponential()`: 100 ms doubling to 5 s, full jitter. */
+  backoff?: Backoff
+  /** Which errors are worth another attempt. Default: see {@link isRetryable}. */
+  retryIf?: (error: unknown, attempt: number) => boolean
+  /**
+   * What holds for a call that says neither `idempotent` nor `key`. `assume`: it may be repeated, as whoever puts retry into a
+   * policy wants retries. `ask`: it may not; right for clients that send whatever their users want. A call with
+   * `idempotent: false` is never repeated, in both. Default `assume`.
+   */
+  idempotent?: 'assume' | 'ask'
+  /**
+   * Which errors prove that nothing reached the other side, so that even a call that is not idempotent is repeated. Default: see
+   * {@link wasNeverSent} (connection refused, name not found).
+   */
+  neverSent?: (error: unknown) => boolean
+  /**
+   * An error's `retryAfterMs` is waited for in full, up to this. When the other side asks for more, coming back earlier would be
+   * no use, so the error goes to the caller at once. Milliseconds. Default 5,000.
+   */
+  retryAfterCapMs?: number
+  /** Shared by several policies, or `false` for none. Default: an own {@link retryBudget} of 20 % and 10 a second. */
+  budget?: RetryBudget | false
+  /** Default: the system's. */
+  world?: World
+}
+
+/**
+ * Calls again after a failure, with growing, scattered waits. Gives the last error to the caller when the attempts are used up,
+ * and without waiting when the wait would outlast the deadline. An abort ends the wait at once.
+ *
+ * @throws {RangeError} for an option out of its range. Calls reject with {@link ResilienceError} `ERR_RETRY_BUDGET` (its cause is
+ *   the attempt's own error) when a retry was due and the budget had none left
+ * @see Nygard, Release It!, 2nd ed., "Timeouts" (delayed retries); RFC 9110, 9.2.2 and 10.2.3
+ */
+export function retry(options: RetryOptions = {}): Layer {
+  const { attempts = 3, backoff = exponential(), retryIf = isRetryable, idempotent = 'assume' } = options
+  const { neverSent = wasNeverSent, retryAfterCapMs = 5_000, world = systemWorld } = options
+  const { budget = retryBudget({ world }) } = options
+  checkNumber('create retry', 'attempts', attempts, { min: 1, max: 1_000, whole: true })
+  checkDuration('create retry', 'retryAfterCapMs', retryAfterCapMs)
+  if (idempotent !== 'assume' && idempotent !== 'ask')
+    throw new TypeError(`cannot create retry: "idempotent" is "${String(idempotent)}", wanted "assume" or "ask"`)
+
+  function wants(scope: Scope, error: unknown, attempt: number): boolean {
+    if (attempt >= attempts || scope.cancel.aborted || !retryIf(error, attempt)) return false
+    const { run } = scope
+    const repeatable = run.idempotent ?? (run.key !== undefined || idempotent === 'assume')
+    return repeatable || neverSent(error)
+  }
+
+  async function tryAll(policy: string, next: Next, scope: Scope): Promise<unknown> {
+    let previousMs: number | undefined
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await next(scopeOf(scope.run, scope.cancel, attempt))
+      } catch (error) {
+        if (!wants(scope, error, attempt)) throw error
+        const backoffMs: number = backoff.delayMs(attempt, world.random, previousMs)
+        const askedMs = retryAfterOf(error) ?? 0
+        const delayMs = Math.max(backoffMs, askedMs)
+        if (askedMs > retryAfterCapMs || delayMs >= scope.cancel.remainingMs) throw error
+        if (budget && !budget.withdraw()) throw budgetUsedUp(policy, attempt, error)
+        if (isHeard('retry')) tell('retry', { policy, failedAttempt: attempt, delayMs, error })
+        await pause(world, delayMs, scope.cancel)
+        previousMs = backoffMs
+      }
+    }
+  }
+
+  const around = (policy: string, next: Next): Next => {
+    return (scope) => {
+      if (budget) budget.deposit()
+      return tryAll(policy, next, scope)
+    }
+  }
+  return { facts: { kind: 'retry', attempts, waitsMs: longestWaits(attempts, backoff, retryAfterCapMs) }, world, around }
+}
+
+function budgetUsedUp(policy: string, attempt: number, cause: unknown): ResilienceError {
+  const retryAfterMs = retryAfterOf(cause)
+  return new ResilienceError(
+    'ERR_RETRY_BUDGET',
+    policy,
+    `attempt ${attempt} of "${policy}" failed (${messageOf(cause)}) and its retry budget is used up`,
+    retryAfterMs === undefined ? { cause } : { cause, retryAfterMs },
+  )
+}
+
+function longestWaits(attempts: number, backoff: Backoff, retryAfterCapMs: number): number {
+  let sum = 0
+  for (let attempt = 1; attempt < attempts; attempt += 1) sum += Math.max(backoff.maxMs(attempt), retryAfterCapMs)
+  return sum
+}
+
+/** Waits, and rejects with the reason the moment `cancel` is aborted. */
+function pause(world: World, delayMs: number, cancel: Cancellation): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = world.after(delayMs, () => {
+      leave()
+      resolve()
+    })
+    const leave = cancel.onAbort((reason) => {
+      timer.cancel()
+      reject(reason)
+    })
+  })
+}
