@@ -1,9 +1,11 @@
 // A client as a shop's front end would be: one idempotency key per order, patience with a gateway that comes and goes.
+import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
 export interface Answer {
   status: number
   body: Record<string, unknown>
+  /** The trace this request began (W3C trace context): every span of its business transaction carries it. */
   traceId: string | undefined
 }
 
@@ -41,9 +43,11 @@ export async function call(
   options: { token?: string; key?: string; body?: unknown } = {},
 ): Promise<Answer> {
   const { token, key, body } = options
+  const traceId = randomBytes(16).toString('hex')
   const response = await fetch(new URL(path, gatewayUrl), {
     method,
     headers: {
+      traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01`,
       ...(token ? { authorization: `Bearer ${token}` } : {}),
       ...(key ? { 'idempotency-key': key } : {}),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -52,7 +56,7 @@ export async function call(
     signal: AbortSignal.timeout(10_000),
   })
   const text = await response.text()
-  return { status: response.status, body: text ? JSON.parse(text) : {}, traceId: response.headers.get('x-trace-id') ?? undefined }
+  return { status: response.status, body: text ? JSON.parse(text) : {}, traceId }
 }
 
 const PATIENCE_MS = 60_000

@@ -1,0 +1,80 @@
+import { join } from 'node:path'
+import { type Api, type Database, type Logger, systemWorld } from '@banyan/core'
+import { consulRegistry } from '@banyan/discovery'
+import { startTelemetry } from '@banyan/otel'
+import { client, createLogger, type Host, httpTransport, inProcessTransport, logLevelOf, service } from '@banyan/service'
+import { sqlite, sqliteBus } from '@banyan/sqlite'
+
+export interface HostOptions {
+  /** Stands in traces where no service is known. */
+  name: string
+  dataDir: string
+  registryUrl: string
+  /** Where spans go besides the standard exporter, as in `OTEL_EXPORTER_OTLP_ENDPOINT`. */
+  collectors: readonly string[]
+  env: Readonly<Record<string, string | undefined>>
+}
+
+/** The {@link Host} of one process, and what must be let go at its end. */
+export interface ProcessHost extends Host {
+  readonly registry: ReturnType<typeof consulRegistry>
+  /** After all services have stopped: lets go of connections, closes bus and databases, sends the last spans. */
+  close(): Promise<void>
+}
+
+/** A killed process leaves the registry after this long; a third of it between heartbeats. */
+const TTL_MS = 3_000
+
+/**
+ * Puts a process together from the embedded default: a SQLite database for each service, the embedded bus, the registry of
+ * `registryUrl`; calls between services of this process go without sockets.
+ *
+ * @throws {SqliteError} `ERR_DATABASE_OPEN`
+ */
+export function processHost(options: HostOptions): ProcessHost {
+  const { name, dataDir, registryUrl, collectors, env } = options
+  const world = systemWorld
+  const level = logLevelOf(env.LOG_LEVEL)
+  const logOf = (of: string): Logger => createLogger({ service: of, level })
+  const log = logOf(name)
+  const telemetry = startTelemetry({ service: name, env, collectors: [...collectors] })
+  const registry = consulRegistry({ url: registryUrl, ttlMs: TTL_MS, deregisterAfterMs: 10_000, world, log })
+  const bus = sqliteBus(join(dataDir, 'bus.db'), { world, log })
+  const transport = inProcessTransport({ fallback: httpTransport({ registry, world, log }), world })
+  const databases: Database[] = []
+
+  function databaseOf(of: string): Database {
+    const database = sqlite(join(dataDir, `${of}.db`), { name: of, world, log: logOf(of) })
+    databases.push(database)
+    return database
+  }
+
+  return {
+    env,
+    log,
+    world,
+    dataDir,
+    registry,
+    service: (of, { migrations = [], database } = {}) =>
+      service(of, {
+        ...(database === false ? {} : { database: databaseOf(of) }),
+        migrations,
+        bus,
+        registry,
+        transport,
+        world,
+        log: logOf(of),
+        metrics: telemetry.metricsText,
+        drainMs: 100,
+        finishMs: 2_000,
+      }),
+    client: <A extends Api>(api: A, clientOptions = {}) => client(api, { ...clientOptions, transport, world }),
+    async close() {
+      await transport.close()
+      await bus.close()
+      await Promise.all(databases.map((database) => database.close()))
+      await registry.close()
+      await telemetry.stop()
+    },
+  }
+}

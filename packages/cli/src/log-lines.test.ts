@@ -1,0 +1,30 @@
+import { stripVTControlCharacters } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { type LogStyle, logLines } from './log-lines.ts'
+
+function lines(style: LogStyle, name: string, line: string): string[] {
+  const written: string[] = []
+  logLines(style, (text) => written.push(stripVTControlCharacters(text)), 8)(name, line)
+  return written
+}
+
+const json = '{"level":"warn","time":1,"service":"orders","error":{"message":"gone","stack":"..."},"message":"cannot pay"}'
+
+describe('log lines', () => {
+  it('read like a sentence, with the service before and the details behind', () => {
+    expect(lines('pretty', 'core', json)).toEqual(['orders   warn cannot pay error="gone"'])
+  })
+
+  it('keep what is not JSON as it is', () => {
+    expect(lines('pretty', 'psp', '{ not json')).toEqual(['psp      { not json'])
+  })
+
+  it('stay JSON for machines, and become JSON where they were not', () => {
+    expect(lines('json', 'core', json)).toEqual([json])
+    expect(lines('json', 'psp', 'hello')).toEqual(['{"service":"psp","message":"hello"}'])
+  })
+
+  it('can be kept quiet', () => {
+    expect(lines('silent', 'core', json)).toEqual([])
+  })
+})

@@ -1,0 +1,21 @@
+import { InvalidArgumentError } from 'commander'
+import { nearest } from './nearest.ts'
+
+/** Reads a whole number from an option's word. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (text !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Wanted a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** Reads one of some words; a near miss is told the right one. */
+export function oneOf<const Word extends string>(words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const found = words.find((word) => word === text)
+    if (found) return found
+    const near = nearest(text, words)
+    throw new InvalidArgumentError(`${near ? `Did you mean "${near}"? ` : ''}Wanted one of ${words.join(', ')}.`)
+  }
+}

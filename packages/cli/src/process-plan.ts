@@ -1,0 +1,25 @@
+/** What a process of a system is told by the one that starts it; travels as JSON in the variable {@link PLAN_VARIABLE}. */
+export interface ProcessPlan {
+  readonly name: string
+  /** From each service's name to its module's URL. */
+  readonly services: Readonly<Record<string, string>>
+  readonly gateway: { readonly file: string; readonly port: number } | undefined
+  readonly dataDir: string
+  readonly registryUrl: string
+  readonly collectorUrl: string
+}
+
+export const PLAN_VARIABLE = 'BANYAN_PROCESS'
+
+/** What a process tells the one that started it. */
+export type ProcessMessage = { readonly ready: true; readonly port?: number } | { readonly failed: string }
+
+/** Reads a message of a child process; `undefined` for anything else it may say. */
+export function readMessage(message: unknown): ProcessMessage | undefined {
+  if (typeof message !== 'object' || message === null) return undefined
+  if ('failed' in message && typeof message.failed === 'string') return { failed: message.failed }
+  if ('ready' in message && message.ready === true) {
+    return 'port' in message && typeof message.port === 'number' ? { ready: true, port: message.port } : { ready: true }
+  }
+  return undefined
+}

@@ -1,0 +1,66 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { runProgram } from './program.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'banyan-cli-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+async function run(...args: string[]) {
+  let out = ''
+  let err = ''
+  const status = await runProgram(args, {
+    write: (text) => {
+      out += text
+    },
+    writeError: (text) => {
+      err += text
+    },
+  })
+  return { status, out, err }
+}
+
+describe('banyan', () => {
+  it.each([['--help'], ['dev', '--help'], ['gateway', '--help'], ['registry', '--help'], ['saga', '--help'], ['dead-letters', '--help']])(
+    'shows examples in %s %s',
+    async (...args) => {
+      const { status, out } = await run(...args)
+      expect(status).toBe(0)
+      expect(out).toContain('Examples:')
+    },
+  )
+
+  it.each([
+    [['deadletters'], 'Did you mean dead-letters?'],
+    [['saga', 'lst'], 'Did you mean list?'],
+    [['registry', '--prot', '1'], 'Did you mean --port?'],
+    [['dev', 'x.ts', '--processes', 'on'], 'Did you mean "one"?'],
+    [['registry', '--port', '85000'], 'Wanted a whole number from 0 to 65535'],
+    [['dead-letters', 'list'], 'name the database'],
+    [['dead-letters', 'redrive', '--db', 'x', '--why', 'y'], 'say which to redrive'],
+  ])('answers 2 to %j and says what is wanted', async (args, message) => {
+    const { status, err } = await run(...args)
+    expect(status).toBe(2)
+    expect(err).toContain(message)
+  })
+
+  it('does not make a database that is not there, and names the nearest', async () => {
+    writeFileSync(join(folder, 'orders.db'), '')
+    const { status, err } = await run('dead-letters', 'list', '--data-dir', folder, '--service', 'order')
+    expect(status).toBe(1)
+    expect(err).toContain(`did you mean "${join(folder, 'orders.db')}"?`)
+    expect(readdirSync(folder)).toEqual(['orders.db'])
+  })
+
+  it('names file, line and the nearest key of a gateway file with a typo', async () => {
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(file, 'listen: 8080\nroutes:\n  - path: /a\n    url: http://127.0.0.1:1\n    strip_pth: true\n')
+    const { status, err } = await run('gateway', 'check', file)
+    expect(status).toBe(1)
+    expect(err).toContain(`${file}:5:5: unknown key "strip_pth" in route 1; did you mean "strip_path"?`)
+  })
+})

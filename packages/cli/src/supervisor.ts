@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Timer, World } from '@banyan/core'
+import { CliError } from './errors.ts'
+import { readMessage } from './process-plan.ts'
+import { after, newProcess, type ProcessState } from './supervision.ts'
+
+export interface SupervisorOptions {
+  name: string
+  /** The program's file and its arguments, for this Node. */
+  args: readonly string[]
+  env: Readonly<Record<string, string | undefined>>
+  world: World
+  /** Each line of its output, and what the supervisor itself has to say. */
+  onLine: (name: string, line: string) => void
+  /** How long it may take to end before it is killed, milliseconds. */
+  stopMs: number
+}
+
+/** Keeps one process running. */
+export interface Supervisor {
+  readonly name: string
+  readonly pid: number | undefined
+  readonly state: ProcessState['kind']
+  /** How often it was started again. */
+  readonly restarts: number
+  /** Starts it; resolves when it says that it is ready, rejects with what it says when its first start fails. */
+  start(): Promise<void>
+  /** Resolves when it is ready, now or after its next start. */
+  ready(): Promise<void>
+  /** Sends a signal and resolves when the process is gone; it is started again. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Ends it for good: asks first, then kills. */
+  stop(): Promise<void>
+}
+
+/** Creates the {@link Supervisor} of a program that tells by IPC when it is ready. */
+export function supervisor(options: SupervisorOptions): Supervisor {
+  const { name, world, onLine } = options
+  let state = newProcess(world.now())
+  let child: ChildProcess | undefined
+  let restart: Timer | undefined
+  let starts = 0
+  let failure: string | undefined
+  const changes = bell()
+
+  function change(kind: 'spawned' | 'ready' | 'exited' | 'stop'): void {
+    state = after(state, { kind }, world.now())
+    changes.ring()
+  }
+
+  function launch(): void {
+    starts += 1
+    change('spawned')
+    child = spawnProgram(options, {
+      onMessage(raw) {
+        const message = readMessage(raw)
+        if (message && 'failed' in message) failure = message.failed
+        else if (message) change('ready')
+      },
+      onError: (error) => {
+        failure = error.message
+      },
+      onExit,
+    })
+  }
+
+  function onExit(code: number | null, signal: NodeJS.Signals | null): void {
+    child = undefined
+    change('exited')
+    if (state.kind !== 'waiting') return
+    const pauseMs = Math.max(0, state.restartAtMs - world.now())
+    onLine(name, restartLine(signal ?? `exit ${code}`, pauseMs, failure))
+    restart = world.after(pauseMs, launch)
+  }
+
+  return {
+    name,
+    get pid() {
+      return child?.pid
+    },
+    get state() {
+      return state.kind
+    },
+    get restarts() {
+      return Math.max(0, starts - 1)
+    },
+    async start() {
+      launch()
+      await changes.until(() => state.kind !== 'starting')
+      if (state.kind === 'ready') return
+      throw new CliError('ERR_PROCESS_FAILED', `process "${name}" did not start: ${failure ?? 'it ended without a word'}`)
+    },
+    ready: () => changes.until(() => state.kind === 'ready'),
+    async kill(signal) {
+      const victim = child
+      if (!victim) return
+      const gone = new Promise<void>((resolve) => victim.once('exit', () => resolve()))
+      victim.kill(signal)
+      await gone
+    },
+    async stop() {
+      restart?.cancel()
+      change('stop')
+      const victim = child
+      if (!victim) return
+      await endProgram(victim, options)
+    },
+  }
+}
+
+/** Tells those who wait for a change. */
+function bell(): { ring(): void; until(isDone: () => boolean): Promise<void> } {
+  const waiting = new Set<() => void>()
+  return {
+    ring() {
+      for (const check of [...waiting]) check()
+    },
+    until: (isDone) =>
+      new Promise((resolve) => {
+        const check = () => {
+          if (!isDone()) return
+          waiting.delete(check)
+          resolve()
+        }
+        waiting.add(check)
+        check()
+      }),
+  }
+}
+
+interface ProgramEvents {
+  onMessage(raw: unknown): void
+  onError(error: Error): void
+  onExit(code: number | null, signal: NodeJS.Signals | null): void
+}
+
+function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessage, onError, onExit }: ProgramEvents): ChildProcess {
+  const child = spawn(process.execPath, [...process.execArgv, ...args], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream) createInterface({ input: stream }).on('line', (line) => onLine(name, line))
+  }
+  child.on('message', onMessage)
+  child.on('error', onError)
+  child.once('exit', onExit)
+  return child
+}
+
+/** Asks it to end, and kills it when it does not. */
+async function endProgram(child: ChildProcess, { name, world, onLine, stopMs }: SupervisorOptions): Promise<void> {
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  child.kill('SIGTERM')
+  const timer = world.after(stopMs, () => {
+    onLine(name, `has not ended ${stopMs} ms after it was asked to; killed`)
+    child.kill('SIGKILL')
+  })
+  await gone
+  timer.cancel()
+}
+
+function restartLine(how: string, pauseMs: number, failure: string | undefined): string {
+  if (pauseMs <= 1_000) return `ended by ${how}; starting it again`
+  return `ended by ${how}; it keeps failing${failure ? ` (${failure})` : ''}, starting it again in ${pauseMs} ms`
+}

@@ -1,0 +1,3 @@
+export default function main(): never {
+  throw new Error('the toy is broken')
+}
