@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 const gates = [
   ['format, lint, arrows, cycles', 'biome', ['ci', '--max-diagnostics=50', '.']],
   ['types', 'tsc', ['-b']],
+  ['types of the tests', 'tsc', ['-p', 'tsconfig.tests.json']],
   ['packages', checkPackages],
   ['docs', checkDocs],
 ]

@@ -1,6 +1,6 @@
 import { CodedError } from '@banyan/core'
 import { relay } from '@banyan/messaging'
-import { participant, runSagas, startSaga } from '@banyan/saga'
+import { runSagas, startSaga } from '@banyan/saga'
 import { type Host, type Service, serve } from '@banyan/service'
 import { catalogApi } from '../catalog/contract.ts'
 import { inventoryApi } from '../inventory/contract.ts'
@@ -10,6 +10,7 @@ import { Checkout, type OrderSummary, type OrderView, ordersApi } from './contra
 import { announceOrder, cancelOrder, findOrder, insertOrder } from './domain.ts'
 import { orderFulfilment } from './fulfilment.ts'
 import { migrations } from './migrations.ts'
+import { once } from './once.ts'
 import { priceItems } from './pricing.ts'
 
 export default function main(host: Host): Service {
@@ -28,7 +29,7 @@ export default function main(host: Host): Service {
         const totalCents = await priceItems(catalog, body.items)
         const order: OrderSummary = { orderId: world.uuid(), customerId, items: body.items, totalCents, checkout }
         return transaction((tx) =>
-          participant(tx, { key: `${customerId}:${key}`, operation: 'place-order', kind: 'do', fingerprint: body }, async () => {
+          once(tx, `${customerId}:${key}`, body, async () => {
             await insertOrder(tx, order)
             if (checkout === 'orchestration') await startSaga(tx, fulfilment, order)
             else await announceOrder(tx, order)

@@ -1,1 +1,33 @@
-export {}
+// Run a gateway
+
+export type { Gateway, GatewayOptions, Listening } from './gateway.ts'
+export { gateway } from './gateway.ts'
+
+// Write its configuration
+
+export type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig } from './config.ts'
+export type { ConfigOptions } from './config-file.ts'
+export { defineGateway, parseGatewayFile } from './config-file.ts'
+export type { Environment } from './environment.ts'
+export type { CorsConfig } from './plugins/cors.ts'
+export type { JwtConfig, JwtProblemCode } from './plugins/jwt.ts'
+export type { RateLimitingConfig } from './plugins/rate-limiting.ts'
+export type { PluginConfig, PluginConfigs } from './plugins/table.ts'
+
+// Write a plugin
+
+export type { Field, MapShape, Rule, Shape } from './config-shape.ts'
+export { integer, list, oneOf, text } from './config-shape.ts'
+export type { GatewayRequest, GatewayResponse, Handler, Interceptor } from './exchange.ts'
+export type { HeaderList } from './headers.ts'
+export { headerOf, headerValues, withHeader, withoutHeaders } from './headers.ts'
+export type { Fetched, FetchOptions, Plugin, PluginContext } from './plugins/plugin.ts'
+export type { PluginTable } from './plugins/table.ts'
+export type { ProblemOptions } from './problem.ts'
+export { problem } from './problem.ts'
+export type { RequestBody } from './request-body.ts'
+
+// What goes wrong
+
+export type { ConfigIssue, GatewayErrorCode, Position } from './errors.ts'
+export { GatewayConfigError, GatewayError } from './errors.ts'

@@ -1,1 +1,33 @@
-export {}
+// Say what is to be done, and the way back
+
+export type { SagaCall, SagaContext, UndoCall, UndoCause, UndoContext } from './context.ts'
+export type { AnySaga, Saga, SagaBuilder, SagaOptions, SagaPastPivot } from './define.ts'
+export { saga } from './define.ts'
+export type {
+  FinalLocalStep,
+  FinalRemoteStep,
+  LocalStep,
+  Nothing,
+  PivotStep,
+  RemoteStep,
+  ResultOf,
+  StepRetry,
+} from './steps.ts'
+export { nothing } from './steps.ts'
+
+// Start it, run it
+
+export type { StartedSaga } from './start.ts'
+export { startSaga } from './start.ts'
+export type { SagaWorkerOptions } from './worker.ts'
+export { runSagas } from './worker.ts'
+
+// Take part in the sagas of others
+
+export type { DoOptions, ParticipantState, UndoOptions } from './participant.ts'
+export { participant, participantState } from './participant.ts'
+
+// Errors
+
+export type { SagaErrorCode } from './errors.ts'
+export { SagaError } from './errors.ts'

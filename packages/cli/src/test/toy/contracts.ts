@@ -1,17 +1,14 @@
-import { api } from '@banyan/core'
+import { api, type Schema } from '@banyan/core'
 
-/** Two services, each of which can ask the other for its process id. */
+const pid = { method: 'GET', path: '/pid', response: anything<{ pid: number }>() } as const
+
+/** Two services that tell their process ids; `ping` asks `pong` for its own. */
 export const pingApi = api('ping', {
-  operations: { pid: { method: 'GET', path: '/pid', response: anything() }, both: { method: 'GET', path: '/both', response: anything() } },
+  operations: { pid, both: { method: 'GET', path: '/both', response: anything<{ ping: number; pong: number }>() } },
 })
-export const pongApi = api('pong', { operations: { pid: { method: 'GET', path: '/pid', response: anything() } } })
+export const pongApi = api('pong', { operations: { pid } })
 
-function anything() {
-  return {
-    '~standard': {
-      version: 1 as const,
-      vendor: 'toy',
-      validate: (value: unknown) => ({ value: value as Record<string, unknown> }),
-    },
-  }
+function anything<T>(): Schema<T> {
+  // The toy trusts itself: whatever comes is a T.
+  return { '~standard': { version: 1, vendor: 'toy', validate: (value) => ({ value: value as T }) } }
 }

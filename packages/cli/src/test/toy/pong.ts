@@ -3,6 +3,6 @@ import { pongApi } from './contracts.ts'
 
 export default function main(host: Host): Service {
   const pong = host.service('pong', { database: false })
-  pong.use(serve(pongApi, { pid: async () => ({ pid: process.pid, greeting: host.env.GREETING ?? '' }) }))
+  pong.use(serve(pongApi, { pid: async () => ({ pid: process.pid }) }))
   return pong
 }

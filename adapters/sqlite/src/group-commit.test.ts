@@ -1,0 +1,203 @@
+import { codeOf, type ManualWorld, manualWorld, silentLogger, sleep } from '@banyan/core'
+import fc from 'fast-check'
+import { describe, expect, it, vi } from 'vitest'
+import { type GroupCommitOptions, groupCommit } from './group-commit.ts'
+import type { Member } from './group-member.ts'
+import { naiveEngine } from './test/naive-engine.ts'
+
+function optionsOf(world: ManualWorld, options: Partial<GroupCommitOptions> = {}): GroupCommitOptions {
+  return { world, log: silentLogger, maxGroup: 128, maxGroupMs: 10, transactionTimeoutMs: 1_000, busyTimeoutMs: 500, ...options }
+}
+
+describe('group commit', () => {
+  it('commits a lone transaction without waiting for company', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    await commits.run(async () => engine.write('a', 1))
+    expect(engine.stored()).toEqual({ a: 1 })
+    expect(engine.commits).toEqual([1])
+  })
+
+  it('commits those that arrive while one runs together, up to "maxGroup"', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld(), { maxGroup: 4 }))
+    await Promise.all(Array.from({ length: 10 }, (_, index) => commits.run(async () => engine.write(`k${index}`, index))))
+    expect(engine.commits).toEqual([4, 4, 2])
+  })
+
+  it('stops taking members in after "maxGroupMs"', async () => {
+    const world = manualWorld()
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(world, { maxGroupMs: 10 }))
+    const slow = () => commits.run(() => sleep(world, 6))
+    const all = Promise.all([slow(), slow(), slow(), slow(), slow()])
+    await world.advance(1_000)
+    await all
+    expect(engine.commits).toEqual([2, 2, 1])
+  })
+
+  it('resolves nobody of a group before its commit', async () => {
+    const world = manualWorld()
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(world, { maxGroupMs: 100 }))
+    const first = vi.fn()
+    void commits.run(async () => engine.write('a', 1)).then(first)
+    const second = commits.run(() => sleep(world, 50))
+    await world.advance(49)
+    expect(first).not.toHaveBeenCalled()
+    await world.advance(1)
+    await second
+    expect(first).toHaveBeenCalledOnce()
+  })
+
+  it('rejects the whole group when its commit fails, and is fit for the next', async () => {
+    const engine = naiveEngine((commit) => commit === 0)
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    const notify = vi.fn()
+    const write = (key: string) =>
+      commits.run(async (member) => {
+        member.afterCommit(notify)
+        engine.write(key, 1)
+      })
+    const outcomes = await Promise.allSettled([write('a'), write('b'), write('c')])
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(Array(3).fill('ERR_COMMIT_FAILED'))
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.cause.message)).toEqual(
+      Array(3).fill('the disk is full'),
+    )
+    expect(notify).not.toHaveBeenCalled()
+    await write('d')
+    expect(engine.stored()).toEqual({ d: 1 })
+  })
+
+  it('waits in short steps while another process writes, and gives up after "busyTimeoutMs"', async () => {
+    const world = manualWorld()
+    const engine = naiveEngine()
+    let free = false
+    const begin = vi.fn(() => free && engine.begin())
+    const commits = groupCommit({ ...engine, begin }, optionsOf(world, { busyTimeoutMs: 500 }))
+    const early = commits.run(async () => 'early')
+    const refused = expect(early).rejects.toMatchObject({ code: 'ERR_DATABASE_BUSY', retryAfterMs: expect.any(Number) })
+    await world.advance(300)
+    const late = commits.run(async () => 'late')
+    await world.advance(300)
+    await refused
+    free = true
+    await world.advance(100)
+    expect(await late).toBe('late')
+    expect(begin.mock.calls.length).toBeGreaterThan(10)
+  })
+
+  it('hands the error of a database that cannot begin to the first in line and goes on', async () => {
+    const engine = naiveEngine()
+    let broken = true
+    const begin = () => {
+      if (!broken) return engine.begin()
+      broken = false
+      throw new Error('disk I/O error')
+    }
+    const commits = groupCommit({ ...engine, begin }, optionsOf(manualWorld()))
+    const [first, second] = await Promise.allSettled([commits.run(async () => 1), commits.run(async () => 2)])
+    expect([first.status, second.status]).toEqual(['rejected', 'fulfilled'])
+  })
+
+  it('lets the event loop turn between groups, however many transactions follow each other', async () => {
+    let now = 0
+    const due: (() => void)[] = []
+    const after = (_: number, fire: () => void) => {
+      due.push(fire)
+      return { cancel: () => {} }
+    }
+    const world = { ...manualWorld(), monotonic: () => now, after }
+    const commits = groupCommit(naiveEngine(), optionsOf(world, { maxGroup: 1, maxGroupMs: 10 }))
+    let done = 0
+    const all = Array.from({ length: 30 }, () =>
+      commits.run(async () => {
+        now += 4
+        done += 1
+      }),
+    )
+    await new Promise((resolve) => setImmediate(resolve))
+    // 4, 8, 12 ms: the third ends past 10 ms, so the fourth waits for the timers to have had their turn.
+    expect(done).toBe(3)
+    while (done < 30) {
+      for (const fire of due.splice(0)) fire()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await Promise.all(all)
+  })
+})
+
+/** One transaction of the property below. */
+interface Script {
+  readonly key: string
+  readonly value: number
+  /** Milliseconds that pass in its body. */
+  readonly pause: number
+  readonly end: 'return' | 'throw' | 'hang' | 'throw in hook'
+}
+
+const scripts = fc.array(
+  fc.record<Script>({
+    key: fc.constantFrom('a', 'b', 'c'),
+    value: fc.integer(),
+    pause: fc.constantFrom(0, 0, 0, 3, 20),
+    end: fc.constantFrom('return', 'return', 'return', 'throw', 'hang', 'throw in hook'),
+  }),
+  { maxLength: 30 },
+)
+
+describe('group commit against a naive model', () => {
+  it('stores exactly what it resolved, in order, and settles everything', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        scripts,
+        fc.array(fc.boolean(), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (list, faults, maxGroup) => {
+          const world = manualWorld()
+          const engine = naiveEngine((commit) => faults[commit] ?? false)
+          const commits = groupCommit(engine, optionsOf(world, { maxGroup, maxGroupMs: 15, transactionTimeoutMs: 50 }))
+          const notified = new Set<number>()
+          const running = list.map((script, index) =>
+            commits.run((member) => play(world, engine.write, script, member, () => notified.add(index))),
+          )
+          const settled = Promise.allSettled(running)
+          await world.advance(100_000)
+          const outcomes = await settled
+
+          const model: Record<string, number> = {}
+          for (const [index, outcome] of outcomes.entries()) {
+            const script = list[index]
+            if (!script) continue
+            if (outcome.status === 'fulfilled') model[script.key] = script.value
+            expect(notified.has(index)).toBe(outcome.status === 'fulfilled')
+            if (outcome.status === 'fulfilled') expect(script.end).toBe('return')
+            else expect(expectedCodes(script)).toContain(codeOf(outcome.reason) ?? outcome.reason.message)
+          }
+          expect(engine.stored()).toEqual(model)
+          expect(engine.inTransaction()).toBe(false)
+          expect(Math.max(0, ...engine.commits)).toBeLessThanOrEqual(maxGroup)
+        },
+      ),
+      { numRuns: 150 },
+    )
+  })
+})
+
+async function play(world: ManualWorld, write: (key: string, value: number) => void, script: Script, member: Member, notify: () => void) {
+  member.afterCommit(notify)
+  // Undone when the transaction fails, or it would show in the model.
+  write(script.key, script.value - 1)
+  if (script.pause > 0) await sleep(world, script.pause)
+  member.beforeCommit(async () => {
+    write(script.key, script.value)
+    if (script.end === 'throw in hook') throw new Error('hook')
+  })
+  if (script.end === 'throw') throw new Error('body')
+  if (script.end === 'hang') await new Promise(() => {})
+}
+
+function expectedCodes({ end }: Script): string[] {
+  const own = { return: [], throw: ['body'], 'throw in hook': ['hook'], hang: ['ERR_TRANSACTION_TIMEOUT'] }[end]
+  return [...own, 'ERR_COMMIT_FAILED']
+}

@@ -1,0 +1,224 @@
+import { codeOf, type Logger, messageOf, type Timer, type World } from '@banyan/core'
+import { backOff, type CommitEngine, type Job, type Member, newMember } from './group-member.ts'
+import { SqliteError } from './sqlite-error.ts'
+import { turnKeeper } from './turn-keeper.ts'
+
+export interface GroupCommitOptions {
+  world: World
+  log: Logger
+  /** The most transactions in one commit, 1 or more. */
+  maxGroup: number
+  /** How long a group may take in members before it commits, milliseconds. */
+  maxGroupMs: number
+  /** How long one body may take, milliseconds. */
+  transactionTimeoutMs: number
+  /** How long to wait for another process that is writing, milliseconds. */
+  busyTimeoutMs: number
+}
+
+/** Runs transactions one after another and commits those that come close together as one. */
+export interface GroupCommit {
+  /**
+   * Runs `body` as one atomic, durable unit.
+   *
+   * @throws what `body` throws; {@link SqliteError} `ERR_COMMIT_FAILED`, `ERR_TRANSACTION_TIMEOUT`, `ERR_DATABASE_BUSY`,
+   *   `ERR_DATABASE_CLOSED`
+   */
+  run<T>(body: (member: Member) => Promise<T>): Promise<T>
+  /** Takes no more and resolves when all that were taken are settled. */
+  close(): Promise<void>
+}
+
+/**
+ * Creates a {@link GroupCommit}. Transactions that arrive while one runs form a group: each runs under a savepoint of its
+ * own, so that a failure takes back its writes alone; then one COMMIT, one sync of the disk, makes them all durable. A lone
+ * transaction does not wait for company.
+ *
+ * @see DeWitt et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, "group commit"
+ */
+export function groupCommit(engine: CommitEngine, options: GroupCommitOptions): GroupCommit {
+  const { world } = options
+  const queue: Job[] = []
+  const turns = turnKeeper(world, options.maxGroupMs)
+  let closed = false
+  let running = false
+  let drained: Promise<void> = Promise.resolve()
+
+  async function drain(): Promise<void> {
+    const lock = writeLock(engine, queue, options)
+    while (queue.length > 0) {
+      const turn = turns.next()
+      if (turn) await turn
+      const wait = lock.take()
+      if (wait) await wait
+      else await runGroup(engine, queue, options)
+    }
+    running = false
+  }
+
+  return {
+    run<T>(body: (member: Member) => Promise<T>): Promise<T> {
+      if (closed) return Promise.reject(new SqliteError('ERR_DATABASE_CLOSED', 'cannot run a transaction: the database is closed'))
+      return new Promise<T>((resolve, reject) => {
+        // The job forgets the type of its value; `resolve` gets what `body` of the same call gave.
+        queue.push({ body, resolve: resolve as (value: unknown) => void, reject, queuedAt: world.monotonic(), alone: false })
+        if (running) return
+        running = true
+        drained = drain()
+      })
+    },
+    async close() {
+      closed = true
+      await drained
+    },
+  }
+}
+
+/** Takes SQLite's write lock; while another process has it, waits in short steps and gives up on those that waited too long. */
+function writeLock(
+  engine: CommitEngine,
+  queue: Job[],
+  { world, busyTimeoutMs }: GroupCommitOptions,
+): { take(): Promise<void> | undefined } {
+  let busySince: number | undefined
+  let attempt = 0
+
+  /** @returns what to wait for before the next try, `undefined` when the lock is ours */
+  function take(): Promise<void> | undefined {
+    try {
+      if (engine.begin()) {
+        busySince = undefined
+        attempt = 0
+        return undefined
+      }
+    } catch (error) {
+      // Not the lock but the file: the first in line hears of it, the next tries for itself.
+      queue.shift()?.reject(error)
+      return Promise.resolve()
+    }
+    const now = world.monotonic()
+    busySince ??= now
+    giveUp(now, busySince)
+    return backOff(world, attempt++)
+  }
+
+  function giveUp(now: number, since: number): void {
+    const overdue = queue.filter(({ queuedAt }) => now - Math.max(queuedAt, since) >= busyTimeoutMs)
+    if (overdue.length === 0) return
+    const kept = queue.filter((job) => !overdue.includes(job))
+    queue.splice(0, queue.length, ...kept)
+    for (const { reject } of overdue) {
+      const message = `cannot begin a transaction: another process has been writing to the database for ${busyTimeoutMs} ms`
+      reject(new SqliteError('ERR_DATABASE_BUSY', message, { retryAfterMs: 1_000 }))
+    }
+  }
+
+  return { take }
+}
+
+interface Ran {
+  readonly job: Job
+  readonly member: Member
+  /** Settles the caller's promise, once the commit is durable. */
+  readonly settle: () => void
+  readonly failed: boolean
+}
+
+/** Runs members under savepoints until the group is full, old, or nobody waits; then commits. */
+async function runGroup(engine: CommitEngine, queue: Job[], options: GroupCommitOptions): Promise<void> {
+  const { world, maxGroup, maxGroupMs } = options
+  const startedAt = world.monotonic()
+  const group: Ran[] = []
+  for (let job = queue.shift(); job; job = queue.shift()) {
+    const ran = await runMember(engine, job, options)
+    group.push(ran)
+    // SQLite rolled all of it back by itself: what the others wrote is gone too.
+    if (!engine.inTransaction()) return loseGroup(group, undefined)
+    if (group.length >= maxGroup || world.monotonic() - startedAt >= maxGroupMs) break
+    if (job.alone || queue[0]?.alone) break
+  }
+  commitGroup(engine, queue, group, options)
+}
+
+async function runMember(engine: CommitEngine, job: Job, options: GroupCommitOptions): Promise<Ran> {
+  const { member, finish, end } = newMember()
+  let timer: Timer | undefined
+  try {
+    engine.savepoint()
+    const value = await new Promise((resolve, reject) => {
+      timer = options.world.after(options.transactionTimeoutMs, () => reject(timedOut(options.transactionTimeoutMs)))
+      finish(job.body).then(resolve, reject)
+    })
+    end()
+    if (!engine.inTransaction()) throw commitFailed(1, undefined)
+    engine.release()
+    return { job, member, settle: () => job.resolve(value), failed: false }
+  } catch (error) {
+    end()
+    if (engine.inTransaction()) takeBack(engine)
+    if (codeOf(error) === 'ERR_TRANSACTION_TIMEOUT') job.reject(error)
+    return { job, member, settle: () => job.reject(error), failed: true }
+  } finally {
+    timer?.cancel()
+  }
+}
+
+function takeBack(engine: CommitEngine): void {
+  try {
+    engine.undo()
+  } catch {
+    // The disk refused to give the member's pages back: the whole group goes, and its members hear of it.
+    engine.rollback()
+  }
+}
+
+function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: GroupCommitOptions): void {
+  try {
+    if (group.every(({ failed }) => failed)) engine.rollback()
+    else engine.commit()
+  } catch (error) {
+    if (engine.inTransaction()) engine.rollback()
+    // A deferred foreign key shows only at COMMIT: one by one, those without fault get through.
+    if (codeOf(error) !== 'ERR_SQL_CONSTRAINT') loseGroup(group, error)
+    else if (group.length === 1) group[0]?.job.reject(error)
+    else queue.unshift(...group.map(({ job }) => ({ ...job, alone: true })))
+    return
+  }
+  for (const { member, settle, failed } of group) {
+    if (!failed) notify(member, log)
+    settle()
+  }
+}
+
+/** Nothing of the group is stored, so none of its outcomes stands: even a failure may have come from what another one wrote. */
+function loseGroup(group: Ran[], error: unknown): void {
+  const last = group.at(-1)
+  for (const ran of group) {
+    if (error === undefined && ran === last && ran.failed) ran.settle()
+    else ran.job.reject(commitFailed(group.length, error))
+  }
+}
+
+function commitFailed(size: number, cause: unknown): SqliteError {
+  const why = cause === undefined ? 'SQLite rolled back the group after an error in one of its transactions' : messageOf(cause)
+  return new SqliteError('ERR_COMMIT_FAILED', `cannot commit a group of ${size}: ${why}; nothing of it is stored, try again`, {
+    cause,
+    retryAfterMs: 1_000,
+  })
+}
+
+function timedOut(transactionTimeoutMs: number): SqliteError {
+  const message = `cannot finish a transaction: its body took longer than ${transactionTimeoutMs} ms ("transactionTimeoutMs"); wait for nothing but the database in it`
+  return new SqliteError('ERR_TRANSACTION_TIMEOUT', message)
+}
+
+function notify(member: Member, log: Logger): void {
+  for (const call of member.committed) {
+    try {
+      call()
+    } catch (error) {
+      // The commit stands and the others wait for theirs.
+      log.error({ error }, 'an afterCommit call threw')
+    }
+  }
+}

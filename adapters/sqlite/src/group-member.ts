@@ -1,0 +1,95 @@
+import { sleep, type World } from '@banyan/core'
+import { SqliteError } from './sqlite-error.ts'
+
+/** What group commit asks of the connection that writes. All of it at once, on this thread. */
+export interface CommitEngine {
+  /** Begins and takes the write lock. @returns false while another connection has it */
+  begin(): boolean
+  /** Starts a member. */
+  savepoint(): void
+  /** Keeps what the member wrote. */
+  release(): void
+  /** Takes back what the member wrote. */
+  undo(): void
+  commit(): void
+  rollback(): void
+  /** False once SQLite has rolled back by itself, as it does when the disk is full. */
+  inTransaction(): boolean
+}
+
+/** A transaction that waits for its turn. */
+export interface Job {
+  readonly body: (member: Member) => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  /** By the world's monotonic clock. */
+  readonly queuedAt: number
+  /** Shares its commit with nobody. */
+  readonly alone: boolean
+}
+
+/** A transaction in its group. */
+export interface Member {
+  /** Registers a write to run last. @throws {SqliteError} `ERR_TRANSACTION_OVER` */
+  beforeCommit(write: () => Promise<void>): void
+  /** Registers a call for after the commit. @throws {SqliteError} `ERR_TRANSACTION_OVER` */
+  afterCommit(call: () => void): void
+  /** Whether it has ended, in whatever way. */
+  isOver(): boolean
+  /** @throws {SqliteError} `ERR_TRANSACTION_OVER` once it has ended */
+  assertOpen(action: string): void
+  /** The calls for after the commit. */
+  readonly committed: readonly (() => void)[]
+}
+
+/** A new member, how to run its body with its hooks, and how to end it. */
+export function newMember(): {
+  member: Member
+  finish: (body: (member: Member) => Promise<unknown>) => Promise<unknown>
+  end: () => void
+} {
+  const writes: (() => Promise<void>)[] = []
+  const committed: (() => void)[] = []
+  let over = false
+
+  function assertOpen(action: string): void {
+    if (!over) return
+    throw new SqliteError(
+      'ERR_TRANSACTION_OVER',
+      `cannot ${action}: the transaction is over; is an "await" missing in its body, or did it take too long?`,
+    )
+  }
+
+  const member: Member = {
+    beforeCommit(write) {
+      assertOpen('register a write before the commit')
+      writes.push(write)
+    },
+    afterCommit(call) {
+      assertOpen('register a call after the commit')
+      committed.push(call)
+    },
+    isOver: () => over,
+    assertOpen,
+    committed,
+  }
+
+  return {
+    member,
+    async finish(body) {
+      const value = await body(member)
+      // Not for...of: a write may register another one. One that came too late must not start.
+      for (let index = 0; index < writes.length && !over; index += 1) await writes[index]?.()
+      return value
+    },
+    end() {
+      over = true
+    },
+  }
+}
+
+/** Waits 1, 2, 4 ... up to 50 ms, less a random half so that two processes do not meet again. */
+export function backOff(world: World, attempt: number): Promise<void> {
+  const longestMs = Math.min(50, 2 ** Math.min(attempt, 6))
+  return sleep(world, longestMs * (0.5 + world.random() / 2))
+}

@@ -1,0 +1,146 @@
+import type { Transaction } from '@banyan/core'
+import type { Failure, KeyQueue, ParkedMessage, Parking } from '@banyan/messaging/internal'
+
+/** The key queue. SQLite's single writer holds every lane at once, until the end of the transaction. */
+export function sqliteKeyQueue(): KeyQueue {
+  const listeners = new Set<() => void>()
+  const wakeAll = () => {
+    for (const wake of listeners) wake()
+  }
+  const wakeIfDue = (tx: Transaction, parking: Parking) => {
+    if (parking.kind === 'due') tx.afterCommit(wakeAll)
+  }
+  return {
+    async push(tx, message) {
+      const { group, lane } = message
+      const before = await tx.sql`select 1 from banyan_key_queue where grp = ${group} and lane = ${lane} limit 1`
+      const parking: Parking = before.length > 0 ? { kind: 'waiting' } : message.parking
+      await insert(tx, { ...message, parking })
+      wakeIfDue(tx, parking)
+    },
+    parkedLanes,
+    upcoming,
+    claim,
+    async save(tx, position, parking, raw) {
+      await update(tx, position, parking)
+      if (raw !== undefined) await tx.sql`update banyan_key_queue set raw = ${raw} where position = ${position}`
+      wakeIfDue(tx, parking)
+    },
+    async remove(tx, { position, group, lane }, now) {
+      await tx.sql`delete from banyan_key_queue where position = ${position}`
+      const [row] = await tx.sql<ParkedRow>`
+        select * from banyan_key_queue where grp = ${group} and lane = ${lane} order by position limit 1`
+      if (!row || row.state !== 'waiting') return row && messageOf(row)
+      const parking: Parking = { kind: 'due', attempts: 0, dueAt: now, failure: undefined }
+      await update(tx, row.position, parking)
+      wakeIfDue(tx, parking)
+      return { ...messageOf(row), parking, revision: row.revision + 1 }
+    },
+    onDue(wake) {
+      listeners.add(wake)
+      return () => listeners.delete(wake)
+    },
+  }
+}
+
+/** A row of `banyan_key_queue`. */
+export interface ParkedRow {
+  position: number
+  grp: string
+  lane: string
+  message_id: string
+  type: string | null
+  key: string | null
+  raw: string
+  trace_id: string | null
+  state: Parking['kind']
+  attempts: number
+  due_at: number | null
+  reason: Failure['reason'] | null
+  code: string | null
+  message: string | null
+  stack: string | null
+  first_at: number | null
+  last_at: number | null
+  parked_at: number
+  revision: number
+}
+
+/** The message of a row. */
+export function messageOf(row: ParkedRow): ParkedMessage {
+  return {
+    position: row.position,
+    group: row.grp,
+    lane: row.lane,
+    messageId: row.message_id,
+    type: row.type ?? undefined,
+    key: row.key ?? undefined,
+    raw: row.raw,
+    traceId: row.trace_id ?? undefined,
+    parking: parkingOf(row),
+    revision: row.revision,
+    parkedAt: row.parked_at,
+  }
+}
+
+const parkedLanes: KeyQueue['parkedLanes'] = async (tx, group, lanes) => {
+  const rows = await tx.sql<{ lane: string }>`
+    select distinct lane from banyan_key_queue where grp = ${group} and lane in (select value from json_each(${JSON.stringify(lanes)}))`
+  return new Set(rows.map(({ lane }) => lane))
+}
+
+const upcoming: KeyQueue['upcoming'] = async (tx, group, limit) => {
+  const rows = await tx.sql<ParkedRow>`
+    select * from banyan_key_queue where grp = ${group} and state = 'due' order by due_at, position limit ${limit}`
+  return rows.map(messageOf)
+}
+
+const claim: KeyQueue['claim'] = async (tx, { position, revision }) => {
+  const rows = await tx.sql`select 1 from banyan_key_queue where position = ${position} and revision = ${revision}`
+  return rows.length > 0
+}
+
+async function insert(tx: Transaction, message: Parameters<KeyQueue['push']>[1]): Promise<void> {
+  const { kind, attempts, dueAt, failure } = columnsOf(message.parking)
+  await tx.sql`
+    insert into banyan_key_queue (grp, lane, message_id, type, key, raw, trace_id, parked_at, revision,
+      state, attempts, due_at, reason, code, message, stack, first_at, last_at)
+    values (${message.group}, ${message.lane}, ${message.messageId}, ${message.type ?? null}, ${message.key ?? null}, ${message.raw},
+      ${message.traceId ?? null}, ${message.parkedAt}, 1, ${kind}, ${attempts}, ${dueAt}, ${failure?.reason ?? null}, ${failure?.code ?? null},
+      ${failure?.message ?? null}, ${failure?.stack ?? null}, ${failure?.firstAt ?? null}, ${failure?.lastAt ?? null})
+    on conflict (grp, message_id) do nothing`
+}
+
+async function update(tx: Transaction, position: number, parking: Parking): Promise<void> {
+  const { kind, attempts, dueAt, failure } = columnsOf(parking)
+  await tx.sql`
+    update banyan_key_queue set revision = revision + 1, state = ${kind}, attempts = ${attempts}, due_at = ${dueAt},
+      reason = ${failure?.reason ?? null}, code = ${failure?.code ?? null}, message = ${failure?.message ?? null},
+      stack = ${failure?.stack ?? null}, first_at = ${failure?.firstAt ?? null}, last_at = ${failure?.lastAt ?? null}
+    where position = ${position}`
+}
+
+function columnsOf(parking: Parking): { kind: string; attempts: number; dueAt: number | null; failure: Failure | undefined } {
+  switch (parking.kind) {
+    case 'waiting':
+      return { kind: parking.kind, attempts: 0, dueAt: null, failure: undefined }
+    case 'due':
+      return parking
+    case 'dead':
+      return { ...parking, dueAt: null }
+  }
+}
+
+function parkingOf(row: ParkedRow): Parking {
+  const { state, attempts } = row
+  const failure = failureOf(row)
+  if (state === 'waiting') return { kind: 'waiting' }
+  if (state === 'due') return { kind: 'due', attempts, dueAt: row.due_at ?? 0, failure }
+  if (!failure) throw new Error(`row ${row.position} of banyan_key_queue is dead and has no reason`)
+  return { kind: 'dead', attempts, failure }
+}
+
+function failureOf({ reason, code, message, stack, first_at, last_at }: ParkedRow): Failure | undefined {
+  if (reason === null || first_at === null || last_at === null) return undefined
+  return { reason, code: code ?? undefined, message: message ?? '', stack: stack ?? undefined, firstAt: first_at, lastAt: last_at }
+}

@@ -1,0 +1,5 @@
+import type { Migration } from '@banyan/core'
+import { messaging } from './migrations/001-messaging.ts'
+
+/** Banyan's own tables (`banyan_*`), in order. They run when a database is opened. */
+export const banyanMigrations: readonly Migration[] = [messaging]

@@ -1,0 +1,77 @@
+import type { Transaction } from '@banyan/core'
+import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxStats, PartitionState } from '@banyan/messaging/internal'
+import type { SqliteDatabase } from './sqlite-database.ts'
+
+/** Sent rows dropped with each step of the relay: more than a batch brings, few enough to take a few milliseconds. */
+const DROPPED_AT_ONCE = 2_000
+
+/** The writing side of the outbox. One writer at a time, so the order of positions is the order of commits. */
+export function sqliteOutbox(database: SqliteDatabase): Outbox {
+  const listeners = new Set<() => void>()
+  const wakeAll = () => {
+    for (const wake of listeners) wake()
+  }
+  return {
+    source: database.name,
+    world: database.world,
+    async append(tx, records) {
+      for (const { type, key, body, time } of records)
+        await tx.sql`insert into banyan_outbox (type, key, body, time) values (${type}, ${key}, ${body}, ${time})`
+      tx.afterCommit(wakeAll)
+    },
+    onAppend(wake) {
+      listeners.add(wake)
+      return () => listeners.delete(wake)
+    },
+  }
+}
+
+/** The reading side of the outbox: one partition, since one file has one disk and one writer. */
+export function sqliteOutboxLog(): OutboxLog {
+  return { partitions: 1, load, saveLease, advance, read, stats }
+}
+
+interface LeaseRow {
+  epoch: number
+  owner: string | null
+  expires_at: number | null
+  done: number
+}
+
+async function load(tx: Transaction, partition: number): Promise<PartitionState> {
+  const [row] = await tx.sql<LeaseRow>`select epoch, owner, expires_at, done from banyan_outbox_lease where partition = ${partition}`
+  if (!row) throw new RangeError(`there is no partition ${partition} of the outbox`)
+  const { epoch, owner, expires_at: expiresAt, done } = row
+  const lease: Lease = owner === null || expiresAt === null ? { kind: 'free', epoch } : { kind: 'held', epoch, owner, expiresAt }
+  return { lease, done }
+}
+
+async function saveLease(tx: Transaction, partition: number, lease: Lease): Promise<void> {
+  const { owner, expiresAt } = lease.kind === 'held' ? lease : { owner: null, expiresAt: null }
+  await tx.sql`
+    update banyan_outbox_lease set epoch = ${lease.epoch}, owner = ${owner}, expires_at = ${expiresAt} where partition = ${partition}`
+}
+
+const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expiresAt }) => {
+  const moved = await tx.sql`
+    update banyan_outbox_lease set done = max(done, ${done}), expires_at = ${expiresAt}
+    where partition = ${partition} and epoch = ${epoch} and owner is not null returning partition`
+  if (moved.length === 0) return false
+  await tx.sql`
+    delete from banyan_outbox
+    where position <= ${done} and position < (select min(position) from banyan_outbox) + ${DROPPED_AT_ONCE}`
+  return true
+}
+
+const read: OutboxLog['read'] = (tx, partition, limit) => tx.sql<OutboxEntry>`
+  select position, key, body from banyan_outbox
+  where position > (select done from banyan_outbox_lease where partition = ${partition}) order by position limit ${limit}`
+
+const stats: OutboxLog['stats'] = async (tx): Promise<OutboxStats> => {
+  // Positions have no holes (a rolled back one is given again), so their difference is the number, however many there are.
+  const [row] = await tx.sql<{ backlog: number; oldestAt: number | null }>`
+    select max(0, coalesce((select max(position) from banyan_outbox), 0) - done) as backlog,
+      (select time from banyan_outbox where position > done order by position limit 1) as oldestAt
+    from banyan_outbox_lease where partition = 0`
+  return { backlog: row?.backlog ?? 0, oldestAt: row?.oldestAt ?? undefined }
+}

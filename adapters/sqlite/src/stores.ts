@@ -1,0 +1,15 @@
+import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
+import { sqliteDeadLetters } from './dead-letters.ts'
+import { sqliteInbox } from './inbox.ts'
+import { sqliteKeyQueue } from './key-queue.ts'
+import { sqliteOutbox, sqliteOutboxLog } from './outbox.ts'
+import { bind, type StoreBinding } from './sqlite-database.ts'
+
+/** The stores that `database.store(port)` and `tx.store(port)` give: `bind(outboxPort, sqliteOutbox)`. */
+export const stores: readonly StoreBinding[] = [
+  bind(outboxPort, sqliteOutbox),
+  bind(outboxLogPort, sqliteOutboxLog),
+  bind(inboxPort, sqliteInbox),
+  bind(keyQueuePort, sqliteKeyQueue),
+  bind(deadLettersPort, sqliteDeadLetters),
+]

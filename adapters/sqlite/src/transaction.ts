@@ -1,0 +1,36 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { ReadTransaction, SqlValue, StorePort, Transaction } from '@banyan/core'
+import type { Connection } from './connection.ts'
+import type { Member } from './group-member.ts'
+import { SqliteError } from './sqlite-error.ts'
+
+/** The {@link Transaction} of a member of a group. */
+export function memberTransaction(connection: Connection, member: Member, store: <T>(port: StorePort<T>) => T): Transaction {
+  return {
+    dialect: 'sqlite',
+    sql: sqlOf(connection, member.assertOpen),
+    // Bound to where they were registered: a hook belongs to its transaction and its trace, not to whoever runs the group.
+    beforeCommit: (write) => member.beforeCommit(AsyncLocalStorage.bind(write)),
+    afterCommit: (notify) => member.afterCommit(AsyncLocalStorage.bind(notify)),
+    store,
+  }
+}
+
+/**
+ * The `sql` of a transaction on `connection`.
+ *
+ * @param assertOpen throws once the transaction is over
+ */
+export function sqlOf(connection: Connection, assertOpen: (action: string) => void): ReadTransaction['sql'] {
+  return <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]> => {
+    try {
+      assertOpen('run a statement')
+      // Without this, statements after a disk-full error that the body swallowed would each commit by themselves.
+      if (!connection.inTransaction())
+        throw new SqliteError('ERR_TRANSACTION_OVER', 'cannot run a statement: SQLite rolled back the transaction')
+      return Promise.resolve(connection.sql<Row>(text, ...values))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}

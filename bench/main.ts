@@ -1,0 +1,26 @@
+// npm run bench -- <name> [options]
+
+/** Each module's `run` measures, prints, and writes bench/results/<name>.json. */
+interface Bench {
+  /** One line for the list. */
+  readonly summary: string
+  readonly load: () => Promise<{ run: (args: readonly string[]) => Promise<void> }>
+}
+
+const benches: Readonly<Record<string, Bench>> = {
+  sqlite: { summary: 'commits a second, one by one and grouped, at synchronous=FULL', load: () => import('./sqlite.bench.ts') },
+}
+
+const [name, ...args] = process.argv.slice(2)
+const bench = name === undefined || !Object.hasOwn(benches, name) ? undefined : benches[name]
+if (bench) await (await bench.load()).run(args)
+else if (name === undefined || name === '--help' || name === '-h') console.log(usage())
+else {
+  console.error(`cannot run the benchmark "${name}": there is none of that name\n\n${usage()}`)
+  process.exitCode = 1
+}
+
+function usage(): string {
+  const list = Object.entries(benches).map(([known, { summary }]) => `  ${known.padEnd(10)} ${summary}`)
+  return `npm run bench -- <name> [--help]\n\n${list.join('\n')}\n\nEach writes its figures to bench/results/<name>.json.`
+}

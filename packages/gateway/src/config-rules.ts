@@ -1,0 +1,78 @@
+import type { PartConfig, RouteConfig } from './config.ts'
+import type { Broken, Rule } from './config-shape.ts'
+import { parameterNames, sameKey } from './route-table.ts'
+
+/** What must hold within a route. The checker runs them on values whose keys are right, so they may be read as typed. */
+export const routeRules: readonly Rule[] = [
+  (value) => oneTarget(value, ['service', 'url', 'aggregate']),
+  (value) => {
+    const { upstream_path, strip_path } = value as Partial<RouteConfig>
+    if (upstream_path === undefined || strip_path) return undefined
+    return {
+      key: 'upstream_path',
+      message: 'has "upstream_path" without "strip_path: true"; it takes the place of what strip_path takes off',
+    }
+  },
+  (value) => {
+    const names = parameterNames(String(value.path))
+    const twice = names.find((name, index) => names.indexOf(name) !== index)
+    return twice === undefined ? undefined : { key: 'path', message: `has "{${twice}}" twice in its path` }
+  },
+  (value) => unknownParameter(value as Partial<RouteConfig>),
+  (value) => {
+    const { timeout_ms = 10_000, try_timeout_ms } = value as Partial<RouteConfig>
+    if (try_timeout_ms === undefined || try_timeout_ms <= timeout_ms) return undefined
+    return { key: 'try_timeout_ms', message: `has a "try_timeout_ms" of ${try_timeout_ms}, more than its "timeout_ms" of ${timeout_ms}` }
+  },
+  (value) => withoutMeaning(value),
+]
+
+export const partRules: readonly Rule[] = [(value) => oneTarget(value, ['service', 'url'])]
+
+/** What must hold between routes. */
+export const fileRules: readonly Rule[] = [
+  (value) => {
+    const keys = (value.routes as readonly RouteConfig[]).map(({ path, exact, aggregate, methods = [], hosts = [] }) => ({
+      path,
+      exact: exact ?? aggregate !== undefined,
+      methods,
+      hosts,
+    }))
+    for (const [index, key] of keys.entries()) {
+      const first = keys.slice(0, index).findIndex((earlier) => sameKey(earlier, key))
+      if (first >= 0) return { key: 'routes', index, message: `has two routes for the same requests, ${first + 1} and ${index + 1}` }
+    }
+    return undefined
+  },
+]
+
+function oneTarget(value: Readonly<Record<string, unknown>>, targets: readonly string[]): Broken | undefined {
+  const given = targets.filter((target) => target in value)
+  const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(' and ')
+  if (given.length === 0) return { message: `says nowhere to go; wanted one of ${quoted(targets)}` }
+  if (given.length === 1) return undefined
+  return { key: given[1] ?? '', message: `has ${quoted(given)}; wanted one of them` }
+}
+
+function unknownParameter({ path = '/', upstream_path, aggregate = {} }: Partial<RouteConfig>): Broken | undefined {
+  const known = parameterNames(path)
+  const unknown = (other: string) => parameterNames(other).find((name) => !known.includes(name))
+  const has = known.length === 0 ? 'its path has none' : `its path has {${known.join('}, {')}}`
+  const inUpstream = upstream_path === undefined ? undefined : unknown(upstream_path)
+  if (inUpstream !== undefined) return { key: 'upstream_path', message: `uses "{${inUpstream}}" in "upstream_path", but ${has}` }
+  for (const [name, part] of Object.entries<PartConfig>(aggregate)) {
+    const inPart = unknown(part.path)
+    if (inPart !== undefined) return { key: 'aggregate', message: `uses "{${inPart}}" in part "${name}", but ${has}` }
+  }
+  return undefined
+}
+
+/** Keys that do nothing on an aggregate: saying them is a misunderstanding. */
+function withoutMeaning(value: Readonly<Record<string, unknown>>): Broken | undefined {
+  if (!('aggregate' in value)) return undefined
+  const key = ['strip_path', 'upstream_path', 'preserve_host'].find((each) => each in value)
+  if (key !== undefined) return { key, message: `is an aggregate, where "${key}" means nothing; each part has its own "path"` }
+  const { methods = [] } = value as Partial<RouteConfig>
+  const writes = methods.find((method) => method !== 'GET' && method !== 'HEAD')
+  return writes === undefined ? undefined : { key: 'methods', message: `is an aggregate, which answers GET and HEAD, not ${writes}` }
+}

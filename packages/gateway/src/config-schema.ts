@@ -1,0 +1,146 @@
+import type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig } from './config.ts'
+import { check } from './config-check.ts'
+import { fileRules, partRules, routeRules } from './config-rules.ts'
+import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneOf, text } from './config-shape.ts'
+import { plainOf, type Tree } from './config-tree.ts'
+import type { ConfigIssue } from './errors.ts'
+import { isNetwork } from './forwarded.ts'
+import { normalisePath } from './path.ts'
+import type { PluginTable } from './plugins/table.ts'
+
+/** Checks a whole configuration. Without new issues, the value is one. */
+export function checkTree(tree: Tree, issues: ConfigIssue[], plugins: PluginTable): GatewayConfig {
+  const shapes = Object.fromEntries(Object.entries(plugins).map(([name, { config }]) => [name, config]))
+  const defaults = { jwt: entryOf(tree, 'jwt') }
+  const value = check(tree, fileShape(shapes), 'the file', { issues, plugins: shapes, defaults })
+  // The shape below has the keys of GatewayConfig and of what is in it, by its types.
+  return value as GatewayConfig
+}
+
+const flag: BooleanShape = { kind: 'boolean' }
+const serviceName = text('the name of a service, as in "order-service"', (value) => /^[A-Za-z0-9][\w.-]*$/.test(value))
+const baseUrl = text('an address without query, as in "http://127.0.0.1:9100"', isBaseUrl)
+const routePath = text('a path with plain segments and {parameters}, as in "/api/orders/{orderId}"', isRoutePath)
+const upstreamPath = text('a path as in "/orders" or "/orders/{orderId}"', isRoutePath)
+const network = text('an address or a network, as in "10.0.0.0/8"', isNetwork)
+const host = text('a host name in lower case, as in "shop.example" or "*.shop.example"', (value) =>
+  /^(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(value),
+)
+const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
+const timeMs = integer(1, 86_400_000)
+const sizeBytes = integer(0, Number.MAX_SAFE_INTEGER)
+const address: EitherShape = {
+  kind: 'either',
+  of: [integer(0, 65_535), text('host:port, as in "127.0.0.1:8080"', isAddress)],
+  wanted: 'a port from 0 to 65535, or host:port as in "127.0.0.1:8080"',
+}
+
+const partShape: MapShape<keyof PartConfig> = {
+  kind: 'map',
+  keys: {
+    service: { shape: serviceName, about: 'the service that has this part' },
+    url: { shape: baseUrl, about: 'the address that has this part' },
+    path: { shape: upstreamPath, required: true, about: 'where the service has this part, as in "/orders/{orderId}"' },
+    required: { shape: flag, about: 'whether there is no answer without this part' },
+    timeout_ms: { shape: timeMs, about: 'how long to wait for this part' },
+  },
+  rules: partRules,
+}
+
+const routeShape: MapShape<keyof RouteConfig> = {
+  kind: 'map',
+  keys: {
+    name: { shape: text('a name'), about: 'what logs and traces call the route' },
+    path: { shape: routePath, required: true, about: 'the prefix of the requests it takes, as in "/api/orders"' },
+    exact: { shape: flag, about: 'whether the path must end there' },
+    methods: { shape: list(method, 'method', 1), about: 'the methods it takes' },
+    hosts: { shape: list(host, 'host', 1), about: 'the hosts it takes' },
+    service: { shape: serviceName, about: 'the service to forward to, found by discovery' },
+    url: { shape: baseUrl, about: 'the fixed address to forward to' },
+    aggregate: {
+      shape: {
+        kind: 'dictionary',
+        of: partShape,
+        item: 'part',
+        key: text('a letter, then letters, digits and "_"', (value) => /^[A-Za-z]\w*$/.test(value)),
+      },
+      about: 'the parts to put together',
+    },
+    strip_path: { shape: flag, about: 'whether "path" is taken off before forwarding' },
+    upstream_path: { shape: upstreamPath, about: 'what to put in place of what strip_path took off' },
+    preserve_host: { shape: flag, about: 'whether the service gets the Host of the client' },
+    timeout_ms: { shape: timeMs, about: 'how long to wait for the head of an answer' },
+    try_timeout_ms: { shape: timeMs, about: 'the same for one try' },
+    idle_timeout_ms: { shape: timeMs, about: 'the longest pause within the body of an answer' },
+    retries: { shape: integer(0, 5), about: 'how often to repeat what may be repeated' },
+    max_body_bytes: { shape: sizeBytes, about: 'the largest body of a request' },
+    plugins: { shape: { kind: 'plugins' }, about: 'what is done on the way' },
+  },
+  rules: routeRules,
+}
+
+const breakerShape: MapShape<keyof BreakerConfig> = {
+  kind: 'map',
+  keys: {
+    window_ms: { shape: integer(100, 3_600_000), about: 'how far back it looks' },
+    minimum_calls: { shape: integer(1, 1_000_000), about: 'how many tries decide' },
+    failure_rate: { shape: { kind: 'number', min: 0.01, max: 1 }, about: 'the share of failed tries that opens it' },
+    cool_down_ms: { shape: timeMs, about: 'how long it stays open' },
+  },
+}
+
+function fileShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof GatewayConfig> {
+  return {
+    kind: 'map',
+    keys: {
+      listen: { shape: address, about: 'where clients connect' },
+      admin: { shape: address, about: 'where health and metrics are served' },
+      trusted_proxies: { shape: list(network, 'network'), about: 'whose X-Forwarded-* are believed' },
+      max_body_bytes: { shape: sizeBytes, about: 'the largest body of a request' },
+      max_header_bytes: { shape: integer(1_024, 1_048_576), about: 'the largest head of a request' },
+      headers_timeout_ms: { shape: timeMs, about: 'how long a client may take for the head of a request' },
+      request_timeout_ms: { shape: timeMs, about: 'how long a client may take for a whole request' },
+      keep_alive_ms: { shape: timeMs, about: 'how long unused connections are kept' },
+      drain_ms: { shape: integer(0, 3_600_000), about: 'how long stopping waits for requests in flight' },
+      breaker: { shape: breakerShape, about: 'when to stop calling a service' },
+      jwt: { shape: withoutRequired(plugins.jwt), about: 'what every jwt plugin has unless its own config says otherwise' },
+      plugins: { shape: { kind: 'plugins' }, about: 'plugins of every route' },
+      routes: {
+        shape: list(routeShape, 'route', 1),
+        required: true,
+        about: 'a list of routes, as in routes: [{ path: /, url: "http://127.0.0.1:9100" }]',
+      },
+    },
+    rules: fileRules,
+  }
+}
+
+function withoutRequired(shape: MapShape | undefined): MapShape {
+  const keys = Object.entries(shape?.keys ?? {}).map(([key, field]) => [key, { ...field, required: false }] as const)
+  return { kind: 'map', keys: Object.fromEntries(keys) }
+}
+
+function entryOf(tree: Tree, wanted: string): unknown {
+  const entry = tree.kind === 'map' ? tree.entries.find(({ key }) => key === wanted) : undefined
+  return entry && plainOf(entry.value)
+}
+
+function isBaseUrl(value: string): boolean {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
+  return (
+    url.search === '' && url.hash === '' && url.username === '' && url.password === '' && typeof normalisePath(url.pathname) === 'string'
+  )
+}
+
+function isRoutePath(value: string): boolean {
+  if (!value.startsWith('/')) return false
+  const parts = value.slice(1).split('/')
+  const plain = parts.map((part) => (/^\{[A-Za-z_]\w*\}$/.test(part) ? 'x' : part)).join('/')
+  return !/[{}]/.test(plain) && normalisePath(`/${plain}`) === `/${plain}`
+}
+
+function isAddress(value: string): boolean {
+  const match = /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(value)
+  return match !== null && Number(match[1]) <= 65_535
+}

@@ -1,0 +1,92 @@
+import type { JwtConfig } from './plugins/jwt.ts'
+import type { PluginConfig } from './plugins/table.ts'
+
+/** What a gateway file says; the same in TypeScript. Times in milliseconds, sizes in bytes. */
+export interface GatewayConfig {
+  /** A port, or `host:port`. 0 takes any free port. Default 8080, on all addresses. */
+  listen?: number | string
+  /** Where health and metrics are served: a port on loopback, or `host:port`. Default: nowhere. */
+  admin?: number | string
+  /** Networks of proxies in front whose `X-Forwarded-*` are believed: `[10.0.0.0/8]`. Default: none. */
+  trusted_proxies?: readonly string[]
+  /** The largest request body. Default 10 MiB. */
+  max_body_bytes?: number
+  /** The largest request head. Default 16 KiB. */
+  max_header_bytes?: number
+  /** A client must have sent the request's head within this. Default 10,000. */
+  headers_timeout_ms?: number
+  /** A client must have sent the whole request within this. Default 300,000. */
+  request_timeout_ms?: number
+  /** How long an unused connection of a client is kept. Default 60,000. */
+  keep_alive_ms?: number
+  /** How long `stop` waits for requests in flight. Default 10,000. */
+  drain_ms?: number
+  /** When to stop calling a service that keeps failing. */
+  breaker?: BreakerConfig
+  /** What the plugin `jwt` has where a route's own config does not say it. */
+  jwt?: Partial<JwtConfig>
+  /** Plugins of every route, before its own. */
+  plugins?: readonly PluginConfig[]
+  routes: readonly RouteConfig[]
+}
+
+/** One route: which requests, what is done on the way, where to. */
+export interface RouteConfig {
+  /** In logs, metrics and traces. Default: its path. */
+  name?: string
+  /** A prefix in whole segments; `{name}` takes any one segment. */
+  path: string
+  /** The path must end there too. Default false; true for aggregates. */
+  exact?: boolean
+  /** Default: all. `GET` lets `HEAD` in too. */
+  methods?: readonly string[]
+  /** `shop.example` or `*.shop.example`. Default: all. */
+  hosts?: readonly string[]
+  /** Where to: a service that discovery knows. */
+  service?: string
+  /** Where to: a fixed address, perhaps with a path that goes before the request's. */
+  url?: string
+  /** Where to: several services at once, put together into one answer. */
+  aggregate?: Readonly<Record<string, PartConfig>>
+  /** Take `path` off before forwarding. Default false. */
+  strip_path?: boolean
+  /** Put this where `strip_path` took something off: `/orders`. May name parameters of `path`. Default: nothing. */
+  upstream_path?: string
+  /** Hand on the client's `Host` in place of the upstream's. Default false. */
+  preserve_host?: boolean
+  /** From the request's last byte to the answer's head, over all tries. Default 10,000. */
+  timeout_ms?: number
+  /** The same for one try. Default: as `timeout_ms`. */
+  try_timeout_ms?: number
+  /** The longest pause within an answer's body. Default 60,000. */
+  idle_timeout_ms?: number
+  /** How often a failed try is repeated where that is safe, 0 to 5. Default 2. */
+  retries?: number
+  /** The largest request body. Default: the file's. */
+  max_body_bytes?: number
+  plugins?: readonly PluginConfig[]
+}
+
+/** One part of an aggregate. */
+export interface PartConfig {
+  service?: string
+  url?: string
+  /** May name parameters of the route's path: `/orders/{orderId}`. */
+  path: string
+  /** Without this part there is no answer. Default false. */
+  required?: boolean
+  /** Default: the route's. */
+  timeout_ms?: number
+}
+
+/** When a service counts as down. Judged over the tries of the last `window_ms`. */
+export interface BreakerConfig {
+  /** Default 10,000. */
+  window_ms?: number
+  /** Fewer tries than this decide nothing. Default 20. */
+  minimum_calls?: number
+  /** The share of failed tries that opens it, above 0 to 1. Default 0.5. */
+  failure_rate?: number
+  /** How long it stays open before it probes. Default 5,000. */
+  cool_down_ms?: number
+}

@@ -1,0 +1,68 @@
+import { BlockList, isIP, isIPv4 } from 'node:net'
+import { type HeaderList, headerOf, headerValues, withoutHeaders } from './headers.ts'
+
+/** Says whether an address belongs to a proxy of our own, whose `X-Forwarded-*` headers may be believed. */
+export type TrustedNetworks = (address: string) => boolean
+
+/** How a request came in, as far as it can be believed. */
+export interface Arrival {
+  /** The address of the client: the nearest one that is not a trusted proxy. */
+  readonly clientIp: string
+  /** `X-Forwarded-*` for the service. */
+  readonly headers: HeaderList
+}
+
+/**
+ * Reads `10.0.0.0/8`, `192.168.1.7`, `fd00::/8`.
+ *
+ * @throws {RangeError} for a text that is no network
+ */
+export function trustedNetworks(networks: readonly string[]): TrustedNetworks {
+  if (networks.length === 0) return () => false
+  const list = new BlockList()
+  for (const network of networks) {
+    if (!isNetwork(network)) throw new RangeError(`cannot trust "${network}": wanted an address or a network, as in "10.0.0.0/8"`)
+    const [address = '', bits] = network.split('/')
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return (address) => isIP(address) > 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+}
+
+/** Whether a text is an IP address or a network. */
+export function isNetwork(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || more.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
+/** Works out who calls and what to tell the service. What an untrusted peer says about itself is not handed on. */
+export function arrivalOf(headers: HeaderList, peer: string, host: string, isTrusted: TrustedNetworks): Arrival {
+  const peerIp = plainIp(peer)
+  if (!isTrusted(peerIp)) {
+    return { clientIp: peerIp, headers: ['x-forwarded-for', peerIp, 'x-forwarded-proto', 'http', 'x-forwarded-host', host] }
+  }
+  const hops = headerValues(headers, 'x-forwarded-for').flatMap((value) => value.split(',').map((hop) => plainIp(hop.trim())))
+  const chain = [...hops.filter((hop) => isIP(hop) > 0), peerIp]
+  const proto = headerOf(headers, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
+  const forwardedHost = headerOf(headers, 'x-forwarded-host') ?? host
+  return {
+    clientIp: chain.findLast((address) => !isTrusted(address)) ?? chain[0] ?? peerIp,
+    headers: ['x-forwarded-for', chain.join(', '), 'x-forwarded-proto', proto, 'x-forwarded-host', forwardedHost],
+  }
+}
+
+/** The headers without everything that says where a request came from or went to. */
+export function withoutForwarded(headers: HeaderList): string[] {
+  return withoutHeaders(headers, (name) => CLAIMS.test(name))
+}
+
+// The last two make some frameworks serve another path than the one that was matched.
+const CLAIMS = /^(?:forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_]url|x[-_]rewrite[-_]url)$/
+
+/** `::ffff:10.0.0.1`, as dual-stack sockets say it, is 10.0.0.1. */
+function plainIp(address: string): string {
+  return address.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address
+}

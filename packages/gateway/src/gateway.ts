@@ -1,0 +1,249 @@
+import { readFile } from 'node:fs/promises'
+import { type Health, type Logger, messageOf, type Registry, silentLogger, systemWorld, type World } from '@banyan/core'
+import type { GatewayConfig } from './config.ts'
+import { defineGateway, parseGatewayFile } from './config-file.ts'
+import { type Control, control, type GatewayStatus } from './control.ts'
+import { type Destinations, newDestinations } from './destinations.ts'
+import type { Environment } from './environment.ts'
+import { GatewayError } from './errors.ts'
+import { watchFile } from './file-watch.ts'
+import { type Listener, listener } from './listener.ts'
+import { pipeline } from './pipeline.ts'
+import { plugins as builtIn, type PluginTable } from './plugins/table.ts'
+import { compile, type Snapshot } from './snapshot.ts'
+import { upstreamClient } from './upstream-client.ts'
+
+/** What a gateway is made of: a file or a configuration, and where services are found. */
+export interface GatewayOptions {
+  /** The gateway file. It is watched: a good change takes effect at once, a bad one is logged and changes nothing. */
+  file?: string
+  /** In place of a file. */
+  config?: GatewayConfig
+  registry: Registry
+  /** In place of the host in `listen`. */
+  host?: string
+  /** In place of the port in `listen`; 0 for any free one. */
+  port?: number
+  /** In place of `admin`: a port, or `host:port`. */
+  admin?: number | string
+  /** In traces, metrics and logs. Default `gateway`. */
+  name?: string
+  /** What `${NAME}` in the file stands for. Default `process.env`. */
+  env?: Environment
+  /** Plugins besides the built-in ones, by the names that the file uses. */
+  plugins?: PluginTable
+  /** Metrics as Prometheus text, for `/metrics` of the admin port. */
+  metrics?: () => Promise<string>
+  /** Default: the system's. */
+  world?: World
+  /** Default: silent. */
+  log?: Logger
+}
+
+/** A running or stopped gateway. */
+export interface Gateway {
+  readonly name: string
+  /**
+   * Reads the configuration and listens.
+   *
+   * @throws {GatewayConfigError} `ERR_CONFIG_INVALID`
+   * @throws {GatewayError} `ERR_FILE_UNREADABLE`, `ERR_PORT_TAKEN`, `ERR_ALREADY_STARTED`
+   */
+  start(): Promise<Listening>
+  /** Takes no new connections, finishes what is in flight (up to `drain_ms`), and frees everything. */
+  stop(): Promise<void>
+  /**
+   * Takes over the file as it is now, or `config`: requests under way end by the old one, the next begin by the new one.
+   * `listen`, `admin` and the limits of connections stay until the next start.
+   *
+   * @throws {GatewayConfigError} `ERR_CONFIG_INVALID`; then the old configuration goes on
+   * @throws {GatewayError} `ERR_FILE_UNREADABLE`; the same
+   */
+  reload(config?: GatewayConfig): Promise<void>
+  health(): Promise<Health>
+}
+
+/** Where a gateway listens. */
+export interface Listening {
+  readonly url: string
+  readonly port: number
+  readonly adminUrl?: string
+}
+
+/**
+ * Creates a gateway.
+ *
+ * @throws {TypeError} for options with neither or both of `file` and `config`
+ */
+export function gateway(options: GatewayOptions): Gateway {
+  const { file, config, name = 'gateway', world = systemWorld, log = silentLogger } = options
+  if ((file === undefined) === (config === undefined)) throw new TypeError('cannot create gateway: wanted "file" or "config", one of them')
+  let running: Running | undefined
+  let starting = false
+  /** Reloads go one after the other, so that the last one asked for wins. */
+  let reloading: Promise<void> = Promise.resolve()
+  const status = () => statusOf(running)
+
+  async function reload(next?: GatewayConfig): Promise<void> {
+    if (!running) throw new GatewayError('ERR_CONFIG_INVALID', `cannot reload "${name}": it is not running`)
+    const text = next || file === undefined ? undefined : await readText(file)
+    const fresh = next ? define(next, options) : text === undefined ? running.snapshot().config : parse(text, options)
+    running?.take(fresh, text)
+  }
+
+  return {
+    name,
+    async start() {
+      if (running || starting) throw new GatewayError('ERR_ALREADY_STARTED', `cannot start "${name}": it runs already`)
+      starting = true
+      try {
+        const text = file === undefined ? undefined : await readText(file)
+        const first = text === undefined ? define(config, options) : parse(text, options)
+        const begun = begin(first, text, { ...options, name, world, log }, status)
+        running = begun
+        return await begun.listen().catch(async (error) => {
+          running = undefined
+          await begun.end()
+          throw error
+        })
+      } finally {
+        starting = false
+      }
+    },
+    async stop() {
+      await running?.end()
+      running = undefined
+    },
+    reload(next) {
+      const done = reloading.then(() => reload(next))
+      reloading = done.catch(() => undefined)
+      return done
+    },
+    async health() {
+      const { isReady, detail } = status()
+      return { healthy: isReady, detail }
+    },
+  }
+}
+
+type Settled = GatewayOptions & { readonly name: string; readonly world: World; readonly log: Logger }
+
+/** A gateway between start and stop. */
+interface Running {
+  readonly snapshot: () => Snapshot
+  readonly destinations: Destinations
+  readonly listener: Listener
+  listen(): Promise<Listening>
+  /** Swaps the configuration. */
+  take(config: GatewayConfig, text: string | undefined): void
+  end(): Promise<void>
+}
+
+function begin(first: GatewayConfig, firstText: string | undefined, options: Settled, status: () => GatewayStatus): Running {
+  const { registry, name, world, log, file } = options
+  const client = upstreamClient()
+  const destinations = newDestinations({ registry, client, gateway: name, world, log })
+  const plugins: PluginTable = { ...builtIn, ...options.plugins }
+  const build = (config: GatewayConfig, before?: Snapshot) =>
+    compile(config, { plugins, destinationOf: destinations.of, fetch: destinations.fetch, world, log }, before)
+  // The one pointer: each request reads it once.
+  let current = build(first)
+  let text = firstText
+  const via = `${name}-${world.uuid().slice(-12)}`
+  const handle = pipeline({ current: () => current, name, via, world, log })
+  const place = placeOf(options, first)
+  const front = listener({ ...place, config: first, handle, world, log })
+  const admin = adminOf(options, first, status)
+  let watching: { stop(): void } | undefined
+
+  function take(config: GatewayConfig, nextText: string | undefined): void {
+    const before = current
+    current = build(config, before)
+    text = nextText
+    destinations.retain(current.destinations)
+    if (JSON.stringify(place) !== JSON.stringify(placeOf(options, config)))
+      log.warn({}, '"listen" changed; that takes effect at the next start')
+    log.info({ routes: config.routes.length }, 'the gateway has a new configuration')
+  }
+
+  async function onFileChange(path: string): Promise<void> {
+    try {
+      const now = await readText(path)
+      if (now !== text) take(parse(now, options), now)
+    } catch (error) {
+      log.error({ file: path }, `the changed gateway file is not taken, the old configuration goes on: ${messageOf(error)}`)
+    }
+  }
+
+  return {
+    snapshot: () => current,
+    destinations,
+    listener: front,
+    take,
+    async listen() {
+      const { port } = await front.start()
+      const adminPort = await admin?.control.start()
+      if (file !== undefined) watching = watchFile(file, () => void onFileChange(file), { world, log })
+      const url = urlOf(place.host, port)
+      return { url, port, ...(admin && adminPort && { adminUrl: urlOf(admin.host ?? '127.0.0.1', adminPort.port) }) }
+    },
+    async end() {
+      watching?.stop()
+      await front.stop(current.config.drain_ms ?? 10_000)
+      await admin?.control.stop()
+      destinations.stop()
+      await client.close()
+    },
+  }
+}
+
+function statusOf(running: Running | undefined): GatewayStatus {
+  if (!running) return { isReady: false, detail: 'not running', routes: 0, upstreams: [] }
+  const { listener: front, snapshot, destinations } = running
+  const routes = snapshot().config.routes.length
+  const detail = front.isDraining ? 'stopping' : `${routes} routes`
+  return { isReady: !front.isDraining, detail, routes, upstreams: destinations.states() }
+}
+
+function adminOf(
+  options: Settled,
+  config: GatewayConfig,
+  status: () => GatewayStatus,
+): { control: Control; host: string | undefined } | undefined {
+  const wanted = options.admin ?? config.admin
+  if (wanted === undefined) return undefined
+  const { host, port } = addressOf(wanted)
+  return { control: control({ host, port, status, metrics: options.metrics, log: options.log }), host }
+}
+
+function placeOf({ host, port }: GatewayOptions, { listen = 8_080 }: GatewayConfig): { host: string | undefined; port: number } {
+  const asked = addressOf(listen)
+  return { host: host ?? asked.host, port: port ?? asked.port }
+}
+
+function addressOf(address: number | string): { host: string | undefined; port: number } {
+  if (typeof address === 'number') return { host: undefined, port: address }
+  const colon = address.lastIndexOf(':')
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
+}
+
+function urlOf(host: string | undefined, port: number): string {
+  const reachable = host === undefined || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new GatewayError('ERR_FILE_UNREADABLE', `cannot read the gateway file "${file}": ${messageOf(cause)}`, { cause })
+  }
+}
+
+function parse(text: string, { file = '', env, plugins }: GatewayOptions): GatewayConfig {
+  return parseGatewayFile(text, file, { ...(env && { env }), ...(plugins && { plugins }) })
+}
+
+function define(config: GatewayConfig | undefined, { plugins }: GatewayOptions): GatewayConfig {
+  return defineGateway(config ?? { routes: [] }, { ...(plugins && { plugins }) })
+}

@@ -1,0 +1,228 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
+import type { GatewayConfig } from './config.ts'
+import { GatewayError } from './errors.ts'
+import type { GatewayResponse } from './exchange.ts'
+import { type Pipeline, refusalOf } from './pipeline.ts'
+import { problem } from './problem.ts'
+import { noBody } from './request-body.ts'
+import { sendResponse } from './respond.ts'
+import { connectTunnel, writeRaw } from './tunnel.ts'
+
+/** How a {@link Listener} listens. */
+export interface ListenerOptions {
+  /** `undefined` for all addresses. */
+  readonly host: string | undefined
+  /** 0 for any free one. */
+  readonly port: number
+  readonly config: GatewayConfig
+  readonly handle: Pipeline
+  readonly world: World
+  readonly log: Logger
+}
+
+/** The socket that clients connect to. */
+export interface Listener {
+  /** @throws {GatewayError} `ERR_PORT_TAKEN` */
+  start(): Promise<{ readonly port: number }>
+  /** Takes no new connections, finishes the requests in flight, and cuts what is left after `drainMs`. */
+  stop(drainMs: number): Promise<void>
+  readonly isDraining: boolean
+}
+
+/** Creates a {@link Listener} on `node:http` with its parser in strict mode. */
+export function listener(options: ListenerOptions): Listener {
+  const { host, port, world } = options
+  const state: ListenerState = { isDraining: false, busy: new WeakMap(), tunnels: new Set() }
+  const server = newServer(options, state)
+
+  return {
+    get isDraining() {
+      return state.isDraining
+    },
+    async start() {
+      await listen(server, port, host)
+      // An AddressInfo, as it listens on a port.
+      return { port: (server.address() as AddressInfo).port }
+    },
+    async stop(drainMs) {
+      state.isDraining = true
+      const cut = new AbortController()
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      await Promise.race([closed, sleep(world, drainMs, cut.signal).catch(() => undefined)])
+      cut.abort()
+      for (const tunnel of state.tunnels) tunnel.destroy()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+interface ListenerState {
+  isDraining: boolean
+  /** The requests that each connection waits for. */
+  readonly busy: WeakMap<Duplex, Set<UnderWay>>
+  readonly tunnels: Set<Duplex>
+}
+
+interface UnderWay {
+  readonly message: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/**
+ * Whether a parse error can be answered: when no request is under way, whose answer it would be taken for, or when it is in the
+ * body of the only one.
+ */
+function mayRefuse(waiting: ReadonlySet<UnderWay> = new Set()): boolean {
+  return [...waiting].every(({ message, response }) => waiting.size === 1 && !message.complete && !response.headersSent)
+}
+
+function newServer(options: ListenerOptions, state: ListenerState): Server {
+  const { config, log } = options
+  const server = createServer({
+    insecureHTTPParser: false,
+    // Checked by screen(), which answers with a problem.
+    requireHostHeader: false,
+    maxHeaderSize: config.max_header_bytes ?? 16_384,
+    headersTimeout: config.headers_timeout_ms ?? 10_000,
+    requestTimeout: config.request_timeout_ms ?? 300_000,
+    keepAliveTimeout: config.keep_alive_ms ?? 60_000,
+    connectionsCheckingInterval: 1_000,
+    shouldUpgradeCallback: isWebSocket,
+  })
+  // By default Node silently drops headers beyond 2,000; their bytes are limited above.
+  server.maxHeadersCount = 0
+  server.on('request', (message, response) => serve(message, response, false, options, state))
+  server.on('checkContinue', (message, response) => serve(message, response, true, options, state))
+  server.on('checkExpectation', (_, response) => {
+    const { status, headers, body } = problem({
+      status: 417,
+      code: 'ERR_REQUEST_INVALID',
+      detail: 'the only expectation met is 100-continue',
+    })
+    response.writeHead(status, [...headers, 'connection', 'close']).end(body)
+  })
+  server.on('upgrade', (message, socket, head) => {
+    upgrade(message, socket, head, options, state).catch((error) => {
+      log.error({ err: error }, 'the gateway failed on a WebSocket')
+      socket.destroy()
+    })
+  })
+  server.on('connect', (_, socket) =>
+    writeRaw(socket, problem({ status: 405, code: 'ERR_METHOD_NOT_ALLOWED', detail: 'CONNECT is not allowed' })),
+  )
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (socket.writable && error.code !== 'ECONNRESET' && mayRefuse(state.busy.get(socket))) writeRaw(socket, refusalOf(error))
+    else socket.destroy()
+  })
+  return server
+}
+
+function serve(
+  message: IncomingMessage,
+  response: ServerResponse,
+  isHolding: boolean,
+  options: ListenerOptions,
+  state: ListenerState,
+): void {
+  const { busy } = state
+  const { socket } = message
+  const waiting = busy.get(socket) ?? new Set()
+  const own = { message, response }
+  busy.set(socket, waiting.add(own))
+  response.once('close', () => waiting.delete(own))
+  exchange(message, response, isHolding, options, state).catch((error) => {
+    options.log.error({ err: error }, 'the gateway failed on a request')
+    response.destroy()
+  })
+}
+
+async function exchange(
+  message: IncomingMessage,
+  response: ServerResponse,
+  isHolding: boolean,
+  options: ListenerOptions,
+  state: ListenerState,
+): Promise<void> {
+  let holding = isHolding
+  const onBodyWanted = () => {
+    if (holding) response.writeContinue()
+    holding = false
+  }
+  const { signal, settle } = clientSignal(response)
+  const { response: answer, body, finish } = await options.handle(message, { signal, isUpgrade: false, onBodyWanted })
+  const result = await sendResponse(answer, {
+    message,
+    response,
+    body,
+    isHoldingBody: () => holding,
+    isDraining: () => state.isDraining,
+    world: options.world,
+  })
+  settle()
+  finish(result === 'gone' ? 499 : answer.status, result)
+}
+
+/** Aborts when the client's connection closes before the answer is out. */
+function clientSignal(connection: ServerResponse | Duplex): { signal: AbortSignal; settle: () => void } {
+  const gone = new AbortController()
+  const onClose = () => gone.abort(new GatewayError('ERR_CLIENT_GONE', 'the client has gone', { status: 499 }))
+  connection.once('close', onClose)
+  return { signal: gone.signal, settle: () => void connection.off('close', onClose) }
+}
+
+async function upgrade(
+  message: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  { handle, world }: ListenerOptions,
+  state: ListenerState,
+): Promise<void> {
+  socket.on('error', () => socket.destroy())
+  const { signal, settle } = clientSignal(socket)
+  const { response: answer, finish } = await handle(message, { signal, isUpgrade: true, onBodyWanted: () => undefined })
+  if (!answer.tunnel) {
+    await refuseUpgrade(message, socket, answer, world)
+    settle()
+    return finish(answer.status, 'sent')
+  }
+  settle()
+  if (head.length > 0) socket.unshift(head)
+  state.tunnels.add(socket)
+  await connectTunnel(socket, answer, answer.tunnel)
+  state.tunnels.delete(socket)
+  finish(answer.status, 'sent')
+}
+
+async function refuseUpgrade(message: IncomingMessage, socket: Duplex, answer: GatewayResponse, world: World): Promise<void> {
+  const response = new ServerResponse(message)
+  // Of an http server the socket of an upgrade is a net.Socket.
+  response.assignSocket(message.socket)
+  response.once('finish', () => socket.end())
+  await sendResponse(answer, { message, response, body: noBody(world), isHoldingBody: () => false, isDraining: () => true, world })
+}
+
+function isWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+function listen(server: Server, port: number, host: string | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error) => reject(listenError(cause, port, host))
+    server.once('error', onError)
+    server.listen({ port, ...(host !== undefined && { host }) }, () => {
+      server.off('error', onError)
+      resolve()
+    })
+  })
+}
+
+function listenError(cause: Error, port: number, host: string | undefined): GatewayError {
+  const where = host === undefined ? `port ${port}` : `${host}:${port}`
+  const reason = codeOf(cause) === 'EADDRINUSE' ? 'another program has it; stop that one or choose another port' : messageOf(cause)
+  return new GatewayError('ERR_PORT_TAKEN', `cannot listen on ${where}: ${reason}`, { cause })
+}

@@ -1,0 +1,199 @@
+import type { IncomingMessage } from 'node:http'
+import type { Logger, World } from '@banyan/core'
+import { context, type Histogram, metrics } from '@opentelemetry/api'
+import { GatewayError } from './errors.ts'
+import type { GatewayRequest, GatewayResponse } from './exchange.ts'
+import { arrivalOf, withoutForwarded } from './forwarded.ts'
+import { endToEnd, headerOf, isIdentityHeader, withHeader, withoutHeaders } from './headers.ts'
+import { problem, problemOf } from './problem.ts'
+import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
+import { type Screened, screen } from './screen.ts'
+import type { CompiledRoute, Snapshot } from './snapshot.ts'
+import { endSpan, startServerSpan, type Traced, traceIdOf } from './trace.ts'
+
+/** What the way of a request needs. */
+export interface PipelineOptions {
+  /** The snapshot in force; read once per request. */
+  readonly current: () => Snapshot
+  /** The service's name in spans, metrics and logs. */
+  readonly name: string
+  /** This gateway's mark in `Via`, unlike that of any other. */
+  readonly via: string
+  readonly world: World
+  readonly log: Logger
+}
+
+/** A request that is being answered. */
+export interface Exchange {
+  readonly response: GatewayResponse
+  readonly body: ClientBody
+  /** Writes the log line, the metric and the span. `status` is what the client got, 499 when it had gone. */
+  finish(status: number, end: string): void
+}
+
+/** Where the request came from, and what to tell its client. */
+export interface Client {
+  readonly signal: AbortSignal
+  readonly isUpgrade: boolean
+  /** Sends `100 Continue` to a client that waits for it. */
+  readonly onBodyWanted: () => void
+}
+
+/** Takes a request from the listener to an answer. Never rejects. */
+export type Pipeline = (message: IncomingMessage, client: Client) => Promise<Exchange>
+
+/** Creates the way of a request: screen, route, plugins, target. */
+export function pipeline(options: PipelineOptions): Pipeline {
+  const { name, world } = options
+  const durations = metrics.getMeter('@banyan/gateway').createHistogram('http.server.request.duration', {
+    unit: 's',
+    description: 'From the head of a request to the end of its answer',
+  })
+
+  return async (message, client) => {
+    const startedAt = world.monotonic()
+    const admitted = admit(message, client, options)
+    const { route, screened } = admitted
+    const traced = startServerSpan(`${message.method} ${route?.path ?? ''}`.trim(), message.rawHeaders, {
+      'banyan.service': name,
+      'http.request.method': message.method ?? '',
+      ...(screened && { 'url.path': screened.path }),
+      ...(route && { 'http.route': route.path }),
+    })
+    const id = requestIdOf(message, world)
+    const response =
+      'refusal' in admitted
+        ? admitted.refusal
+        : await context.with(traced.context, () => admitted.route.handle(toRequest(message, admitted, client, options, id)))
+    const record = { message, admitted, traced, response, startedAt, durations, id }
+    return {
+      response: { ...response, headers: withHeader(response.headers, 'x-request-id', id) },
+      body: admitted.body,
+      finish: (status, end) => finish(record, status, end, options),
+    }
+  }
+}
+
+type Admitted =
+  | {
+      readonly route: CompiledRoute
+      readonly screened: Screened
+      readonly params: GatewayRequest['params']
+      readonly body: ClientBody
+      readonly snapshot: Snapshot
+    }
+  | { readonly route?: CompiledRoute; readonly screened?: Screened; readonly refusal: GatewayResponse; readonly body: ClientBody }
+
+function admit(message: IncomingMessage, client: Client, { current, via, world }: PipelineOptions): Admitted {
+  let screened: Screened
+  try {
+    screened = screen(message, via)
+  } catch (error) {
+    return { refusal: problemOf(error), body: bodyOf(message, undefined, 0, client, world) }
+  }
+  const snapshot = current()
+  const found = snapshot.routes.match(screened)
+  if (!found.route)
+    return { screened, refusal: unknownRoute(screened, found.allow), body: bodyOf(message, screened.bodyLength, 0, client, world) }
+  const { route, params } = found
+  const body = bodyOf(message, screened.bodyLength, route.maxBodyBytes, client, world)
+  if ((screened.bodyLength ?? 0) > route.maxBodyBytes)
+    return { route, screened, refusal: problemOf(bodyTooLarge(route.maxBodyBytes)), body }
+  return { route, screened, params, body, snapshot }
+}
+
+function bodyOf(message: IncomingMessage, length: number | undefined, maxBytes: number, client: Client, world: World): ClientBody {
+  if (length === 0 || client.isUpgrade) return noBody(world)
+  return clientBody(message, { length, maxBytes, world, onWanted: client.onBodyWanted })
+}
+
+function unknownRoute({ method, path }: Screened, allow: readonly string[]): GatewayResponse {
+  if (allow.length === 0) return problem({ status: 404, code: 'ERR_ROUTE_UNKNOWN', detail: `there is nothing at ${path}` })
+  return problem({
+    status: 405,
+    code: 'ERR_METHOD_NOT_ALLOWED',
+    detail: `${path} does not take ${method}`,
+    headers: ['allow', allow.join(', ')],
+  })
+}
+
+type Taken = Extract<Admitted, { params: unknown }>
+
+function toRequest(
+  message: IncomingMessage,
+  { screened, params, body, snapshot }: Taken,
+  client: Client,
+  options: PipelineOptions,
+  id: string,
+): GatewayRequest {
+  const { rawHeaders, socket } = message
+  const arrival = arrivalOf(rawHeaders, socket.remoteAddress ?? '', screened.hostHeader, snapshot.isTrusted)
+  const cleaned = withoutHeaders(withoutForwarded(endToEnd(rawHeaders)), (name) => isIdentityHeader(name) || name === 'x-request-id')
+  const { method, host, path, query } = screened
+  return {
+    id,
+    method,
+    host,
+    path,
+    query,
+    params,
+    headers: [...cleaned, ...arrival.headers, 'x-request-id', id, 'via', `${message.httpVersion} ${options.via}`],
+    clientIp: arrival.clientIp,
+    subject: undefined,
+    body,
+    signal: client.signal,
+    isUpgrade: client.isUpgrade,
+  }
+}
+
+/** A client's own id is kept when it cannot be mistaken for something else in a log. */
+function requestIdOf({ rawHeaders }: IncomingMessage, world: World): string {
+  const given = headerOf(rawHeaders, 'x-request-id')
+  return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : world.uuid()
+}
+
+interface Record {
+  readonly message: IncomingMessage
+  readonly admitted: Admitted
+  readonly traced: Traced
+  readonly response: GatewayResponse
+  readonly startedAt: number
+  readonly durations: Histogram
+  readonly id: string
+}
+
+function finish(
+  { message, admitted, traced, response, startedAt, durations, id }: Record,
+  status: number,
+  end: string,
+  options: PipelineOptions,
+): void {
+  const { route, screened } = admitted
+  const ms = Math.round((options.world.monotonic() - startedAt) * 10) / 10
+  const method = message.method ?? ''
+  endSpan(traced.span, { status }, (code) => code >= 500)
+  durations.record(ms / 1_000, {
+    'http.request.method': method,
+    'http.response.status_code': status,
+    'banyan.service': options.name,
+    ...(route && { 'http.route': route.path }),
+  })
+  // Without the query: it may carry secrets.
+  const path = screened?.path ?? message.url?.split('?')[0] ?? ''
+  const { upstream } = response
+  const traceId = traceIdOf(traced.span, message.rawHeaders)
+  const fields = { method, path, status, ms, route: route?.name, upstream, requestId: id, traceId, ...(end !== 'sent' && { end }) }
+  options.log.info(fields, `${method} ${path} ${status} ${ms} ms`)
+}
+
+/** What is said where a client cannot be answered by a response: parse errors. */
+export function refusalOf(error: NodeJS.ErrnoException): GatewayResponse {
+  const [status, detail] = PARSE_ERRORS[error.code ?? ''] ?? [400, 'the request is not clean HTTP/1.1']
+  return problemOf(new GatewayError('ERR_REQUEST_INVALID', detail, { status }))
+}
+
+const PARSE_ERRORS: Readonly<{ [code: string]: readonly [number, string] }> = {
+  HPE_HEADER_OVERFLOW: [431, 'the head of the request is too large'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'the chunk extensions of the request are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long to come'],
+}

@@ -1,0 +1,157 @@
+import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
+import { type EitherShape, integer, list, oneOf, text } from '../config-shape.ts'
+import type { GatewayRequest, GatewayResponse } from '../exchange.ts'
+import { type HeaderList, headerOf } from '../headers.ts'
+import { problem } from '../problem.ts'
+import { jwks } from './jwks.ts'
+import type { Plugin } from './plugin.ts'
+
+/** Which tokens are accepted. */
+export interface JwtConfig {
+  /** The address of the issuer's key set: `https://...`, or `service://users/.well-known/jwks.json` by discovery. */
+  jwks: string
+  /** The token must be for one of these. Default: not checked. */
+  audience?: string | readonly string[]
+  /** The token must be from one of these. Default: not checked. */
+  issuer?: string | readonly string[]
+  /** Default: RS256, PS256, ES256, EdDSA. Only algorithms with a public key can be named. */
+  algorithms?: readonly string[]
+  /** Scopes that the token must all have. Default: none. */
+  scopes?: readonly string[]
+  /** How far clocks may differ, seconds. Default 5. */
+  clock_skew_s?: number
+  /** How long keys serve before they are fetched again, seconds. Default 600. */
+  cache_s?: number
+}
+
+/** The codes of the plugin's problems. */
+export type JwtProblemCode = 'ERR_JWT_MISSING' | 'ERR_JWT_EXPIRED' | 'ERR_JWT_INVALID' | 'ERR_JWT_SCOPE'
+
+const oneOrMore: EitherShape = {
+  kind: 'either',
+  of: [text('a text'), list(text('a text'), 'text', 1)],
+  wanted: 'a text or a list of texts',
+}
+
+// Never HS*: a key set is public, so anybody could sign with what is in it.
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
+
+/**
+ * Lets only requests with a valid bearer token through, and tells the service who calls: `x-auth-subject` (the `sub`,
+ * percent-encoded where it is not plain ASCII), `x-auth-scopes` (space-separated), `x-auth-claims` (all claims, JSON in base64url).
+ * Tokens must expire. A client's own `x-auth-*` headers never pass any route.
+ *
+ * @see RFC 6750, RFC 7519, RFC 8725
+ */
+export const jwt: Plugin<JwtConfig> = {
+  config: {
+    kind: 'map',
+    keys: {
+      jwks: {
+        shape: text('http(s)://... or service://name/path', isKeySetAddress),
+        required: true,
+        about:
+          'the address of the key set, as in config: { jwks: "https://users.example/.well-known/jwks.json" }, or once for all routes in a top-level "jwt:"',
+      },
+      audience: { shape: oneOrMore, about: 'whom the token must be for' },
+      issuer: { shape: oneOrMore, about: 'whom the token must be from' },
+      algorithms: { shape: list(oneOf(...ALGORITHMS), 'algorithm', 1), about: 'how the token may be signed' },
+      scopes: { shape: list(text('a scope'), 'scope', 1), about: 'what the token must allow' },
+      clock_skew_s: { shape: integer(0, 300), about: 'how far clocks may differ' },
+      cache_s: { shape: integer(1, 86_400), about: 'how long keys serve' },
+    },
+  },
+  shared: true,
+  create(config, { world, log, fetch }) {
+    const { scopes = [], cache_s = 600 } = config
+    const keys = jwks({ url: config.jwks, fetch, world, log, maxAgeMs: cache_s * 1_000, coolDownMs: 5_000 })
+    const options = verifyOptions(config)
+
+    return (next) => async (request) => {
+      const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headerOf(request.headers, 'authorization') ?? '')?.[1]
+      if (token === undefined) return unauthorized('ERR_JWT_MISSING', 'this needs a token: send "Authorization: Bearer <token>"')
+      let payload: JWTPayload
+      try {
+        payload = (await jwtVerify(token, keys, { ...options, currentDate: new Date(world.now()) })).payload
+      } catch (error) {
+        if (error instanceof errors.JWTExpired) return unauthorized('ERR_JWT_EXPIRED', 'the token has expired; get a new one')
+        if (error instanceof errors.JOSEError) return unauthorized('ERR_JWT_INVALID', `the token cannot be accepted: ${error.message}`)
+        throw error
+      }
+      // jose leaves the type of "sub" unchecked; a claim that is no text names nobody.
+      if (payload.sub !== undefined && typeof payload.sub !== 'string')
+        return unauthorized('ERR_JWT_INVALID', 'the token cannot be accepted: "sub" is no text')
+      const granted = scopesOf(payload)
+      const missing = scopes.filter((scope) => !granted.includes(scope))
+      if (missing.length > 0) return forbidden(missing)
+      return next(identified(request, payload, granted))
+    }
+  },
+}
+
+function verifyOptions({
+  algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
+  audience,
+  issuer,
+  clock_skew_s = 5,
+}: JwtConfig): JWTVerifyOptions {
+  const listOf = (value: string | readonly string[]) => (typeof value === 'string' ? [value] : [...value])
+  return {
+    algorithms: [...algorithms],
+    clockTolerance: clock_skew_s,
+    requiredClaims: ['exp'],
+    ...(audience !== undefined && { audience: listOf(audience) }),
+    ...(issuer !== undefined && { issuer: listOf(issuer) }),
+  }
+}
+
+/** `scope` is a text with blanks (RFC 8693); some issuers use a list `scp`. */
+function scopesOf({ scope, scp }: JWTPayload): string[] {
+  const value = scope ?? scp
+  if (typeof value === 'string') return value.split(' ').filter(Boolean)
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
+}
+
+function identified(request: GatewayRequest, payload: JWTPayload, scopes: readonly string[]): GatewayRequest {
+  const { sub } = payload
+  const identity: HeaderList = [
+    ...(sub === undefined ? [] : ['x-auth-subject', headerSafe(sub)]),
+    ...(scopes.length === 0 ? [] : ['x-auth-scopes', scopes.map(headerSafe).join(' ')]),
+    'x-auth-claims',
+    Buffer.from(JSON.stringify(payload)).toString('base64url'),
+  ]
+  return { ...request, subject: sub, headers: [...request.headers, ...identity] }
+}
+
+/** `%` is encoded too, so that no two values look alike. */
+function headerSafe(value: string): string {
+  // A lone surrogate cannot be encoded; toWellFormed makes it U+FFFD.
+  return /^[!-$&-~]+$/.test(value) ? value : encodeURIComponent(value.toWellFormed())
+}
+
+function unauthorized(code: JwtProblemCode, detail: string): GatewayResponse {
+  // RFC 6750, 3.1: a request without a token is not told an error code.
+  const challenge = code === 'ERR_JWT_MISSING' ? 'Bearer' : `Bearer error="invalid_token", error_description="${quotable(detail)}"`
+  return problem({ status: 401, code, detail, headers: ['www-authenticate', challenge] })
+}
+
+function forbidden(missing: readonly string[]): GatewayResponse {
+  const scope = missing.join(' ')
+  const challenge = `Bearer error="insufficient_scope", scope="${quotable(scope)}"`
+  return problem({
+    status: 403,
+    code: 'ERR_JWT_SCOPE',
+    detail: `the token lacks the scope ${scope}`,
+    headers: ['www-authenticate', challenge],
+  })
+}
+
+function quotable(value: string): string {
+  return value.replace(/["\\]/g, "'").replace(/[^ -~]/g, '?')
+}
+
+function isKeySetAddress(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname } = new URL(value)
+  return hostname !== '' && ['http:', 'https:', 'service:'].includes(protocol)
+}

@@ -1,0 +1,39 @@
+import type { Logger, World } from '@banyan/core'
+import type { MapShape } from '../config-shape.ts'
+import type { Interceptor } from '../exchange.ts'
+
+/** A plugin: the keys of its config, and a function that makes the interceptor. */
+export interface Plugin<Config extends object = object> {
+  /** What stands under `config:` in the file. */
+  readonly config: MapShape<keyof Config & string>
+  /**
+   * All routes with an equal config share one interceptor and its state (fetched keys, say). Left out: each route has its own
+   * (its own counts, say). Either way the state outlives a reload that does not change the config.
+   */
+  readonly shared?: boolean
+  /** Methods it must see although the route's `methods` leave them out. */
+  readonly methods?: readonly string[]
+  create(config: Config, context: PluginContext): Interceptor
+}
+
+/** What a plugin is given when it is made. */
+export interface PluginContext {
+  readonly world: World
+  readonly log: Logger
+  /** The route's name; of a shared plugin, the first route's. */
+  readonly route: string
+  /** Fetches a small document, `http(s)://...` or `service://name/path` by discovery. Rejects when no answer comes. */
+  fetch(url: string, options: FetchOptions): Promise<Fetched>
+}
+
+export interface FetchOptions {
+  /** The whole of it, milliseconds. */
+  readonly timeoutMs: number
+  /** A longer answer is an error. */
+  readonly maxBytes: number
+}
+
+export interface Fetched {
+  readonly status: number
+  readonly text: string
+}

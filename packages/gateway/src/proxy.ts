@@ -1,0 +1,68 @@
+import type { Answer, CallLimits } from './attempt.ts'
+import type { RouteConfig } from './config.ts'
+import type { Destination, Target } from './destination.ts'
+import { GatewayError } from './errors.ts'
+import type { GatewayRequest, GatewayResponse, Handler } from './exchange.ts'
+import { endToEnd, headerOf, withoutHeaders } from './headers.ts'
+import { segmentsOf } from './path.ts'
+
+/** The end of a route with `service` or `url`: forwards the request and streams the answer back. */
+export function proxyHandler(route: RouteConfig, limits: CallLimits, destinationOf: (target: Target) => Destination): Handler {
+  const target = route.service === undefined ? { url: route.url ?? '' } : { service: route.service }
+  const destination = destinationOf(target)
+  const rewrite = pathRewriter(route)
+  const dropped = (name: string) => name === 'content-length' || name === 'expect' || (name === 'host' && !route.preserve_host)
+
+  return async (request) => {
+    const path = `${destination.basePath}${rewrite(request)}${request.query}`
+    const headers = withoutHeaders(request.headers, dropped)
+    const { method, body, isUpgrade } = request
+    const call = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade }
+    const answer = await destination.call(call, !isUpgrade && mayRepeat(request), request.signal)
+    return toResponse(answer)
+  }
+}
+
+function toResponse({ status, headers, body, tunnel, upstream }: Answer): GatewayResponse {
+  const response = { status, headers: endToEnd(headers), body, upstream }
+  if (!tunnel) return response
+  if (headerOf(headers, 'upgrade')?.toLowerCase() === 'websocket') return { ...response, tunnel }
+  tunnel.destroy()
+  throw new GatewayError('ERR_UPSTREAM_INVALID', 'the service switched to another protocol than WebSocket', { status: 502 })
+}
+
+/** Safe methods, and requests that carry a key by which the service knows a repetition. */
+function mayRepeat({ method, headers }: GatewayRequest): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || headerOf(headers, 'idempotency-key') !== undefined
+}
+
+/** The limits, but no longer than the client itself will wait, as it says in `x-timeout-ms`. */
+export function withClientTimeout(limits: CallLimits, { headers }: Pick<GatewayRequest, 'headers'>): CallLimits {
+  const value = headerOf(headers, 'x-timeout-ms') ?? ''
+  if (!/^[1-9]\d{0,8}$/.test(value)) return limits
+  return { ...limits, timeoutMs: Math.min(limits.timeoutMs, Number(value)) }
+}
+
+/** From the path that was matched to the path that is forwarded: `/api/orders/1` to `/1`, or with an `upstream_path` to `/orders/1`. */
+export function pathRewriter({
+  path,
+  strip_path = false,
+  upstream_path = '',
+}: RouteConfig): (request: Pick<GatewayRequest, 'path' | 'params'>) => string {
+  if (!strip_path) return (request) => request.path
+  const taken = segmentsOf(path).filter((segment) => segment !== '').length
+  const front = upstream_path.replace(/\/$/, '')
+  return (request) => {
+    const rest = segmentsOf(request.path).slice(taken)
+    const filled = fillPath(front, request.params)
+    return rest.length === 0 ? filled || '/' : `${filled}/${rest.join('/')}`
+  }
+}
+
+/**
+ * Puts parameters into a path. They come from a normalised path, where a value is one segment and escaped, so it can add neither a
+ * segment nor a query.
+ */
+export function fillPath(template: string, params: Readonly<Record<string, string>>): string {
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '')
+}

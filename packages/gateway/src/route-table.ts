@@ -1,0 +1,188 @@
+import { segmentsOf } from './path.ts'
+
+/** When a route applies. */
+export interface RouteKey {
+  /** A prefix in whole segments: `/api/orders` takes `/api/orders/1`, not `/api/orders2`. `{name}` takes any one segment. */
+  readonly path: string
+  /** The path must end there too; a slash at the end makes no difference. */
+  readonly exact: boolean
+  /** Upper case; empty for all. `GET` takes `HEAD` too. */
+  readonly methods: readonly string[]
+  /** Lower case, `shop.example` or `*.shop.example`; empty for all. */
+  readonly hosts: readonly string[]
+}
+
+/** The part of a request that routes look at. */
+export interface RouteQuestion {
+  readonly method: string
+  readonly host: string
+  /** Normalised. */
+  readonly path: string
+}
+
+/** The route and the path's parameters; or, without a route, the methods other routes of this path would take. */
+export type RouteAnswer<R> =
+  | { readonly route: R; readonly params: Readonly<Record<string, string>> }
+  | { readonly route: undefined; readonly allow: readonly string[] }
+
+/** Finds the route of a request. */
+export interface RouteTable<R> {
+  match(question: RouteQuestion): RouteAnswer<R>
+  /** The order in which routes apply, most specific first. */
+  readonly ranked: readonly R[]
+}
+
+/**
+ * Builds a {@link RouteTable}: a tree by segments, so that the time to find a route does not grow with their number. Of the routes that fit,
+ * the most specific one is taken: a host before a wildcard host before none, then an exact path, then the longer path, then plain
+ * segments before `{name}`, then a route with methods, then the order given.
+ */
+export function routeTable<R extends RouteKey>(routes: readonly R[]): RouteTable<R> {
+  const entries = routes.flatMap((route, order) =>
+    (route.hosts.length > 0 ? route.hosts : [undefined]).map((host) => ({ route, host, order, pattern: patternOf(route.path) })),
+  )
+  entries.sort(bySpecificity)
+  const root = newNode<R>()
+  for (const [rank, entry] of entries.entries()) insert(root, { ...entry, rank })
+
+  return {
+    ranked: [...new Set(entries.map(({ route }) => route))],
+    match(question) {
+      const segments = withoutLastSlash(segmentsOf(question.path))
+      const search: Search<R> = { question, segments, best: undefined, allow: new Set() }
+      visit(root, 0, search)
+      const { best } = search
+      if (!best) return { route: undefined, allow: [...search.allow].sort() }
+      return { route: best.route, params: paramsOf(best.pattern, segments) }
+    },
+  }
+}
+
+/** Whether two routes could not be told apart by any request that both take. */
+export function sameKey(one: RouteKey, other: RouteKey): boolean {
+  const shape = ({ path, exact }: RouteKey) =>
+    `${exact ? 'exact' : 'prefix'} /${patternOf(path)
+      .map((part) => (part.name === undefined ? part.text : '{}'))
+      .join('/')}`
+  const overlap = (a: readonly string[], b: readonly string[]) => (a.length === 0 && b.length === 0) || a.some((item) => b.includes(item))
+  return shape(one) === shape(other) && overlap(one.hosts, other.hosts) && overlap(one.methods, other.methods)
+}
+
+/** The names in braces of a path. */
+export function parameterNames(path: string): string[] {
+  return patternOf(path).flatMap((part) => part.name ?? [])
+}
+
+interface Part {
+  readonly text: string
+  /** Of a parameter. */
+  readonly name: string | undefined
+}
+
+interface Entry<R extends RouteKey> {
+  readonly route: R
+  readonly host: string | undefined
+  readonly order: number
+  readonly pattern: readonly Part[]
+  readonly rank: number
+}
+
+interface Node<R extends RouteKey> {
+  readonly plain: Map<string, Node<R>>
+  parameter: Node<R> | undefined
+  /** Entries that end here, by rank. */
+  readonly entries: Entry<R>[]
+}
+
+interface Search<R extends RouteKey> {
+  readonly question: RouteQuestion
+  readonly segments: readonly string[]
+  best: Entry<R> | undefined
+  readonly allow: Set<string>
+}
+
+function patternOf(path: string): Part[] {
+  return withoutLastSlash(segmentsOf(path)).map((text) => ({ text, name: /^\{(.+)\}$/.exec(text)?.[1] }))
+}
+
+function withoutLastSlash(segments: string[]): string[] {
+  return segments.at(-1) === '' ? segments.slice(0, -1) : segments
+}
+
+function newNode<R extends RouteKey>(): Node<R> {
+  return { plain: new Map(), parameter: undefined, entries: [] }
+}
+
+function insert<R extends RouteKey>(root: Node<R>, entry: Entry<R>): void {
+  let node = root
+  for (const { text, name } of entry.pattern) {
+    let next: Node<R> | undefined = name === undefined ? node.plain.get(text) : node.parameter
+    if (!next) {
+      next = newNode<R>()
+      if (name === undefined) node.plain.set(text, next)
+      else node.parameter = next
+    }
+    node = next
+  }
+  node.entries.push(entry)
+}
+
+function visit<R extends RouteKey>(node: Node<R>, depth: number, search: Search<R>): void {
+  const atEnd = depth === search.segments.length
+  for (const entry of node.entries) {
+    if (entry.route.exact && !atEnd) continue
+    if (!takesHost(entry.host, search.question.host)) continue
+    if (!takesMethod(entry.route.methods, search.question.method)) {
+      for (const method of entry.route.methods) search.allow.add(method)
+    } else {
+      if (!search.best || entry.rank < search.best.rank) search.best = entry
+      break
+    }
+  }
+  if (atEnd) return
+  const plain = node.plain.get(search.segments[depth] ?? '')
+  if (plain) visit(plain, depth + 1, search)
+  if (node.parameter) visit(node.parameter, depth + 1, search)
+}
+
+function takesHost(wanted: string | undefined, host: string): boolean {
+  if (wanted === undefined || wanted === host) return true
+  return wanted.startsWith('*.') && host.endsWith(wanted.slice(1)) && host.length > wanted.length - 1
+}
+
+function takesMethod(methods: readonly string[], method: string): boolean {
+  return methods.length === 0 || methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
+}
+
+function paramsOf(pattern: readonly Part[], segments: readonly string[]): Record<string, string> {
+  const params: Record<string, string> = {}
+  for (const [index, { name }] of pattern.entries()) if (name !== undefined) params[name] = segments[index] ?? ''
+  return params
+}
+
+type Ranked<R extends RouteKey> = Omit<Entry<R>, 'rank'>
+
+function bySpecificity<R extends RouteKey>(a: Ranked<R>, b: Ranked<R>): number {
+  return (
+    hostWeight(b.host) - hostWeight(a.host) ||
+    Number(b.route.exact) - Number(a.route.exact) ||
+    b.pattern.length - a.pattern.length ||
+    byFirstPlain(a.pattern, b.pattern) ||
+    Number(b.route.methods.length > 0) - Number(a.route.methods.length > 0) ||
+    a.order - b.order
+  )
+}
+
+/** A host before any wildcard, a longer wildcard before a shorter one, any before none. */
+function hostWeight(host: string | undefined): number {
+  if (host === undefined) return 0
+  return host.startsWith('*.') ? host.length : 1_000
+}
+
+function byFirstPlain(a: readonly Part[], b: readonly Part[]): number {
+  for (const [index, part] of a.entries()) {
+    const difference = Number(part.name !== undefined) - Number(b[index]?.name !== undefined)
+    if (difference !== 0) return difference
+  }
+  return 0
+}

@@ -1,0 +1,280 @@
+import { manualWorld, type Transaction } from '@banyan/core'
+import { describe, expect, it } from 'vitest'
+import { type ConsumeOptions, consume } from './consume.ts'
+import { deadLetters } from './dead-letters.ts'
+import { publish } from './publish.ts'
+import { seatFreed, seatTaken, taken } from './test/events.ts'
+import { memoryBus } from './test/memory-bus.ts'
+import { contextOf, effectsPort, memoryDatabase } from './test/memory-database.ts'
+
+type Types = readonly [typeof seatTaken, typeof seatFreed]
+
+/** A running consumer whose handler writes `A1-1` for seat A1, number 1, unless `fails` says no. */
+async function setUp(options: ConsumeOptions<Types, unknown> = {}, handler?: (id: string, tx: Transaction) => Promise<void>) {
+  const world = manualWorld()
+  const database = memoryDatabase(world)
+  const bus = memoryBus()
+  const test = { fails: (_id: string) => false, runs: [] as string[] }
+  const component = consume(
+    [seatTaken, seatFreed] as Types,
+    async ({ data, id }, tx) => {
+      test.runs.push(id)
+      tx.store(effectsPort).add(`${data.id}-${data.n}`)
+      await handler?.(id, tx)
+      if (test.fails(id)) throw Object.assign(new Error('no such row'), { code: 'ERR_ROW' })
+    },
+    options,
+  )
+  await component.start(contextOf(world, { database, bus }))
+  const effects = () => database.state().effects
+  return { world, database, bus, component, test, effects, letters: deadLetters(database, { world }) }
+}
+
+describe('consume', () => {
+  it('has the effects of each event once, however often it comes', async () => {
+    const { bus, effects, test } = await setUp()
+    await bus.deliver(taken('A1', 1), taken('A1', 1), taken('A1', 2))
+    await bus.deliver(taken('A1', 1), taken('A1', 2))
+    expect(effects()).toEqual(['A1-1', 'A1-2'])
+    expect(test.runs).toEqual(['A1-1', 'A1-2'])
+  })
+
+  it('commits what the handler publishes with its effects, caused by the event', async () => {
+    const { bus, database } = await setUp({}, (_id, tx) => publish(tx, seatTaken, { id: 'A2', n: 9 }))
+    await bus.deliver(taken('A1', 1, { correlationid: 'booking 7' }))
+    const [row] = database.state().outbox
+    expect(JSON.parse(row?.body ?? '')).toMatchObject({ correlationid: 'booking 7', causationid: 'A1-1', source: 'orders' })
+  })
+
+  it('runs different keys at once and one key in order, with `prepare` outside the transaction', async () => {
+    const log: string[] = []
+    const { bus, world, effects, component } = await setUp({
+      prepare: async ({ id, key }, context) => {
+        log.push(`begin ${id}`)
+        await new Promise<void>((resolve) => void context.world.after(key === 'A1' ? 100 : 10, resolve))
+        log.push(`end ${id}`)
+      },
+    })
+    const handled = bus.deliver(taken('A1', 1), taken('A1', 2), taken('B1', 1))
+    await world.advance(1_000)
+    await handled
+    expect(log).toEqual(['begin A1-1', 'begin B1-1', 'end B1-1', 'end A1-1', 'begin A1-2', 'end A1-2'])
+    expect(effects()).toEqual(['B1-1', 'A1-1', 'A1-2'])
+    await component.stop()
+    expect(world.pendingTimers()).toBe(0)
+  })
+
+  it('runs at most `concurrency` keys at once', async () => {
+    let now = 0
+    let most = 0
+    const { bus, world } = await setUp({
+      concurrency: 3,
+      prepare: async (_event, context) => {
+        now += 1
+        most = Math.max(most, now)
+        await new Promise<void>((resolve) => void context.world.after(10, resolve))
+        now -= 1
+      },
+    })
+    const handled = bus.deliver(...Array.from({ length: 10 }, (_, n) => taken(`S${n}`, 1)))
+    await world.advance(1_000)
+    await handled
+    expect(most).toBe(3)
+  })
+
+  it('gives what `prepare` found to the handler, and does not prepare what is known or waits', async () => {
+    const world = manualWorld()
+    const database = memoryDatabase(world)
+    const bus = memoryBus()
+    const prepared: string[] = []
+    const component = consume(
+      seatTaken,
+      async (_event, tx, price: { cents: number }) => {
+        if (price.cents === 1) throw new Error('too cheap')
+        tx.store(effectsPort).add(`${price.cents} cents`)
+      },
+      {
+        prepare: async ({ id, data }) => {
+          prepared.push(id)
+          return { cents: data.n }
+        },
+        retry: { attempts: 1 },
+      },
+    )
+    await component.start(contextOf(world, { database, bus }))
+    await bus.deliver(taken('A1', 7), taken('B1', 1), taken('B1', 2))
+    await bus.deliver(taken('A1', 7))
+    expect(database.state().effects).toEqual(['7 cents'])
+    expect(prepared).toEqual(['A1-7', 'B1-1'])
+  })
+
+  it('retries a failed event with growing pauses and lets later ones of its key wait, others flow', async () => {
+    const { bus, world, effects, test, database } = await setUp()
+    test.fails = (id) => id === 'A1-1'
+    await bus.deliver(taken('A1', 1), taken('A1', 2), taken('B1', 1))
+    expect(effects()).toEqual(['B1-1'])
+    expect(database.state().queue.map(({ messageId, parking }) => [messageId, parking.kind])).toEqual([
+      ['A1-1', 'due'],
+      ['A1-2', 'waiting'],
+    ])
+    await world.advance(50)
+    test.fails = () => false
+    await world.advance(10_000)
+    expect(effects()).toEqual(['B1-1', 'A1-1', 'A1-2'])
+    expect(database.state().queue).toEqual([])
+  })
+
+  it('makes a dead letter of what fails every time, with all that is known', async () => {
+    const { bus, world, test, letters, component } = await setUp({ retry: { attempts: 3 } })
+    test.fails = (id) => id === 'A1-1'
+    await bus.deliver(taken('A1', 1, { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }), taken('A1', 2))
+    await world.advance(10_000)
+    expect(test.runs).toEqual(['A1-1', 'A1-1', 'A1-1'])
+    const [letter] = await letters.list()
+    expect(letter).toMatchObject({
+      group: 'orders/seat.taken+seat.freed',
+      type: 'seat.taken',
+      key: 'A1',
+      reason: 'failed',
+      code: 'ERR_ROW',
+      message: 'no such row',
+      attempts: 3,
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      envelope: { id: 'A1-1' },
+    })
+    expect(letter?.stack).toContain('no such row')
+    expect(letter?.lastAt).toBeGreaterThan(letter?.firstAt ?? 0)
+    expect(await component.health?.()).toEqual({ healthy: true, detail: '1 keys parked, 1 dead letters' })
+  })
+
+  it('runs a redriven letter at once and those behind it in order', async () => {
+    const { bus, world, effects, test, letters } = await setUp({ retry: { attempts: 1 } })
+    test.fails = (id) => id === 'A1-1'
+    await bus.deliver(taken('A1', 1), taken('A1', 2), taken('A1', 3))
+    await bus.deliver(taken('A1', 4))
+    test.fails = () => false
+    expect(await letters.redrive({ key: 'A1' }, { by: 'eva', reason: 'fixed', dryRun: true })).toEqual({ ids: [1], dryRun: true })
+    await world.advance(5_000)
+    expect(effects()).toEqual([])
+    await letters.redrive({ key: 'A1' }, { by: 'eva', reason: 'fixed' })
+    await world.advance(0)
+    expect(effects()).toEqual(['A1-1', 'A1-2', 'A1-3', 'A1-4'])
+    expect(await letters.history()).toMatchObject([{ action: 'redrive', by: 'eva', why: 'fixed', messageId: 'A1-1' }])
+  })
+
+  it('lets those behind a discarded letter flow', async () => {
+    const { bus, world, effects, test, letters } = await setUp({ retry: { attempts: 1 } })
+    test.fails = (id) => id === 'A1-1'
+    await bus.deliver(taken('A1', 1), taken('A1', 2))
+    expect(await letters.discard({ id: 1 }, { by: 'eva', reason: 'a test order' })).toEqual({ ids: [1], dryRun: false })
+    await world.advance(0)
+    expect(effects()).toEqual(['A1-2'])
+    await bus.deliver(taken('A1', 1))
+    expect(effects()).toEqual(['A1-2'])
+  })
+
+  it('makes a dead letter at once of what does not fit, is too new or cannot be read, and runs it once edited', async () => {
+    const { bus, world, effects, letters, test } = await setUp()
+    await bus.deliver(taken('A1', 1, { data: { id: 'A1' } }), taken('B1', 1, { dataschema: 'seat.taken/2' }), 'rubbish', taken('A1', 2))
+    await bus.deliver('rubbish')
+    // Different keys run at once, so in which order they came in does not matter.
+    const found = (await letters.list()).sort((one, other) => other.reason.localeCompare(one.reason))
+    expect(found.map(({ reason, code }) => [reason, code])).toEqual([
+      ['version-unknown', 'ERR_EVENT_VERSION_UNKNOWN'],
+      ['undecodable', 'ERR_ENVELOPE_INVALID'],
+      ['invalid', 'ERR_EVENT_INVALID'],
+    ])
+    expect(test.runs).toEqual([])
+    const [, rubbish, invalid] = found
+    await letters.edit(invalid?.id ?? 0, { id: 'A1', n: 5 }, { by: 'eva', reason: 'added the number' })
+    await world.advance(0)
+    expect(effects()).toEqual(['A1-5', 'A1-2'])
+    await expect(letters.edit(rubbish?.id ?? 0, {}, { by: 'eva', reason: '?' })).rejects.toMatchObject({
+      code: 'ERR_DEAD_LETTER_UNDECODABLE',
+    })
+    await expect(letters.show(99)).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_UNKNOWN' })
+  })
+
+  it('does not take an error of the handler for one of the message', async () => {
+    const { bus, database } = await setUp({}, () => Promise.reject(Object.assign(new Error('mine'), { code: 'ERR_EVENT_INVALID' })))
+    await bus.deliver(taken('A1', 1))
+    expect(database.state().queue[0]?.parking).toMatchObject({ kind: 'due', failure: { reason: 'failed' } })
+  })
+
+  it('counts a `prepare` that takes too long as failed, and tells it', async () => {
+    let aborted: unknown
+    const { bus, world, letters } = await setUp({
+      handlerTimeoutMs: 500,
+      retry: { attempts: 1 },
+      prepare: (_event, { signal }) => new Promise(() => signal.addEventListener('abort', () => (aborted = signal.reason))),
+    })
+    const handled = bus.deliver(taken('A1', 1))
+    await world.advance(500)
+    await handled
+    expect(aborted).toMatchObject({ code: 'ERR_PREPARE_TIMEOUT' })
+    expect(await letters.list()).toMatchObject([{ code: 'ERR_PREPARE_TIMEOUT' }])
+  })
+
+  it('parks nothing behind a failed event with ordering `none`', async () => {
+    const { bus, effects, test } = await setUp({ ordering: 'none' })
+    test.fails = (id) => id === 'A1-1'
+    await bus.deliver(taken('A1', 1), taken('A1', 2))
+    expect(effects()).toEqual(['A1-2'])
+  })
+
+  it('rejects the batch when the database cannot even park, so that the bus brings it again', async () => {
+    const { bus, database, effects } = await setUp()
+    database.breakWith(new Error('disk full'))
+    await expect(bus.deliver(taken('A1', 1), taken('B1', 1))).rejects.toThrow('disk full')
+    database.breakWith(undefined)
+    await bus.deliver(taken('A1', 1), taken('B1', 1))
+    expect(effects()).toEqual(['A1-1', 'B1-1'])
+  })
+
+  it('uses up no attempts of a parked event while the database is away', async () => {
+    const { bus, world, database, effects, test } = await setUp({ retry: { attempts: 2 } })
+    test.fails = () => true
+    await bus.deliver(taken('A1', 1))
+    database.breakWith(new Error('disk full'))
+    await world.advance(60_000)
+    database.breakWith(undefined)
+    test.fails = () => false
+    await world.advance(2_000)
+    expect(effects()).toEqual(['A1-1'])
+  })
+
+  it('finishes what has begun when it stops, leaves the rest for the next time, and keeps no timer', async () => {
+    const { bus, world, effects, component } = await setUp({
+      concurrency: 1,
+      prepare: (_event, context) => new Promise<void>((resolve) => void context.world.after(100, resolve)),
+    })
+    const handled = bus.deliver(taken('A1', 1), taken('B1', 1))
+    const failed = expect(handled).rejects.toThrow('the consumer stops')
+    await world.advance(50)
+    const stopped = component.stop()
+    await world.advance(100)
+    await Promise.all([stopped, failed])
+    expect(effects()).toEqual(['A1-1'])
+    expect(world.pendingTimers()).toBe(0)
+  })
+
+  it('forgets ids after the retention, and not before', async () => {
+    const { bus, world, database } = await setUp({ inboxRetentionMs: 3_600_000 })
+    await bus.deliver(taken('A1', 1))
+    await world.advance(3_500_000)
+    expect(database.state().inbox.size).toBe(1)
+    await world.advance(200_000)
+    expect(database.state().inbox.size).toBe(0)
+  })
+
+  it('is not started without a database or a bus, and refuses wrong options', async () => {
+    const world = manualWorld()
+    const component = consume(seatTaken, async () => {})
+    await expect(component.start({ ...contextOf(world, { database: memoryDatabase(world) }) })).rejects.toMatchObject({
+      code: 'ERR_NO_BUS',
+    })
+    expect(world.pendingTimers()).toBe(0)
+    expect(() => consume(seatTaken, async () => {}, { concurrency: 0 })).toThrow(RangeError)
+    expect(() => consume([], async () => {})).toThrow(RangeError)
+  })
+})

@@ -1,0 +1,168 @@
+import { busOf, type Component, type ComponentContext, databaseOf, type EventType, messageOf, type Subscription } from '@banyan/core'
+import { handleBatch } from './batch.ts'
+import type { ConsumedEvent, EventHandler, EventTypes, Prepare } from './consumed-event.ts'
+import { deliveryHandler } from './delivery.ts'
+import { observeKeyQueue } from './gauges.ts'
+import { type EventRunner, eventRunner } from './handling.ts'
+import { inboxCleaner } from './inbox-cleaner.ts'
+import { type KeyQueueWorker, keyQueueWorker } from './key-queue.ts'
+import { instruments } from './metrics.ts'
+import { checkOptions } from './options.ts'
+import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
+import { deadLettersPort } from './ports.ts'
+
+export interface ConsumeOptions<T extends EventTypes, Prepared> {
+  /** Consumers of one group share the events. Default: the service's name, `/`, and the event types joined by `+`. */
+  group?: string
+  /** How a failed event is run again. Default: 6 runs, 100 ms base, 30,000 ms cap, full jitter. */
+  retry?: Partial<RetrySchedule>
+  /** How many keys run at once, a whole number from 1. Default 16. */
+  concurrency?: number
+  /** `key`: one key's events run one after another, and wait behind one that failed. `none`: each for itself. Default `key`. */
+  ordering?: 'key' | 'none'
+  /** Runs outside the transaction before the handler, at least once; its result is the handler's third argument. */
+  prepare?: Prepare<T, Prepared>
+  /** How long `prepare` may take before it counts as failed, milliseconds. Default 30,000. The handler has the database's own limit. */
+  handlerTimeoutMs?: number
+  /**
+   * How long the ids of handled events are kept, milliseconds: a duplicate that comes later is handled again. Longer than the
+   * bus may redeliver. Default 7 days.
+   */
+  inboxRetentionMs?: number
+  /** How often to look for messages that another process made due, by a redrive, milliseconds. Default 1,000. */
+  pollMs?: number
+}
+
+/**
+ * Handles events: each has its effects on the service's own database exactly once. The note that it is handled, the handler's
+ * writes and the events it publishes commit together, so one that comes again changes nothing. Events of one key run in
+ * order, different keys concurrently.
+ *
+ * One that fails is parked in the database and run again with growing pauses; later events of its key wait behind it, others
+ * flow on. After all its attempts it is a dead letter, until {@link deadLetters} redrives, edits or discards it. One that
+ * cannot be read, or does not fit its schema, is a dead letter at once.
+ *
+ * Annotate the third parameter of a handler that has one: `(event, tx, price: Price)`.
+ *
+ * @throws {RangeError} for options out of range
+ * @see Richardson, Microservices Patterns, 3.3.6, "Handling duplicate messages"
+ */
+export function consume<const T extends EventTypes, Prepared = undefined>(
+  types: T,
+  handler: EventHandler<T, Prepared>,
+  options: ConsumeOptions<T, Prepared> = {},
+): Component {
+  const list: readonly EventType[] = isList(types) ? types : [types]
+  const names = list.map(({ name }) => name)
+  const settings = settingsOf(names, options)
+  let running: Running | undefined
+
+  return {
+    name: options.group ? `consume ${options.group}` : `consume ${names.join('+')}`,
+    async start(context) {
+      const group = options.group ?? `${context.service}/${names.join('+')}`
+      const runner = eventRunner<ConsumedEvent<T>, Prepared>({
+        types: list,
+        handler,
+        ...(options.prepare ? { prepare: options.prepare } : {}),
+        timeoutMs: settings.handlerTimeoutMs,
+        group,
+        context,
+        database: databaseOf(context, 'consume'),
+      })
+      running = await run(context, group, names, settings, runner)
+    },
+    async stop() {
+      await running?.stop()
+      running = undefined
+    },
+    async health() {
+      return running ? running.health() : { healthy: false, detail: 'not subscribed' }
+    },
+  }
+}
+
+type Settings = Required<
+  Pick<ConsumeOptions<EventTypes, unknown>, 'concurrency' | 'ordering' | 'handlerTimeoutMs' | 'inboxRetentionMs' | 'pollMs'>
+> & {
+  retry: RetrySchedule
+}
+
+type Running = Required<Pick<Component, 'stop' | 'health'>>
+
+function settingsOf<T extends EventTypes, P>(names: readonly string[], options: ConsumeOptions<T, P>): Settings {
+  const { concurrency = 16, ordering = 'key', handlerTimeoutMs = 30_000, inboxRetentionMs = 7 * 86_400_000, pollMs = 1_000 } = options
+  const retry = { ...DEFAULT_RETRY, ...options.retry }
+  const action = `consume ${names.join(', ')}`
+  if (names.length === 0) throw new RangeError('cannot consume: no event types given')
+  checkOptions(action, { concurrency, handlerTimeoutMs, inboxRetentionMs, pollMs, ...retry })
+  return { concurrency, ordering, handlerTimeoutMs, inboxRetentionMs, pollMs, retry }
+}
+
+async function run(
+  context: ComponentContext,
+  group: string,
+  names: readonly string[],
+  settings: Settings,
+  runner: EventRunner,
+): Promise<Running> {
+  const { world, log, service } = context
+  const database = databaseOf(context, 'consume')
+  const bus = busOf(context, 'consume')
+  const { concurrency, ordering, retry, pollMs, inboxRetentionMs } = settings
+  const stopping = new AbortController()
+  const attributes = { 'banyan.service': service, 'banyan.group': group }
+  const worker: KeyQueueWorker = keyQueueWorker({
+    database,
+    world,
+    log,
+    group,
+    retry,
+    concurrency,
+    pollMs,
+    run: runner.rerun,
+    failureOf: runner.failureOf,
+    onRun(_message, result) {
+      const { handled, retries, deadLetters } = instruments()
+      const counter = { done: handled, retry: retries, dead: deadLetters }[result]
+      counter.add(1, attributes)
+    },
+  })
+  const cleaner = inboxCleaner({ database, world, log, group, retentionMs: inboxRetentionMs })
+  const deliver = deliveryHandler({ database, world, log, group, ordering, retry, runner, attributes })
+  const handle = handleBatch({ concurrency, ordering, deliver, signal: stopping.signal })
+  const unobserve = observeKeyQueue(database, world, service, group)
+  worker.start()
+  cleaner.start()
+  const stopParts = async () => {
+    unobserve()
+    await Promise.all([worker.stop(), cleaner.stop()])
+  }
+  let subscription: Subscription
+  try {
+    subscription = await bus.subscribe({ group, types: names, handle })
+  } catch (error) {
+    await stopParts()
+    throw error
+  }
+  return {
+    async stop() {
+      stopping.abort()
+      await subscription.stop()
+      await stopParts()
+    },
+    async health() {
+      try {
+        const all = await database.read((tx) => database.store(deadLettersPort).stats(tx))
+        const own = all.find((one) => one.group === group)
+        return { healthy: true, detail: `${own?.parkedKeys ?? 0} keys parked, ${own?.deadLetters ?? 0} dead letters` }
+      } catch (error) {
+        return { healthy: false, detail: `cannot read the key queue: ${messageOf(error)}` }
+      }
+    },
+  }
+}
+
+function isList(types: EventTypes): types is readonly EventType[] {
+  return Array.isArray(types)
+}

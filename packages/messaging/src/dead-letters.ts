@@ -1,0 +1,191 @@
+import {
+  type Database,
+  decodeEnvelope,
+  type Envelope,
+  EnvelopeError,
+  encodeEnvelope,
+  systemWorld,
+  type Transaction,
+  type World,
+} from '@banyan/core'
+import { MessagingError } from './errors.ts'
+import { after, DEFAULT_RETRY, type Failure, type FailureReason } from './parking.ts'
+import { type AuditRecord, type DeadLetterFilter, deadLettersPort, keyQueuePort, type ParkedMessage, type ParkedStats } from './ports.ts'
+
+/** A message that nothing more is done with until somebody decides. Its key is parked. */
+export interface DeadLetter {
+  /** Its number, unique in its database. */
+  readonly id: number
+  readonly group: string
+  readonly type: string | undefined
+  readonly key: string | undefined
+  readonly messageId: string
+  readonly reason: FailureReason
+  readonly code: string | undefined
+  readonly message: string
+  readonly stack: string | undefined
+  readonly attempts: number
+  /** Milliseconds since 1970. */
+  readonly firstAt: number
+  /** Milliseconds since 1970. */
+  readonly lastAt: number
+  readonly traceId: string | undefined
+  /** `undefined` when it could not be read: see `raw`. */
+  readonly envelope: Envelope | undefined
+  readonly raw: string
+}
+
+export interface DeadLetterDetails extends DeadLetter {
+  /** Messages of the same key that wait for this one. */
+  readonly followers: number
+  /** What was decided about it before, newest first. */
+  readonly history: readonly AuditRecord[]
+}
+
+/** Who decides, and why; kept for good. */
+export interface Decision {
+  by: string
+  reason: string
+}
+
+export interface BulkDecision extends Decision {
+  /** Only say what would be done. Default false. */
+  dryRun?: boolean
+}
+
+export interface Decided {
+  /** The dead letters concerned. */
+  readonly ids: readonly number[]
+  readonly dryRun: boolean
+}
+
+/** What people do about messages that failed for good. */
+export interface DeadLetters {
+  /** Oldest first, up to `limit`, default 100, above the id `after`. */
+  list(filter?: DeadLetterFilter & { limit?: number; after?: number }): Promise<DeadLetter[]>
+  /** @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN` */
+  show(id: number): Promise<DeadLetterDetails>
+  /** Runs them again, at once and with all their attempts; those behind them follow in order. `{}` means all. */
+  redrive(filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided>
+  /** Throws them away; those behind them flow on. `{}` means all. */
+  discard(filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided>
+  /**
+   * Replaces the data and redrives; the id of the message stays. With `redrive: false` it stays a dead letter.
+   *
+   * @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN`, `ERR_DEAD_LETTER_UNDECODABLE`
+   */
+  edit(id: number, data: unknown, decision: Decision & { redrive?: boolean }): Promise<void>
+  /** How each group stands. */
+  stats(): Promise<ParkedStats[]>
+  /** The latest decisions about any dead letter, newest first, up to `limit`, default 100. */
+  history(limit?: number): Promise<AuditRecord[]>
+}
+
+/** Dead letters decided in one transaction. */
+const CHUNK = 200
+
+/** The dead letters of a service's database, of its consumers and of its relay. Safe to use beside the running service. */
+export function deadLetters(database: Database, options: { world?: World } = {}): DeadLetters {
+  const { world = systemWorld } = options
+  const store = database.store(deadLettersPort)
+  const queue = database.store(keyQueuePort)
+
+  /** Decides about all that match now; what fails again meanwhile is not met twice. */
+  async function decide(action: 'redrive' | 'discard', filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided> {
+    const { dryRun = false } = decision
+    const begin = world.now()
+    const ids: number[] = []
+    for (let last = 0, more = true; more; ) {
+      const chunk = async (tx: Transaction) => {
+        const found = await store.find(tx, filter, last, CHUNK)
+        const letters = found.filter(({ parking }) => parking.kind === 'dead' && parking.failure.lastAt <= begin)
+        if (!dryRun) for (const letter of letters) await decideOne(tx, action, letter, decision)
+        return { found, letters }
+      }
+      const { found, letters } = await database.transaction(chunk)
+      ids.push(...letters.map(({ position }) => position))
+      last = found.at(-1)?.position ?? last
+      more = found.length === CHUNK
+    }
+    return { ids, dryRun }
+  }
+
+  async function decideOne(tx: Transaction, action: 'redrive' | 'discard', letter: ParkedMessage, decision: Decision): Promise<void> {
+    if (!(await queue.claim(tx, letter))) return
+    const now = world.now()
+    await store.audit(tx, auditOf(letter, action, decision, now))
+    if (action === 'discard') await queue.remove(tx, letter, now)
+    else await queue.save(tx, letter.position, after(letter.parking, { kind: 'redriven' }, now, DEFAULT_RETRY))
+  }
+
+  return {
+    async list({ limit = 100, after: last = 0, ...filter } = {}) {
+      const found = await database.read((tx) => store.find(tx, filter, last, limit))
+      return found.map(letterOf)
+    },
+    show: (id) =>
+      database.read(async (tx) => {
+        const message = oneOf(await store.find(tx, { id }, 0, 1), id)
+        const followers = await store.followers(tx, message.group, message.lane)
+        return { ...letterOf(message), followers, history: await store.history(tx, id, 100) }
+      }),
+    redrive: (filter, decision) => decide('redrive', filter, decision),
+    discard: (filter, decision) => decide('discard', filter, decision),
+    edit: (id, data, { redrive = true, ...decision }) =>
+      database.transaction(async (tx) => {
+        const message = oneOf(await store.find(tx, { id }, 0, 1), id)
+        const raw = encodeEnvelope({ ...editable(message), data })
+        const now = world.now()
+        await store.audit(tx, auditOf(message, 'edit', decision, now))
+        const parking = redrive ? after(message.parking, { kind: 'redriven' }, now, DEFAULT_RETRY) : message.parking
+        await queue.save(tx, id, parking, raw)
+      }),
+    stats: () => database.read((tx) => store.stats(tx)),
+    history: (limit = 100) => database.read((tx) => store.history(tx, undefined, limit)),
+  }
+}
+
+function letterOf(message: ParkedMessage): DeadLetter {
+  const { position: id, group, type, key, messageId, traceId, raw } = message
+  const { attempts, failure } = deadOf(message)
+  return { id, group, type, key, messageId, ...failure, attempts, traceId, envelope: envelopeOf(raw), raw }
+}
+
+function deadOf({ parking, position }: ParkedMessage): { attempts: number; failure: Failure } {
+  if (parking.kind === 'dead') return parking
+  throw new Error(`the store gave message ${position} as a dead letter, and it is "${parking.kind}"`)
+}
+
+function envelopeOf(raw: string): Envelope | undefined {
+  try {
+    return decodeEnvelope(raw)
+  } catch (error) {
+    // That is what some dead letters are about; `raw` has the text.
+    if (error instanceof EnvelopeError) return undefined
+    throw error
+  }
+}
+
+function oneOf([message]: readonly ParkedMessage[], id: number): ParkedMessage {
+  if (message) return message
+  throw new MessagingError('ERR_DEAD_LETTER_UNKNOWN', `there is no dead letter ${id}; it may have been redriven or discarded`, {
+    status: 404,
+  })
+}
+
+function editable({ raw, position }: ParkedMessage): Envelope {
+  const envelope = envelopeOf(raw)
+  if (envelope) return envelope
+  throw new MessagingError('ERR_DEAD_LETTER_UNDECODABLE', `dead letter ${position} cannot be edited: it is not an event; discard it`, {
+    status: 409,
+  })
+}
+
+function auditOf(
+  { position, group, messageId, raw }: ParkedMessage,
+  action: AuditRecord['action'],
+  { by, reason }: Decision,
+  at: number,
+): AuditRecord {
+  return { deadLetter: position, action, by, why: reason, at, group, messageId, raw }
+}

@@ -1,0 +1,144 @@
+import {
+  type ComponentContext,
+  type Database,
+  decodeEnvelope,
+  type Envelope,
+  type EventType,
+  readEvent,
+  type Transaction,
+} from '@banyan/core'
+import { context as active, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import type { PrepareContext } from './consumed-event.ts'
+import { failedAttempt, MessagingError, reasonOf } from './errors.ts'
+import type { Finish } from './key-queue.ts'
+import type { FailedAttempt } from './parking.ts'
+import type { ParkedMessage } from './ports.ts'
+import { causedBy } from './publish.ts'
+import { traceAttributes, withRemoteParent } from './trace.ts'
+
+export interface EventRunnerOptions<Event, Prepared> {
+  readonly types: readonly EventType[]
+  readonly handler: (event: Event, tx: Transaction, prepared: Prepared) => Promise<void>
+  readonly prepare?: (event: Event, context: PrepareContext) => Promise<Prepared>
+  readonly timeoutMs: number
+  readonly group: string
+  readonly context: ComponentContext
+  readonly database: Database
+}
+
+/** Runs the user's code for one event. */
+export interface EventRunner {
+  /** Whether there is something to do outside the transaction. */
+  readonly prepares: boolean
+  /** Reads, prepares, then `finish` with the handler; all in one span. */
+  run(envelope: Envelope, finish: Finish): Promise<void>
+  /** The same for a message out of the key queue. */
+  rerun(message: ParkedMessage, finish: Finish): Promise<void>
+  /** What an error of `run` stands for. */
+  failureOf(error: unknown): FailedAttempt
+}
+
+/** Creates the {@link EventRunner} of a consumer. */
+export function eventRunner<Event, Prepared>(options: EventRunnerOptions<Event, Prepared>): EventRunner {
+  const { types, handler, prepare, group, context } = options
+
+  async function read(envelope: Envelope): Promise<Event> {
+    const type = types.find(({ name }) => name === envelope.type)
+    if (!type) throw unexpected(envelope, group)
+    const data = await readEvent(type, envelope).catch((cause: unknown) => {
+      throw new Unreadable(cause)
+    })
+    const { id, subject: key } = envelope
+    // `Event` is the union of exactly these shapes over `types`; TypeScript cannot follow the lookup by name.
+    return { type: type.name, data, id, key, envelope } as Event
+  }
+
+  async function run(envelope: Envelope, finish: Finish): Promise<void> {
+    await inSpan(envelope, context.service, group, async (span) => {
+      const event = await read(envelope)
+      // `Prepared` is `undefined` for a consumer without `prepare`: see the default of `consume`'s type parameter.
+      const prepared = prepare ? await inTime(options, (prepareContext) => prepare(event, prepareContext)) : (undefined as Prepared)
+      await finish(async (tx) => {
+        causedBy(tx, { correlationId: envelope.correlationid ?? envelope.id, causationId: envelope.id, ...traceOf(span, envelope) })
+        await handler(event, tx, prepared)
+      })
+    })
+  }
+
+  return {
+    prepares: prepare !== undefined,
+    run,
+    rerun: async (message, finish) => run(decode(message), finish),
+    failureOf: (error) => (error instanceof Unreadable ? failedAttempt(error.cause, reasonOf(error.cause)) : failedAttempt(error)),
+  }
+}
+
+/** Tells what is wrong with the message from what a handler may throw: the same codes mean something else there. */
+class Unreadable extends Error {
+  constructor(cause: unknown) {
+    super('the event cannot be read', { cause })
+  }
+}
+
+function decode(message: ParkedMessage): Envelope {
+  try {
+    return decodeEnvelope(message.raw)
+  } catch (cause) {
+    throw new Unreadable(cause)
+  }
+}
+
+function unexpected({ type, id }: Envelope, group: string): Unreadable {
+  return new Unreadable(
+    new MessagingError('ERR_EVENT_UNEXPECTED', `group "${group}" got event "${id}" of type "${type}", which it did not ask for`),
+  )
+}
+
+/** Runs `prepare`; after its time the signal aborts and the run counts as failed, whatever it still does. */
+function inTime<Event, P>(options: EventRunnerOptions<Event, P>, work: (context: PrepareContext) => Promise<P>): Promise<P> {
+  const { timeoutMs, group, database } = options
+  const { world, log } = options.context
+  const abort = new AbortController()
+  return new Promise((resolve, reject) => {
+    const timer = world.after(timeoutMs, () => {
+      const late = new MessagingError('ERR_PREPARE_TIMEOUT', `"prepare" of group "${group}" took longer than ${timeoutMs} ms`)
+      abort.abort(late)
+      reject(late)
+    })
+    Promise.resolve({ database, world, log, signal: abort.signal })
+      .then(work)
+      .then(resolve, reject)
+      .finally(() => timer.cancel())
+  })
+}
+
+function inSpan(envelope: Envelope, service: string, group: string, body: (span: Span) => Promise<void>): Promise<void> {
+  const attributes = {
+    'banyan.service': service,
+    'banyan.key': envelope.subject,
+    'messaging.destination.name': envelope.type,
+    'messaging.message.id': envelope.id,
+    'messaging.consumer.group.name': group,
+  }
+  const parent = withRemoteParent(active.active(), envelope)
+  const span = trace.getTracer('@banyan/messaging').startSpan(`consume ${envelope.type}`, { kind: SpanKind.CONSUMER, attributes }, parent)
+  return active.with(trace.setSpan(parent, span), async () => {
+    try {
+      await body(span)
+    } catch (error) {
+      span.recordException(error instanceof Error ? error : String(error))
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+/** The trace for what the handler publishes, also where no telemetry carries a context along. */
+function traceOf(span: Span, envelope: Envelope): { traceparent?: string; tracestate?: string } {
+  const own = traceAttributes(span)
+  if (own.traceparent) return own
+  const { traceparent, tracestate } = envelope
+  return { ...(traceparent ? { traceparent } : {}), ...(tracestate ? { tracestate } : {}) }
+}

@@ -1,0 +1,188 @@
+import { type ReadTransaction, type StorePort, storePort, type Transaction, type World } from '@banyan/core'
+import type { Lease } from './lease.ts'
+import type { FailureReason, Parking } from './parking.ts'
+
+/** One event on its way into the outbox. */
+export interface OutboxRecord {
+  /** The envelope's id. */
+  readonly id: string
+  readonly type: string
+  /** The envelope's subject; events of one key are relayed in the order they committed. */
+  readonly key: string
+  /** The envelope as JSON text. */
+  readonly body: string
+  /** When it was published, milliseconds since 1970. */
+  readonly time: number
+}
+
+/** The writing side of the outbox: what `publish` needs. */
+export interface Outbox {
+  /** The name of the service the database belongs to: the `source` of its events. */
+  readonly source: string
+  readonly world: World
+  /** Writes the records in their order, as the last statements before COMMIT. */
+  append(tx: Transaction, records: readonly OutboxRecord[]): Promise<void>
+  /** Calls `wake` after each commit of this process that appended; gives back how to stop. */
+  onAppend(wake: () => void): () => void
+}
+
+export const outboxPort: StorePort<Outbox> = storePort<Outbox>('outbox')
+
+/** An outbox record with its place. Positions grow in commit order within a key, and are never used again. */
+export interface OutboxEntry {
+  readonly position: number
+  readonly key: string
+  readonly body: string
+}
+
+/** How far a partition is, and who may move it. */
+export interface PartitionState {
+  readonly lease: Lease
+  /** Everything up to this position is sent. */
+  readonly done: number
+}
+
+export interface OutboxStats {
+  /** Records not sent yet. */
+  readonly backlog: number
+  /** When the oldest of them was published, milliseconds since 1970. */
+  readonly oldestAt: number | undefined
+}
+
+/** The reading side of the outbox: what `relay` needs. A key always falls into the same partition. */
+export interface OutboxLog {
+  readonly partitions: number
+  /** The state of a partition, locked until the end of the transaction. */
+  load(tx: Transaction, partition: number): Promise<PartitionState>
+  /** Only after `load` in the same transaction. */
+  saveLease(tx: Transaction, partition: number, lease: Lease): Promise<void>
+  /**
+   * Marks everything up to `done` as sent and keeps the lease until `expiresAt`, when the lease still has this epoch; says
+   * whether it had. May drop a bounded number of sent records.
+   */
+  advance(tx: Transaction, partition: number, progress: { epoch: number; done: number; expiresAt: number }): Promise<boolean>
+  /** Up to `limit` records that are not sent, in order, and only such that no record can still appear before them. */
+  read(tx: ReadTransaction, partition: number, limit: number): Promise<OutboxEntry[]>
+  stats(tx: ReadTransaction): Promise<OutboxStats>
+}
+
+export const outboxLogPort: StorePort<OutboxLog> = storePort<OutboxLog>('outbox-log')
+
+/** A message of a consumer group. `lane` is what it keeps its order in: the key, or the id where order does not matter. */
+export interface Admission {
+  readonly group: string
+  readonly id: string
+  readonly lane: string
+}
+
+/** `new`: go on. `duplicate`: handled, or parked, before. `parked`: others of its lane are parked; it goes behind them. */
+export type Admitted = 'new' | 'duplicate' | 'parked'
+
+/** The ids of the messages that each group has taken. */
+export interface Inbox {
+  /**
+   * Takes a message: records its id with the transaction, unless it is there. Holds the lane until the end of the
+   * transaction against every other `admit`, and `KeyQueue.claim` of the lane.
+   */
+  admit(tx: Transaction, message: Admission, now: number): Promise<Admitted>
+  /** The same question without taking it. */
+  peek(tx: ReadTransaction, message: Admission): Promise<Admitted>
+  /** Forgets up to `limit` ids taken before `before`; says how many. */
+  clean(tx: Transaction, group: string, before: number, limit: number): Promise<number>
+}
+
+export const inboxPort: StorePort<Inbox> = storePort<Inbox>('inbox')
+
+/** A message that stands in the key queue. */
+export interface ParkedMessage {
+  /** Its place in the queue, and its number for people. */
+  readonly position: number
+  readonly group: string
+  readonly lane: string
+  /** The envelope's id; for what could not be decoded, a digest of it. */
+  readonly messageId: string
+  readonly type: string | undefined
+  readonly key: string | undefined
+  /** What came: the envelope as JSON text, or what could not be read. */
+  readonly raw: string
+  readonly traceId: string | undefined
+  readonly parking: Parking
+  /** Grows with each change of the row. */
+  readonly revision: number
+  /** When it came into the queue, milliseconds since 1970. */
+  readonly parkedAt: number
+}
+
+export type NewParkedMessage = Omit<ParkedMessage, 'position' | 'revision'>
+
+/** Messages that failed, and the later ones of the same key behind them. */
+export interface KeyQueue {
+  /**
+   * Puts a message at the end of its lane. It stays as it is when the lane is empty, else it waits. Once only: a message
+   * of the same group and id that is there already stays.
+   */
+  push(tx: Transaction, message: NewParkedMessage): Promise<void>
+  /** Which of `lanes` have messages in the queue. */
+  parkedLanes(tx: ReadTransaction, group: string, lanes: readonly string[]): Promise<ReadonlySet<string>>
+  /** The `due` messages of a group, soonest first, also those of later. */
+  upcoming(tx: ReadTransaction, group: string, limit: number): Promise<ParkedMessage[]>
+  /** Holds the message's lane until the end of the transaction; false when the message has changed or gone since it was read. */
+  claim(tx: Transaction, message: ParkedMessage): Promise<boolean>
+  /** Writes a new state, and a new `raw` where given. */
+  save(tx: Transaction, position: number, parking: Parking, raw?: string): Promise<void>
+  /** Takes a message out and lets the next of its lane be due now; gives that one back. */
+  remove(tx: Transaction, message: ParkedMessage, now: number): Promise<ParkedMessage | undefined>
+  /** Calls `wake` after each commit of this process that made a message due; gives back how to stop. */
+  onDue(wake: () => void): () => void
+}
+
+export const keyQueuePort: StorePort<KeyQueue> = storePort<KeyQueue>('key-queue')
+
+/** Which dead letters; all that are given must match. */
+export interface DeadLetterFilter {
+  id?: number | undefined
+  group?: string | undefined
+  type?: string | undefined
+  key?: string | undefined
+  reason?: FailureReason | undefined
+}
+
+/** One decision of a person about a dead letter. */
+export interface AuditRecord {
+  readonly deadLetter: number
+  readonly action: 'redrive' | 'discard' | 'edit'
+  readonly by: string
+  readonly why: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly group: string
+  readonly messageId: string
+  /** The message before the decision. */
+  readonly raw: string
+}
+
+/** How the key queue of one group stands. */
+export interface ParkedStats {
+  readonly group: string
+  /** Keys with messages in the queue. */
+  readonly parkedKeys: number
+  readonly deadLetters: number
+  /** Messages to be retried or waiting behind others. */
+  readonly waiting: number
+  /** When the oldest dead letter came into the queue, milliseconds since 1970. */
+  readonly oldestDeadAt: number | undefined
+}
+
+/** The people's side of the key queue. */
+export interface DeadLetterStore {
+  /** Dead messages with a position above `after`, in order. */
+  find(tx: ReadTransaction, filter: DeadLetterFilter, after: number, limit: number): Promise<ParkedMessage[]>
+  /** How many messages wait behind the first one of a lane. */
+  followers(tx: ReadTransaction, group: string, lane: string): Promise<number>
+  audit(tx: Transaction, record: AuditRecord): Promise<void>
+  /** The decisions about one dead letter, or the latest about any, newest first. */
+  history(tx: ReadTransaction, deadLetter: number | undefined, limit: number): Promise<AuditRecord[]>
+  stats(tx: ReadTransaction): Promise<ParkedStats[]>
+}
+
+export const deadLettersPort: StorePort<DeadLetterStore> = storePort<DeadLetterStore>('dead-letters')

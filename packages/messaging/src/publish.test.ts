@@ -1,0 +1,93 @@
+import { decodeEnvelope, manualWorld } from '@banyan/core'
+import { describe, expect, it } from 'vitest'
+import { causedBy, publish } from './publish.ts'
+import { seatTaken } from './test/events.ts'
+import { memoryDatabase } from './test/memory-database.ts'
+
+function setUp() {
+  const database = memoryDatabase(manualWorld())
+  const envelopes = () => database.state().outbox.map(({ body }) => decodeEnvelope(body))
+  return { database, envelopes }
+}
+
+describe('publish', () => {
+  it('writes whole envelopes with the commit, in the order of the calls', async () => {
+    const { database, envelopes } = setUp()
+    await database.transaction(async (tx) => {
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+      await publish(tx, seatTaken, { id: 'A2', n: 2 }, { key: 'row A', correlationId: 'booking 7' })
+      expect(database.state().outbox).toEqual([])
+    })
+    const [first, second] = envelopes()
+    expect(first).toMatchObject({
+      source: 'orders',
+      type: 'seat.taken',
+      subject: 'A1',
+      time: '2026-01-01T00:00:00.000Z',
+      dataschema: 'seat.taken/1',
+      data: { id: 'A1', n: 1 },
+    })
+    expect(first?.correlationid).toBe(first?.id)
+    expect(second).toMatchObject({ subject: 'row A', correlationid: 'booking 7' })
+  })
+
+  it('publishes nothing when the transaction rolls back', async () => {
+    const { database } = setUp()
+    const sale = database.transaction(async (tx) => {
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+      throw new Error('sold out')
+    })
+    await expect(sale).rejects.toThrow('sold out')
+    expect(database.state().outbox).toEqual([])
+  })
+
+  it('loses nothing that nobody waited for', async () => {
+    const { database, envelopes } = setUp()
+    await database.transaction(async (tx) => {
+      for (const n of [1, 2, 3]) void publish(tx, seatTaken, { id: 'A1', n })
+    })
+    expect(envelopes().map(({ data }) => data)).toEqual([1, 2, 3].map((n) => ({ id: 'A1', n })))
+  })
+
+  it('takes what another hook publishes before the commit', async () => {
+    const { database, envelopes } = setUp()
+    await database.transaction(async (tx) => {
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+      tx.beforeCommit(() => publish(tx, seatTaken, { id: 'A1', n: 2 }))
+    })
+    expect(envelopes()).toHaveLength(2)
+  })
+
+  it('refuses data that does not fit, and publishes the rest when the caller goes on', async () => {
+    const { database, envelopes } = setUp()
+    await database.transaction(async (tx) => {
+      // @ts-expect-error: the seat has no number.
+      await expect(publish(tx, seatTaken, { id: 'A1' })).rejects.toMatchObject({ code: 'ERR_EVENT_INVALID' })
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+    })
+    expect(envelopes()).toHaveLength(1)
+  })
+
+  it('carries on the correlation, the causation and the trace of the message being handled', async () => {
+    const { database, envelopes } = setUp()
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await database.transaction(async (tx) => {
+      causedBy(tx, { correlationId: 'booking 7', causationId: 'message 3', traceparent })
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+    })
+    expect(envelopes()[0]).toMatchObject({ correlationid: 'booking 7', causationid: 'message 3' })
+    expect(envelopes()[0]?.traceparent).toContain('0af7651916cd43dd8448eb211c80319c')
+  })
+
+  it('writes all events of a transaction in one go, after other hooks that came first', async () => {
+    const { database } = setUp()
+    const seen: number[] = []
+    await database.transaction(async (tx) => {
+      tx.beforeCommit(async () => void seen.push(database.state().outbox.length))
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+      await publish(tx, seatTaken, { id: 'A1', n: 2 })
+      tx.beforeCommit(async () => void seen.push(database.state().outbox.length))
+    })
+    expect(seen).toEqual([0, 2])
+  })
+})

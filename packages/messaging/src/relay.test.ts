@@ -1,0 +1,201 @@
+import { type ManualWorld, manualWorld } from '@banyan/core'
+import { describe, expect, it } from 'vitest'
+import { deadLetters } from './dead-letters.ts'
+import { publish } from './publish.ts'
+import { relay } from './relay.ts'
+import { seatTaken } from './test/events.ts'
+import { type MemoryBus, memoryBus } from './test/memory-bus.ts'
+import { contextOf, type MemoryDatabase, memoryDatabase } from './test/memory-database.ts'
+
+function setUp() {
+  const world = manualWorld()
+  const database = memoryDatabase(world)
+  const bus = memoryBus()
+  return { world, database, bus, context: contextOf(world, { database, bus }) }
+}
+
+function take(database: MemoryDatabase, ...seats: string[]): Promise<void> {
+  return database.transaction(async (tx) => {
+    for (const seat of seats) {
+      const [id = '', n] = seat.split('-')
+      await publish(tx, seatTaken, { id, n: Number(n) })
+    }
+  })
+}
+
+const seatsOf = (bus: MemoryBus) => bus.published.map(({ data }) => Object.values(data as object).join('-'))
+const settle = (world: ManualWorld) => world.advance(0)
+
+describe('relay', () => {
+  it('moves what was committed at once, in order, and writes nothing when idle', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay()
+    await component.start(context)
+    await world.advance(60_000)
+    expect(database.state().lease).toEqual({ kind: 'free', epoch: 0 })
+    await take(database, 'A1-1', 'A2-1', 'A1-2')
+    await settle(world)
+    expect(seatsOf(bus)).toEqual(['A1-1', 'A2-1', 'A1-2'])
+    expect(await component.health?.()).toEqual({ healthy: true, detail: 'backlog 0' })
+    await component.stop()
+    expect(world.pendingTimers()).toBe(0)
+  })
+
+  it('finds what another process committed within the longest poll', async () => {
+    const { world, database, bus, context } = setUp()
+    await relay().start(context)
+    await world.advance(60_000)
+    // Appended behind the back of the store that wakes.
+    await take(memoryDatabase(world), 'X-1')
+    database.state().outbox.push({ position: 1, key: 'B', body: JSON.stringify(bodyOf('B')), time: 0 })
+    await world.advance(1_000)
+    expect(bus.published).toHaveLength(1)
+  })
+
+  it('repeats what it had not marked when it died, and the next one goes on from there within the lease', async () => {
+    const { world, database, bus, context } = setUp()
+    await take(database, 'A1-1', 'A1-2')
+    // The world of a process that dies stands still: it renews nothing.
+    const stopped = manualWorld()
+    bus.onPublish = async (batch) => {
+      bus.published.push(...batch)
+      await new Promise(() => {})
+    }
+    await relay().start({ ...context, world: stopped })
+    await settle(stopped)
+    expect(seatsOf(bus)).toEqual(['A1-1', 'A1-2'])
+    expect(database.state()).toMatchObject({ done: 0, lease: { kind: 'held', epoch: 1 } })
+
+    bus.onPublish = () => {}
+    bus.published.length = 0
+    await relay().start({ ...context, instanceId: 'orders-2' })
+    await world.advance(1_400)
+    expect(seatsOf(bus)).toEqual([])
+    await world.advance(200)
+    expect(seatsOf(bus)).toEqual(['A1-1', 'A1-2'])
+    expect(database.state()).toMatchObject({ done: 2, lease: { epoch: 2 } })
+  })
+
+  it('marks nothing after it slept through its lease', async () => {
+    const { world, database, bus, context } = setUp()
+    let wakeUp = () => {}
+    bus.onPublish = () => new Promise<void>((resolve) => (wakeUp = resolve))
+    const sleeper = relay()
+    await sleeper.start(context)
+    await take(database, 'A1-1')
+    await settle(world)
+    // Another took over meanwhile and has not moved yet.
+    database.state().lease = { kind: 'held', epoch: 2, owner: 'another', expiresAt: world.now() + 10_000 }
+    wakeUp()
+    await settle(world)
+    expect(database.state().done).toBe(0)
+    expect(database.state().outbox).toHaveLength(1)
+    expect(database.state().lease).toMatchObject({ owner: 'another', epoch: 2 })
+  })
+
+  it('keeps its lease while the bus is slow', async () => {
+    const { world, database, bus, context } = setUp()
+    bus.onPublish = () => new Promise((resolve) => void world.after(10_000, resolve))
+    const slow = relay()
+    const other = relay()
+    await slow.start(context)
+    await take(database, 'A1-1')
+    await settle(world)
+    await other.start({ ...context, instanceId: 'orders-2' })
+    await world.advance(9_000)
+    expect(database.state().lease).toMatchObject({ epoch: 1 })
+    await world.advance(2_000)
+    expect(bus.published).toHaveLength(1)
+    expect(database.state().done).toBe(1)
+    await Promise.all([slow.stop(), other.stop()])
+    expect(world.pendingTimers()).toBe(0)
+  })
+
+  it('gives its lease back when it stops, so that the next one starts at once', async () => {
+    const { world, database, bus, context } = setUp()
+    const first = relay()
+    await first.start(context)
+    await take(database, 'A1-1')
+    await settle(world)
+    await first.stop()
+    expect(database.state().lease).toEqual({ kind: 'free', epoch: 1 })
+    await relay().start(context)
+    await take(database, 'A1-2')
+    await settle(world)
+    expect(seatsOf(bus)).toEqual(['A1-1', 'A1-2'])
+  })
+
+  it('parks and loses nothing while the bus is away, stays healthy, and says so', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay()
+    await component.start(context)
+    bus.onPublish = () => {
+      throw new Error('connection refused')
+    }
+    await take(database, 'A1-1', 'A2-1', 'A1-2')
+    await world.advance(120_000)
+    expect(database.state().queue).toEqual([])
+    expect(await component.health?.()).toEqual({
+      healthy: true,
+      detail: 'backlog 3, the oldest 120000 ms old; last error: connection refused',
+    })
+    bus.onPublish = () => {}
+    await world.advance(6_000)
+    expect(seatsOf(bus)).toEqual(['A1-1', 'A2-1', 'A1-2'])
+  })
+
+  it('parks the key of an event the bus does not take, lets others flow, and sends the rest in order after a redrive', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay()
+    await component.start(context)
+    bus.onPublish = (batch) => {
+      if (batch.some(({ subject }) => subject === 'bad')) throw new Error('too large')
+    }
+    await take(database, 'bad-1', 'good-1', 'bad-2', 'good-2')
+    await world.advance(60_000)
+    await take(database, 'bad-3', 'good-3')
+    await world.advance(200_000)
+    expect(seatsOf(bus)).toEqual(['good-1', 'good-2', 'good-3'])
+    const letters = deadLetters(database, { world })
+    expect(await letters.list()).toMatchObject([
+      { group: 'orders/relay', key: 'bad', type: 'seat.taken', attempts: 6, message: 'too large' },
+    ])
+    expect(await letters.stats()).toMatchObject([{ group: 'orders/relay', parkedKeys: 1, deadLetters: 1, waiting: 2 }])
+
+    bus.onPublish = () => {}
+    await letters.redrive({}, { by: 'eva', reason: 'limit raised' })
+    await settle(world)
+    expect(seatsOf(bus)).toEqual(['good-1', 'good-2', 'good-3', 'bad-1', 'bad-2', 'bad-3'])
+    expect(database.state().queue).toEqual([])
+    await component.stop()
+    expect(world.pendingTimers()).toBe(0)
+  })
+
+  it('goes on when the database comes back', async () => {
+    const { world, database, bus, context } = setUp()
+    await relay().start(context)
+    await take(database, 'A1-1')
+    database.breakWith(new Error('disk full'))
+    await world.advance(20_000)
+    database.breakWith(undefined)
+    await world.advance(6_000)
+    expect(seatsOf(bus)).toEqual(['A1-1'])
+  })
+
+  it.each([{ batchSize: 0 }, { leaseMs: -1 }, { maxPollMs: 1.5 }, { retry: { attempts: 0 } }])('refuses %j', (options) => {
+    expect(() => relay(options)).toThrow(RangeError)
+  })
+})
+
+function bodyOf(id: string) {
+  return {
+    specversion: '1.0',
+    id,
+    source: 'orders',
+    type: 'seat.taken',
+    subject: id,
+    time: '2026-01-01T00:00:00.000Z',
+    dataschema: 'seat.taken/1',
+    data: { id, n: 1 },
+  }
+}

@@ -1,0 +1,121 @@
+import { type Bus, busOf, type Component, type Database, databaseOf, decodeEnvelope, messageOf, type World } from '@banyan/core'
+import { observeOutbox } from './gauges.ts'
+import { type KeyQueueWorker, keyQueueWorker } from './key-queue.ts'
+import { instruments } from './metrics.ts'
+import { checkOptions } from './options.ts'
+import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
+import { outboxLogPort, type ParkedMessage } from './ports.ts'
+import { type PartitionMover, partitionMover } from './relay-partition.ts'
+import { relayFailure } from './sending.ts'
+
+export interface RelayOptions {
+  /** Events handed to the bus at once, a whole number from 1. Default 500. */
+  batchSize?: number
+  /** How long a relay that fell silent keeps others waiting, milliseconds. Default 1,500. */
+  leaseMs?: number
+  /** How soon to look again after the outbox was found empty, milliseconds; doubles up to `maxPollMs`. Default 5. */
+  minPollMs?: number
+  /** How late another process's events are seen at most, milliseconds; this process's are seen at once. Default 1,000. */
+  maxPollMs?: number
+  /** How an event that the bus takes no more is tried again before it is a dead letter. Default: 6 runs, 1,000 ms base, 30,000 ms cap. */
+  retry?: Partial<RetrySchedule>
+}
+
+/**
+ * Moves what the service published from its outbox to its bus: at least once, each key's events in the order they committed.
+ *
+ * Any number of relays may run on one database; a fenced lease lets one at a time move a partition, and another takes over
+ * within `leaseMs` of its death. An event that the bus refuses while it takes others parks its key, and after its retries is a
+ * dead letter of the group `<service>/relay`; other keys flow on. While the bus is away nothing is parked and nothing lost.
+ *
+ * Always healthy while the database answers: a service is ready without its bus.
+ *
+ * @throws {RangeError} for options out of range
+ * @see Richardson, Microservices Patterns, 3.3.7, "Polling publisher"
+ */
+export function relay(options: RelayOptions = {}): Component {
+  const { batchSize = 500, leaseMs = 1_500, minPollMs = 5, maxPollMs = 1_000 } = options
+  const retry = { ...DEFAULT_RETRY, baseMs: 1_000, ...options.retry }
+  checkOptions('create relay', { batchSize, leaseMs, minPollMs, maxPollMs, ...retry })
+  let running: { movers: PartitionMover[]; worker: KeyQueueWorker; unobserve: () => void; detail: () => Promise<string> } | undefined
+
+  return {
+    name: 'relay',
+    async start(context) {
+      const { service, instanceId, world, log } = context
+      const database = databaseOf(context, 'relay')
+      const bus = busOf(context, 'relay')
+      const outbox = database.store(outboxLogPort)
+      const group = relayGroup(service)
+      const common = { database, bus, world, log, service, group, batchSize, leaseMs, minPollMs, maxPollMs, retry }
+      const owner = `${instanceId}/${world.uuid()}`
+      const movers = Array.from({ length: outbox.partitions }, (_, partition) => partitionMover({ ...common, partition, owner }))
+      const worker = parkedSender({ ...common, pollMs: maxPollMs })
+      for (const mover of movers) mover.start()
+      worker.start()
+      running = {
+        movers,
+        worker,
+        unobserve: observeOutbox(database, world, service),
+        detail: () => describe(database, world, movers),
+      }
+    },
+    async stop() {
+      if (!running) return
+      running.unobserve()
+      await Promise.all([...running.movers.map((mover) => mover.stop()), running.worker.stop()])
+      running = undefined
+    },
+    async health() {
+      if (!running) return { healthy: false, detail: 'not started' }
+      try {
+        return { healthy: true, detail: await running.detail() }
+      } catch (error) {
+        return { healthy: false, detail: `cannot read the outbox: ${messageOf(error)}` }
+      }
+    },
+  }
+}
+
+/** The group of the events that a service's bus did not take. */
+export function relayGroup(service: string): string {
+  return `${service}/relay`
+}
+
+interface SenderOptions {
+  readonly database: Database
+  readonly bus: Bus
+  readonly world: World
+  readonly log: Parameters<typeof keyQueueWorker>[0]['log']
+  readonly service: string
+  readonly group: string
+  readonly retry: RetrySchedule
+  readonly pollMs: number
+}
+
+/** Hands parked events to the bus, in the order of their key, when they are due again. */
+function parkedSender({ bus, service, ...options }: SenderOptions): KeyQueueWorker {
+  const attributes = { 'banyan.service': service, 'banyan.group': options.group }
+  return keyQueueWorker({
+    ...options,
+    concurrency: 4,
+    async run(message: ParkedMessage, finish) {
+      await bus.publish([decodeEnvelope(message.raw)])
+      // Taken out only now: a crash in between repeats the event, never loses it.
+      await finish(async () => {})
+    },
+    failureOf: relayFailure,
+    onRun(_message, result) {
+      const { relayed, retries, deadLetters } = instruments()
+      const counter = { done: relayed, retry: retries, dead: deadLetters }[result]
+      counter.add(1, attributes)
+    },
+  })
+}
+
+async function describe(database: Database, world: World, movers: readonly PartitionMover[]): Promise<string> {
+  const { backlog, oldestAt } = await database.read((tx) => database.store(outboxLogPort).stats(tx))
+  const age = oldestAt === undefined ? '' : `, the oldest ${world.now() - oldestAt} ms old`
+  const trouble = movers.flatMap((mover) => mover.trouble() ?? []).map((error) => `; last error: ${messageOf(error)}`)
+  return `backlog ${backlog}${age}${trouble[0] ?? ''}`
+}

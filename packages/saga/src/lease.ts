@@ -1,0 +1,102 @@
+import { type Database, type Logger, messageOf, sleep, type World } from '@banyan/core'
+import type { SagaOwner, SagaStore } from './store.ts'
+
+export interface WorkerLeaseOptions {
+  readonly database: Database
+  readonly store: SagaStore
+  readonly world: World
+  readonly log: Logger
+  readonly workerId: string
+  readonly leaseMs: number
+  /** The worker is nobody now: what it holds belongs to others. */
+  readonly onLost: () => void
+  /** The worker is somebody, for the first time or again. */
+  readonly onHeld: () => void
+}
+
+/** Who a worker is. One lease for all its sagas: renewing costs one row, however many there are. */
+export interface WorkerLease {
+  /** Takes an identity. Rejects when the database does. */
+  start(): Promise<void>
+  /** `undefined` while it is not sure that nobody has taken over: then nothing new may be begun. */
+  owner(): SagaOwner | undefined
+  /** Gives the identity, and with it all sagas, back. */
+  stop(): Promise<void>
+}
+
+/**
+ * Keeps a worker's lease.
+ *
+ * At first it takes `<workerId>/0`, whoever had it: a process that was restarted is itself again at once, and an epoch fences the
+ * old one. Whoever loses its identity takes the next number that is free, so that two that live share peacefully.
+ *
+ * @see Kleppmann, Designing Data-Intensive Applications, chapter 8, "Fencing tokens"
+ */
+export function workerLease(options: WorkerLeaseOptions): WorkerLease {
+  const { database, store, world, log, workerId, leaseMs, onLost, onHeld } = options
+  const stopping = new AbortController()
+  let held: SagaOwner | undefined
+  let renewedAt = 0
+  let loop: Promise<void> | undefined
+
+  const isSure = () => held !== undefined && world.monotonic() - renewedAt < leaseMs
+
+  async function enlist(): Promise<void> {
+    const first = loop === undefined
+    for (let number = 0; ; number += 1) {
+      const id = `${workerId}/${number}`
+      const at = world.monotonic()
+      const now = world.now()
+      const epoch = await database.transaction((tx) =>
+        store.enlist(tx, { id, now, expiresAt: now + leaseMs, force: first && number === 0 }),
+      )
+      if (epoch === undefined) continue
+      held = { worker: id, epoch }
+      renewedAt = at
+      log.info({ worker: id, epoch }, 'the saga worker has its lease')
+      return onHeld()
+    }
+  }
+
+  async function renew(owner: SagaOwner): Promise<void> {
+    const at = world.monotonic()
+    const wasSure = isSure()
+    if (await database.transaction((tx) => store.renew(tx, owner, world.now() + leaseMs))) {
+      renewedAt = at
+      if (!wasSure) onHeld()
+      return
+    }
+    log.warn({ ...owner }, 'the saga worker lost its lease: another one took its place while it was silent')
+    held = undefined
+    onLost()
+    await enlist()
+  }
+
+  async function keep(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      // Rejects only when stopping, which the loop's condition sees.
+      await sleep(world, leaseMs / 3, stopping.signal).catch(() => {})
+      if (stopping.signal.aborted) return
+      try {
+        await (held ? renew(held) : enlist())
+      } catch (error) {
+        log.warn({ error: messageOf(error) }, 'the saga worker could not renew its lease; trying again')
+      }
+    }
+  }
+
+  return {
+    async start() {
+      await enlist()
+      loop = keep()
+    },
+    owner: () => (isSure() ? held : undefined),
+    async stop() {
+      stopping.abort()
+      await loop
+      const owner = held
+      held = undefined
+      if (owner) await database.transaction((tx) => store.renew(tx, owner, 0))
+    },
+  }
+}

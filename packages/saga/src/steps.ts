@@ -1,0 +1,86 @@
+import type { Refusal, Transaction } from '@banyan/core'
+import type { ReservedName, SagaContext, UndoContext } from './context.ts'
+
+/** How often, and how soon, something is tried again: exponential backoff with full jitter. */
+export interface StepRetry {
+  /**
+   * How many times it is tried in all, from 1. Before the pivot the saga is undone after that; an undo parks the saga as stuck;
+   * past the pivot there is no end, and an alert is raised each time so many attempts have failed.
+   * Default 8 for a `do`, 30 for an `undo`.
+   */
+  attempts?: number
+  /** The longest pause before the second attempt, milliseconds from 1; doubles from attempt to attempt. Default 100. */
+  baseMs?: number
+  /** No pause is longer, milliseconds, at least `baseMs`. Default 5,000 for a `do` before the pivot, else 10,000. */
+  capMs?: number
+}
+
+/** Says that a step has no effect that could be undone. Made by {@link nothing}. */
+export interface Nothing {
+  readonly nothing: string
+}
+
+/** The `undo` of a step without effect: `undo: nothing('it only reads')`. */
+export function nothing(reason: string): Nothing {
+  return { nothing: reason }
+}
+
+interface StepOptions {
+  /** How long one attempt may take, milliseconds from 1. Default 30,000. */
+  withinMs?: number
+  /** How `do` is tried again. */
+  retry?: StepRetry
+}
+
+interface UndoOptions {
+  /** How `undo` is tried again; its attempts are counted from the start. */
+  undoRetry?: StepRetry
+}
+
+type Answer<T> = T | Promise<T>
+
+/** What later steps read of a step: its result. A refusal ends the way forward, so no later step sees one. */
+export type ResultOf<T> = Exclude<Awaited<T>, Refusal>
+
+/** A call to another system, before the pivot. At least once, always under the same key. */
+export interface RemoteStep<Name extends string, Input, Results, T> extends StepOptions, UndoOptions {
+  do(c: SagaContext<Input, Results>): Answer<T>
+  /** Takes back what `do` may have done; a call that came to nothing too. Write it after `do`, so that its types are known. */
+  undo: Nothing | ((c: UndoContext<Name, Input, Results, ResultOf<T>>) => unknown)
+}
+
+/** A step in the service's own database, in the transaction that records it: exactly once. Before the pivot. */
+export interface LocalStep<Name extends string, Input, Results, T> extends StepOptions, UndoOptions {
+  do(tx: Transaction, c: SagaContext<Input, Results>): Answer<T>
+  undo: Nothing | ((tx: Transaction, c: UndoContext<Name, Input, Results, ResultOf<T>>) => unknown)
+}
+
+type NoUndo<Name extends string> = `step '${Name}' stands at or past the pivot: it is never undone`
+
+/** A call to another system past the pivot: repeated until it works. */
+export interface FinalRemoteStep<Name extends string, Input, Results, T> extends StepOptions {
+  do(c: SagaContext<Input, Results>): Answer<T>
+  undo?: NoUndo<Name>
+}
+
+/** A step in the service's own database past the pivot: repeated until it works, with effect exactly once. */
+export interface FinalLocalStep<Name extends string, Input, Results, T> extends StepOptions {
+  do(tx: Transaction, c: SagaContext<Input, Results>): Answer<T>
+  undo?: NoUndo<Name>
+}
+
+/** The point of no return: `{ do }` calls another system, `{ local }` works in the service's own database. */
+export type PivotStep<Name extends string, Input, Results, T> = StepOptions &
+  (
+    | { do(c: SagaContext<Input, Results>): Answer<T>; local?: never; undo?: NoUndo<Name> }
+    | { local(tx: Transaction, c: SagaContext<Input, Results>): Answer<T>; do?: never; undo?: NoUndo<Name> }
+  )
+
+/** A name no other step has. Else a sentence, which the compiler then shows as the type it wants. */
+export type FreshName<Name extends string, Results> = string extends Name
+  ? 'write the name of the step out'
+  : Name extends keyof Results
+    ? `the saga has a step '${Name}' already`
+    : Name extends ReservedName
+      ? `'${Name}' cannot be a step: the context has something of this name`
+      : Name

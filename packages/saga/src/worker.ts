@@ -1,0 +1,67 @@
+import { type Component, databaseOf } from '@banyan/core'
+import type { AnySaga } from './define.ts'
+import { checkName, checkWhole } from './options.ts'
+import { type SagaWorker, sagaWorker } from './saga-worker.ts'
+
+export interface SagaWorkerOptions {
+  /**
+   * Who the worker is across restarts: a process that comes back under the same id takes its sagas up at once instead of waiting
+   * for the lease to run out. With several instances they number themselves: `orders/0`, `orders/1`. Default: the service's name.
+   */
+  workerId?: string
+  /** How many sagas make a step at the same time, 1 to 10,000. Default 64. */
+  concurrency?: number
+  /** How long a silent worker keeps its sagas, milliseconds from 100. Default 2,000. Renewed after each third of it. */
+  leaseMs?: number
+  /** How late sagas are seen that another process started or left behind, milliseconds from 10. Default 250. */
+  pollMs?: number
+  /** How long stopping waits for attempts in flight, milliseconds. Default 5,000. */
+  drainMs?: number
+}
+
+/**
+ * Runs sagas: those started in this process at once, those of others that died, and its own from before a crash.
+ *
+ * A saga is run by one worker at a time: each write is fenced by the worker's epoch. A stored saga whose name and version is not
+ * among `definitions` is left alone and logged.
+ *
+ * @throws {RangeError} {TypeError} for options out of range, or two definitions of one name and version
+ */
+export function runSagas(definitions: readonly AnySaga[], options: SagaWorkerOptions = {}): Component {
+  const { concurrency = 64, leaseMs = 2_000, pollMs = 250, drainMs = 5_000 } = options
+  const action = 'run sagas'
+  checkWhole(action, 'concurrency', concurrency, 1, 10_000)
+  checkWhole(action, 'leaseMs', leaseMs, 100)
+  checkWhole(action, 'pollMs', pollMs, 10)
+  checkWhole(action, 'drainMs', drainMs, 0)
+  if (options.workerId !== undefined) checkName(action, '"workerId"', options.workerId)
+  checkDefinitions(definitions)
+  let running: SagaWorker | undefined
+
+  return {
+    name: 'sagas',
+    async start(context) {
+      const { service, world, log } = context
+      const database = databaseOf(context, 'sagas')
+      const workerId = options.workerId ?? service
+      running = sagaWorker({ database, world, log, service, definitions, workerId, concurrency, leaseMs, pollMs, drainMs })
+      await running.start()
+    },
+    async stop() {
+      await running?.stop()
+      running = undefined
+    },
+    async health() {
+      return running ? running.health() : { healthy: false, detail: 'not started' }
+    },
+  }
+}
+
+function checkDefinitions(definitions: readonly AnySaga[]): void {
+  const seen = new Set<string>()
+  for (const { name, version } of definitions) {
+    const id = `${name}@${version}`
+    if (seen.has(id)) throw new TypeError(`cannot run sagas: there are two definitions of version ${version} of "${name}"`)
+    seen.add(id)
+  }
+}

@@ -1,0 +1,54 @@
+import { describeIssues, messageOf, type Operation, refuse, validate, type World } from '@banyan/core'
+import { ServiceError } from './errors.ts'
+import { type Problem, readProblem, retryAfterMs } from './problem.ts'
+import type { TransportResponse } from './transport.ts'
+
+/** The error of an answer that is a problem, a refusal excepted; `undefined` for the others. */
+export function statusError(name: string, response: TransportResponse, world?: World): ServiceError | undefined {
+  if (response.status < 400) return undefined
+  const problem = readProblem(response)
+  if (isRefused(problem)) return undefined
+  const wait = world && retryAfterMs(response.headers, world.now())
+  const options = { problem, status: problem.status, ...(wait !== undefined && { retryAfterMs: wait }) }
+  if (problem.status === 504 && problem.code === 'ERR_REQUEST_TIMEOUT') {
+    return new ServiceError('ERR_REQUEST_TIMEOUT', `${name}: ${problem.detail ?? 'out of time'}`, options)
+  }
+  const detail = problem.detail === undefined ? '' : `: ${problem.detail}`
+  return new ServiceError('ERR_PROBLEM', `${name} answered ${problem.status} ${problem.code}${detail}`, options)
+}
+
+/**
+ * What a caller gets of an answer.
+ *
+ * @throws {ServiceError} `ERR_PROBLEM`, `ERR_RESPONSE_INVALID`
+ */
+export async function readAnswer(name: string, operation: Operation, response: TransportResponse): Promise<unknown> {
+  const error = statusError(name, response)
+  if (error) throw error
+  if (response.status >= 400) {
+    const { code, detail } = readProblem(response)
+    return refuse(code, detail)
+  }
+  if (response.status >= 300) throw invalid(name, `status ${response.status}, wanted 2xx`)
+  if (!operation.response) return undefined
+  const result = await validate(operation.response, parse(name, response))
+  if (!result.ok) throw invalid(name, describeIssues(result.issues), { issues: result.issues })
+  return result.value
+}
+
+function isRefused(problem: Problem): boolean {
+  return problem.status === 409 && problem.refused === true
+}
+
+function parse(name: string, { body }: TransportResponse): unknown {
+  if (body === '') return undefined
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw invalid(name, `it is not JSON: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function invalid(name: string, what: string, options: { issues?: ServiceError['issues'] & object; cause?: unknown } = {}): ServiceError {
+  return new ServiceError('ERR_RESPONSE_INVALID', `the answer of ${name} does not fit the contract: ${what}`, { ...options, status: 502 })
+}

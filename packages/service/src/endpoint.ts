@@ -1,0 +1,102 @@
+import { codeOf, type Logger, messageOf, type Operation, type World } from '@banyan/core'
+import type { Span } from '@opentelemetry/api'
+import { withinDeadline } from './deadline.ts'
+import { inFlightGauge } from './in-flight.ts'
+import { problemResponse } from './problem.ts'
+import { problemOf } from './problem-of.ts'
+import { type PlainRequest, readRequest } from './read-request.ts'
+import { type RequestScope, requestScope, timeoutOf } from './request-scope.ts'
+import { routeTable } from './route-table.ts'
+import { bodyTooLarge, pathOf, strayProblem, unmatched } from './stray.ts'
+import { inServerSpan, instruments, newTraceId, noteError, traceIdOf } from './telemetry.ts'
+import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
+import { writeResponse } from './write-response.ts'
+
+/** One operation and what answers it. */
+export interface Served {
+  /** `orders.placeOrder`. */
+  readonly name: string
+  readonly operation: Operation
+  answer(request: PlainRequest, scope: RequestScope): unknown
+}
+
+/** The contracts of one service, answered; the same for every transport. */
+export interface Endpoint {
+  /** @throws {TypeError} when its method and path are served already */
+  add(served: Served): void
+  readonly handle: UniversalHandler
+  /** Resolves with true when no handler runs any more, with false after `timeoutMs`. */
+  idle(timeoutMs: number): Promise<boolean>
+}
+
+export interface EndpointOptions {
+  service: string
+  world: World
+  log: Logger
+  /** Larger bodies are refused with 413. */
+  maxBodyBytes: number
+}
+
+/** How long an operation may take that does not say. */
+const OPERATION_TIMEOUT_MS = 5_000
+
+/** Creates an {@link Endpoint}: routing, deadline, contract, trace, and a problem for whatever goes wrong. */
+export function endpoint(options: EndpointOptions): Endpoint {
+  const { service, world, log, maxBodyBytes } = options
+  const routes = routeTable<Served>()
+  const running = inFlightGauge(world)
+  const deadline = { world, log, running }
+
+  async function respond(span: Span, request: TransportRequest, served: Served, params: Readonly<Record<string, string>>) {
+    const traceId = traceIdOf(span) ?? newTraceId(world)
+    const instance = pathOf(request)
+    try {
+      if (Buffer.byteLength(request.body ?? '') > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+      const timeoutMs = timeoutOf(request.headers, served.operation.timeoutMs ?? OPERATION_TIMEOUT_MS)
+      const scope = requestScope({ world, service, timeoutMs, traceId, caller: () => request.signal })
+      const input = await readRequest(served.operation, params, request)
+      const answer = await withinDeadline(deadline, scope, served.name, () => served.answer(input, scope))
+      return await writeResponse(served.name, served.operation, answer, { instance, traceId })
+    } catch (error) {
+      const problem = problemOf(error)
+      if (problem.status >= 500) report(span, served, problem.status, traceId, error)
+      return problemResponse({ ...problem, instance, traceId })
+    }
+  }
+
+  /** 500 is a defect; 502, 503 and 504 tell of others that did not answer. */
+  function report(span: Span, { name }: Served, status: number, traceId: string, error: unknown): void {
+    noteError(span, error)
+    if (status === 500) log.error({ error, operation: name, traceId }, `${name} failed: ${messageOf(error)}`)
+    else log.warn({ code: codeOf(error), operation: name, traceId }, `${name} answered ${status}: ${messageOf(error)}`)
+  }
+
+  function handle(request: TransportRequest): Promise<TransportResponse> {
+    const match = routes.match(request.method, pathOf(request))
+    if (match.kind !== 'found') return Promise.resolve(strayProblem(request, unmatched(request, match), world))
+    const { name, operation } = match.value
+    const attributes = {
+      'banyan.service': service,
+      'banyan.operation': name,
+      'http.request.method': request.method,
+      'http.route': operation.path,
+      'url.path': pathOf(request),
+    }
+    const leave = running.enter()
+    const started = world.monotonic()
+    const labels = { 'banyan.service': service, 'http.request.method': request.method, 'http.route': operation.path }
+    const { serverActive, serverDuration } = instruments()
+    serverActive.add(1, { 'banyan.service': service })
+    return inServerSpan(`${service} ${request.method} ${operation.path}`, request.headers, attributes, async (span) => {
+      const response = await respond(span, request, match.value, match.params)
+      span.setAttribute('http.response.status_code', response.status)
+      serverDuration.record((world.monotonic() - started) / 1_000, { ...labels, 'http.response.status_code': response.status })
+      return response
+    }).finally(() => {
+      serverActive.add(-1, { 'banyan.service': service })
+      leave()
+    })
+  }
+
+  return { add: (served) => routes.add(served.operation.method, served.operation.path, served), handle, idle: running.idle }
+}

@@ -1,0 +1,52 @@
+import { CodedError, type CodedErrorOptions, type Issue } from '@banyan/core'
+import type { Problem } from './problem.ts'
+
+/** The codes of {@link ServiceError}. */
+export type ServiceErrorCode =
+  // A service's life
+  | 'ERR_PORT_TAKEN'
+  | 'ERR_LISTEN_FAILED'
+  | 'ERR_SERVICE_STATE'
+  // What a client's call may end with
+  | 'ERR_SERVICE_UNAVAILABLE'
+  | 'ERR_REQUEST_TIMEOUT'
+  | 'ERR_RESPONSE_INVALID'
+  | 'ERR_PROBLEM'
+  // What is wrong with a request, on either side
+  | 'ERR_REQUEST_INVALID'
+  | 'ERR_ROUTE_UNKNOWN'
+  | 'ERR_METHOD_NOT_ALLOWED'
+  | 'ERR_PATH_INVALID'
+  | 'ERR_TIMEOUT_INVALID'
+  | 'ERR_BODY_TOO_LARGE'
+  | 'ERR_BODY_INCOMPLETE'
+  | 'ERR_CONTENT_TYPE'
+  | 'ERR_JSON_INVALID'
+  | 'ERR_IDEMPOTENCY_KEY_REQUIRED'
+  | 'ERR_IDEMPOTENCY_KEY_INVALID'
+
+export interface ServiceErrorOptions extends CodedErrorOptions {
+  /** What the other side answered. */
+  problem?: Problem
+  /** Each thing that is wrong with a request or an answer. */
+  issues?: readonly Issue[]
+  /** Headers of the answer it becomes at a server's edge. */
+  headers?: Readonly<Record<string, string>>
+}
+
+/** Something went wrong between a service and those who call it. */
+export class ServiceError extends CodedError<ServiceErrorCode> {
+  /** What the other side answered, for `ERR_PROBLEM`; `status` is that answer's then. */
+  readonly problem: Problem | undefined
+  /** Each thing that is wrong, for `ERR_REQUEST_INVALID` and `ERR_RESPONSE_INVALID`. */
+  readonly issues: readonly Issue[] | undefined
+  /** Headers of the answer it becomes at a server's edge. */
+  readonly headers: Readonly<Record<string, string>> | undefined
+
+  constructor(code: ServiceErrorCode, message: string, options: ServiceErrorOptions = {}) {
+    super(code, message, options)
+    this.problem = options.problem
+    this.issues = options.issues
+    this.headers = options.headers
+  }
+}

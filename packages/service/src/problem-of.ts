@@ -1,0 +1,19 @@
+import { CodedError } from '@banyan/core'
+import { ServiceError } from './errors.ts'
+import type { ProblemOptions } from './problem.ts'
+
+/**
+ * The problem of an error that a handler threw. Errors with a status are meant for the caller; of all others the caller
+ * learns nothing but the trace id. What another service answered to this one is this one's failure, not its caller's: 502, or
+ * 503 when that one asked to be left alone for a while.
+ */
+export function problemOf(error: unknown): ProblemOptions {
+  if (!(error instanceof CodedError) || error.status === undefined) {
+    return { status: 500, code: 'ERR_INTERNAL', detail: 'the service failed on this request; its log has the details under the trace id' }
+  }
+  const { code, message: detail, retryAfterMs, status } = error
+  if (!(error instanceof ServiceError)) return { status, code, detail, retryAfterMs }
+  if (code === 'ERR_PROBLEM') return { status: status === 503 || status === 429 ? 503 : 502, code, detail, retryAfterMs }
+  const { issues, headers } = error
+  return { status, code, detail, retryAfterMs, headers, ...(issues && { errors: issues }) }
+}

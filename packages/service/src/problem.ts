@@ -1,0 +1,77 @@
+import { STATUS_CODES } from 'node:http'
+import type { Issue } from '@banyan/core'
+import type { TransportResponse } from './transport.ts'
+
+/**
+ * What is wrong, for programs and people.
+ *
+ * @see RFC 9457, "Problem Details for HTTP APIs"
+ */
+export interface Problem {
+  /** A URI for the kind of problem; `about:blank` where `code` says it all. */
+  readonly type: string
+  /** The status in words. */
+  readonly title: string
+  readonly status: number
+  /** A sentence for people, without anything internal. */
+  readonly detail?: string
+  /** What programs match on: an error's code, or the reason of a refusal. */
+  readonly code: string
+  /** The path of the request. */
+  readonly instance?: string
+  readonly traceId?: string
+  /** Set for business refusals: understood, and the answer is no. */
+  readonly refused?: true
+  /** Each field that is wrong. */
+  readonly errors?: readonly Issue[]
+}
+
+/** What {@link problemResponse} is made of. */
+export interface ProblemOptions extends Pick<Problem, 'status' | 'code' | 'detail' | 'instance' | 'traceId' | 'refused' | 'errors'> {
+  /** Sent as `Retry-After`, in whole seconds, rounded up. */
+  readonly retryAfterMs?: number | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** An answer that says what is wrong. */
+export function problemResponse(options: ProblemOptions): TransportResponse {
+  const { status, retryAfterMs, headers, ...members } = options
+  const problem: Problem = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, ...members }
+  return {
+    status,
+    headers: {
+      ...headers,
+      'content-type': PROBLEM_TYPE,
+      ...(retryAfterMs !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }),
+    },
+    body: JSON.stringify(problem),
+  }
+}
+
+/** Reads the problem out of an answer; one that is none is made into one. */
+export function readProblem(response: TransportResponse): Problem {
+  const { status, headers, body } = response
+  const plain: Problem = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, code: `ERR_HTTP_${status}` }
+  if (!headers['content-type']?.includes('json')) return plain
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    // Not JSON after all, as some proxies answer: the status is all there is to know.
+    return plain
+  }
+  if (typeof value !== 'object' || value === null) return plain
+  const code = 'code' in value && typeof value.code === 'string' ? value.code : plain.code
+  return { ...plain, ...value, status, code }
+}
+
+/** The wait that `Retry-After` asks for, milliseconds; `undefined` without one. Dates are read against `now`. */
+export function retryAfterMs(headers: Readonly<Record<string, string>>, now: number): number | undefined {
+  const text = headers['retry-after']
+  if (text === undefined) return undefined
+  if (/^\d+$/.test(text)) return Number(text) * 1_000
+  const date = Date.parse(text)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+}

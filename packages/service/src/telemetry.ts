@@ -1,0 +1,109 @@
+import { codeOf, messageOf, type World } from '@banyan/core'
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Histogram,
+  isSpanContextValid,
+  type MeterProvider,
+  metrics,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type UpDownCounter,
+} from '@opentelemetry/api'
+
+/** The room's metrics; names and attributes as in OpenTelemetry's conventions for HTTP, with `banyan.service` added. */
+export interface Instruments {
+  /** Seconds from the request's arrival to its answer. */
+  readonly serverDuration: Histogram
+  /** Requests being handled. */
+  readonly serverActive: UpDownCounter
+  /** Seconds a call took, retries included. */
+  readonly clientDuration: Histogram
+}
+
+const known = new WeakMap<MeterProvider, Instruments>()
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** The instruments of the meter provider at hand: it may be set up after this module is loaded. */
+export function instruments(): Instruments {
+  const provider = metrics.getMeterProvider()
+  const made = known.get(provider)
+  if (made) return made
+  const meter = provider.getMeter('@banyan/service')
+  const duration = (name: string, description: string) =>
+    meter.createHistogram(name, { description, unit: 's', advice: { explicitBucketBoundaries: SECONDS } })
+  const fresh: Instruments = {
+    serverDuration: duration('http.server.request.duration', 'How long requests took to answer'),
+    serverActive: meter.createUpDownCounter('http.server.active_requests', { description: 'Requests being handled', unit: '{request}' }),
+    clientDuration: duration('http.client.request.duration', 'How long calls of other services took, retries included'),
+  }
+  known.set(provider, fresh)
+  return fresh
+}
+
+/** Runs `work` inside a SERVER span whose parent is the caller's, as its headers say. The span ends when `work` settles. */
+export function inServerSpan<T>(
+  name: string,
+  headers: Readonly<Record<string, string>>,
+  attributes: Attributes,
+  work: (span: Span) => Promise<T>,
+): Promise<T> {
+  return inSpan(name, SpanKind.SERVER, attributes, propagation.extract(ROOT_CONTEXT, headers), work)
+}
+
+/** Runs `work` inside a CLIENT span; an error that leaves it is noted there. */
+export function inClientSpan<T>(name: string, attributes: Attributes, work: (span: Span) => Promise<T>): Promise<T> {
+  return inSpan(name, SpanKind.CLIENT, attributes, context.active(), work)
+}
+
+/** The active trace context as headers. */
+export function traceHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {}
+  propagation.inject(context.active(), headers)
+  return headers
+}
+
+/** The trace id of a span; `undefined` while no telemetry is set up. */
+export function traceIdOf(span: Span): string | undefined {
+  const spanContext = span.spanContext()
+  return isSpanContextValid(spanContext) ? spanContext.traceId : undefined
+}
+
+/** A trace id for where no telemetry gives one, so that a client's problem can be found in the log all the same. */
+export function newTraceId(world: World): string {
+  return Array.from({ length: 4 }, () => ((world.random() * 2 ** 32) >>> 0).toString(16).padStart(8, '0')).join('')
+}
+
+/** The trace that a request's headers belong to. */
+export function traceIdOfHeaders(headers: Readonly<Record<string, string>>): string | undefined {
+  return trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers))?.traceId
+}
+
+/** Notes an error in a span. */
+export function noteError(span: Span, error: unknown): void {
+  span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) })
+  span.setAttribute('error.type', codeOf(error) ?? (error instanceof Error ? error.name : typeof error))
+}
+
+function inSpan<T>(name: string, kind: SpanKind, attributes: Attributes, parent: Context, work: (span: Span) => Promise<T>): Promise<T> {
+  const span = trace.getTracer('@banyan/service').startSpan(name, { kind, attributes }, parent)
+  const end = () => span.end()
+  return context.with(trace.setSpan(parent, span), () =>
+    work(span).then(
+      (value) => {
+        end()
+        return value
+      },
+      (error: unknown) => {
+        noteError(span, error)
+        end()
+        throw error
+      },
+    ),
+  )
+}

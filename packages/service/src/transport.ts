@@ -1,0 +1,48 @@
+/** A request on its way from a client to a service; the same over HTTP and inside one process. */
+export interface TransportRequest {
+  /** The service that is to answer, as discovery knows it. */
+  readonly service: string
+  readonly method: string
+  /** Path and query, encoded: `/orders/42?full=true`. */
+  readonly path: string
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+  /** JSON text. */
+  readonly body: string | undefined
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+  /** How long the answer is waited for, milliseconds. Default: no bound but `signal`. */
+  readonly timeoutMs?: number
+  /** The instances that earlier attempts of this call went to; a transport adds the one it takes and prefers others. */
+  readonly tried?: Set<string>
+}
+
+/** The answer to a {@link TransportRequest}, whatever its status. */
+export interface TransportResponse {
+  readonly status: number
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Text; empty for no content. */
+  readonly body: string
+}
+
+/** The way from a client to a service: {@link httpTransport} or {@link inProcessTransport}. */
+export interface Transport {
+  /**
+   * Sends one request, once.
+   *
+   * @throws {ServiceError} `ERR_SERVICE_UNAVAILABLE` when no answer came; the signal's reason when it aborts
+   */
+  call(request: TransportRequest): Promise<TransportResponse>
+  /** Lets go of connections and watches. */
+  close(): Promise<void>
+}
+
+/** The server's side: answers every request, with a problem if need be. Never rejects. */
+export type UniversalHandler = (request: TransportRequest) => Promise<TransportResponse>
+
+/** The remaining milliseconds of the caller's deadline travel in this header. */
+export const TIMEOUT_HEADER = 'x-timeout-ms'
+
+/** Makes a call safe to repeat. */
+export const KEY_HEADER = 'idempotency-key'

@@ -1,0 +1,32 @@
+import { describeIssues, isRefusal, type Operation, validate } from '@banyan/core'
+import { ServiceError } from './errors.ts'
+import { problemResponse } from './problem.ts'
+import type { TransportResponse } from './transport.ts'
+
+/**
+ * Makes an answer of what a handler gave back. What goes out is the value after its schema: fields that the contract does not
+ * name stay inside, defaults are filled in. So a response's schema must accept its own output.
+ *
+ * @throws {ServiceError} `ERR_RESPONSE_INVALID` (no status: it is our fault, and says nothing to the caller) when the handler
+ *   broke its contract
+ */
+export async function writeResponse(
+  name: string,
+  operation: Operation,
+  answer: unknown,
+  at: { instance: string; traceId: string },
+): Promise<TransportResponse> {
+  if (isRefusal(answer)) {
+    const { refused, detail = `refused: ${refused}` } = answer
+    return problemResponse({ status: 409, code: refused, detail, refused: true, ...at })
+  }
+  const { response, status = response ? 200 : 204 } = operation
+  if (!response) return { status, headers: {}, body: '' }
+  const result = await validate(response, answer)
+  if (!result.ok) {
+    throw new ServiceError('ERR_RESPONSE_INVALID', `the handler of "${name}" broke its contract: ${describeIssues(result.issues)}`, {
+      issues: result.issues,
+    })
+  }
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.value) ?? '' }
+}

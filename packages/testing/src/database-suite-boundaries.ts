@@ -1,0 +1,92 @@
+import { storePort } from '@banyan/core'
+import { expect, it } from 'vitest'
+import { type DatabaseTest, namesIn } from './database-fixture.ts'
+
+/** What a body cannot do, and that it does no harm by trying. */
+export function boundaryTests(test: DatabaseTest): void {
+  nestingTests(test)
+  timeTests(test)
+
+  it('says which store it does not have', async () => {
+    const database = await test.prepared()
+    expect(() => database.store(storePort('no-such-store'))).toThrow(expect.objectContaining({ code: 'ERR_NO_STORE' }))
+  })
+}
+
+function nestingTests({ prepared }: DatabaseTest): void {
+  it('refuses a transaction inside a transaction, however deep, and a read too', async () => {
+    const database = await prepared()
+    const deep = async () => database.transaction(async () => 'never')
+    const nested = database.transaction(async () => Promise.all([deep()]))
+    await expect(nested).rejects.toMatchObject({ code: 'ERR_NESTED_TRANSACTION' })
+    const inHook = database.transaction(async (tx) => tx.beforeCommit(async () => void (await deep())))
+    await expect(inHook).rejects.toMatchObject({ code: 'ERR_NESTED_TRANSACTION' })
+    const reading = database.transaction(async () => database.read(async () => 'never'))
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_NESTED_TRANSACTION' })
+  })
+
+  it('lets what was started inside a body begin transactions once that is over', async () => {
+    const database = await prepared()
+    const later: Promise<unknown>[] = []
+    let release: (() => void) | undefined
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await database.transaction(async (tx) => {
+      tx.afterCommit(() =>
+        later.push(database.transaction((next) => next.sql`insert into items (id, name) values (1, 'from afterCommit')`)),
+      )
+      later.push(gate.then(() => database.transaction((next) => next.sql`insert into items (id, name) values (2, 'from a promise')`)))
+    })
+    release?.()
+    await Promise.all(later)
+    expect(await namesIn(database)).toEqual(['from a promise', 'from afterCommit'])
+  })
+}
+
+function timeTests({ prepared }: DatabaseTest): void {
+  it('refuses every use of a transaction that is over', async () => {
+    const database = await prepared()
+    const kept = await database.transaction(async (tx) => tx)
+    await expect(kept.sql`select 1`).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+    expect(() => kept.beforeCommit(async () => {})).toThrow(expect.objectContaining({ code: 'ERR_TRANSACTION_OVER' }))
+    expect(() => kept.afterCommit(() => {})).toThrow(expect.objectContaining({ code: 'ERR_TRANSACTION_OVER' }))
+  })
+
+  it('ends a body that takes too long, takes back its writes, and goes on with the others', async () => {
+    const database = await prepared({ transactionTimeoutMs: 100 })
+    let resume: (() => void) | undefined
+    const stuck = new Promise<void>((resolve) => {
+      resume = resolve
+    })
+    let late: Promise<unknown> | undefined
+    const first = database.transaction((tx) => tx.sql`insert into items (id, name) values (1, 'before')`)
+    const slow = database.transaction(async (tx) => {
+      await tx.sql`insert into items (id, name) values (2, 'slow')`
+      late = stuck.then(() => tx.sql`insert into items (id, name) values (3, 'late')`)
+      await late
+    })
+    const last = database.transaction((tx) => tx.sql`insert into items (id, name) values (4, 'after')`)
+    await expect(slow).rejects.toMatchObject({ code: 'ERR_TRANSACTION_TIMEOUT' })
+    await Promise.all([first, last])
+    resume?.()
+    await expect(late).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+    expect(await namesIn(database)).toEqual(['after', 'before'])
+  })
+}
+
+/** How a database ends. */
+export function closeTests({ prepared, open }: DatabaseTest): void {
+  it('finishes what was begun, then refuses', async () => {
+    const database = await prepared()
+    const running = Array.from({ length: 20 }, (_, id) =>
+      database.transaction((tx) => tx.sql`insert into items (id, name) values (${id}, ${`n${id}`})`),
+    )
+    const reading = namesIn(database)
+    await Promise.all([database.close(), database.close()])
+    await Promise.all([...running, reading])
+    await expect(database.transaction(async () => 1)).rejects.toMatchObject({ code: 'ERR_DATABASE_CLOSED' })
+    await expect(database.read(async () => 1)).rejects.toMatchObject({ code: 'ERR_DATABASE_CLOSED' })
+    expect(await namesIn(open())).toHaveLength(20)
+  })
+}

@@ -1,0 +1,66 @@
+import type { Database } from '@banyan/core'
+import { type Admitted, inboxPort, keyQueuePort } from '@banyan/messaging/internal'
+import { describe, expect, it } from 'vitest'
+import { parkedMessage, rolledBack, type StoreSuiteOptions, withDatabase } from './messaging-store-suite.ts'
+
+/** What every inbox must do: take each id once a group, with the transaction, and see what is parked. */
+export function inboxSuite(name: string, options: StoreSuiteOptions): void {
+  describe(`${name}: inbox`, () => {
+    it('takes an id once in each group', withDatabase(options, takesOnce))
+    it('forgets what rolled back', withDatabase(options, forgetsRolledBack))
+    it('takes an id once among many at the same time', withDatabase(options, takesOnceConcurrently))
+    it('tells when others of the lane are parked, in this group only', withDatabase(options, seesParked))
+    it('forgets old ids of one group, a bounded number at a time', withDatabase(options, cleans))
+  })
+}
+
+function admit(database: Database, group: string, id: string, lane: string, now = 1): Promise<Admitted> {
+  return database.transaction((tx) => database.store(inboxPort).admit(tx, { group, id, lane }, now))
+}
+
+function peek(database: Database, group: string, id: string, lane: string): Promise<Admitted> {
+  return database.read((tx) => database.store(inboxPort).peek(tx, { group, id, lane }))
+}
+
+async function takesOnce(database: Database): Promise<void> {
+  expect(await peek(database, 'g', '1', 'a')).toBe('new')
+  expect(await admit(database, 'g', '1', 'a')).toBe('new')
+  expect(await admit(database, 'g', '1', 'a')).toBe('duplicate')
+  expect(await peek(database, 'g', '1', 'a')).toBe('duplicate')
+  expect(await admit(database, 'h', '1', 'a')).toBe('new')
+  expect(await admit(database, 'g', '2', 'a')).toBe('new')
+}
+
+async function forgetsRolledBack(database: Database): Promise<void> {
+  await rolledBack(database, async (tx) => {
+    expect(await database.store(inboxPort).admit(tx, { group: 'g', id: '1', lane: 'a' }, 1)).toBe('new')
+  })
+  expect(await admit(database, 'g', '1', 'a')).toBe('new')
+}
+
+async function takesOnceConcurrently(database: Database): Promise<void> {
+  const answers = await Promise.all(Array.from({ length: 20 }, () => admit(database, 'g', '1', 'a')))
+  expect(answers.filter((answer) => answer === 'new')).toHaveLength(1)
+  expect(answers.filter((answer) => answer === 'duplicate')).toHaveLength(19)
+}
+
+async function seesParked(database: Database): Promise<void> {
+  await database.transaction((tx) => database.store(keyQueuePort).push(tx, parkedMessage('a', '1', 0)))
+  expect(await peek(database, 'g', '2', 'a')).toBe('parked')
+  expect(await admit(database, 'g', '2', 'a')).toBe('parked')
+  expect(await admit(database, 'g', '2', 'a')).toBe('duplicate')
+  expect(await admit(database, 'g', '3', 'b')).toBe('new')
+  expect(await admit(database, 'h', '4', 'a')).toBe('new')
+}
+
+async function cleans(database: Database): Promise<void> {
+  for (let n = 1; n <= 5; n += 1) await admit(database, 'g', String(n), 'a', n * 100)
+  await admit(database, 'h', 'other', 'a', 100)
+  const clean = (limit: number) => database.transaction((tx) => database.store(inboxPort).clean(tx, 'g', 400, limit))
+  expect(await clean(2)).toBe(2)
+  expect(await clean(2)).toBe(1)
+  expect(await clean(2)).toBe(0)
+  expect(await peek(database, 'g', '3', 'a')).toBe('new')
+  expect(await peek(database, 'g', '4', 'a')).toBe('duplicate')
+  expect(await peek(database, 'h', 'other', 'a')).toBe('duplicate')
+}

@@ -1,0 +1,164 @@
+import type { Database } from '@banyan/core'
+import { type OutboxEntry, type OutboxRecord, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
+import { describe, expect, it } from 'vitest'
+import { rolledBack, type StoreSuiteOptions, withDatabase } from './messaging-store-suite.ts'
+
+const record = (key: string, n: number): OutboxRecord => ({
+  id: `${key}-${n}`,
+  type: 'seat.taken',
+  key,
+  body: `{"n":${n}}`,
+  time: 1_000 + n,
+})
+
+/** What every outbox must do: positions in commit order, nothing lost, and progress only for the holder of the lease. */
+export function outboxSuite(name: string, options: StoreSuiteOptions): void {
+  describe(`${name}: outbox`, () => {
+    it('keeps the order of one transaction, and of transactions one after another', withDatabase(options, keepsOrder))
+    it('holds nothing of what rolled back', withDatabase(options, forgetsRolledBack))
+    it('keeps the order within a key under concurrent writers', withDatabase(options, ordersConcurrentWriters))
+    it('wakes after commits that appended, not after others', withDatabase(options, wakesAfterCommit))
+    it('moves on for the current epoch only', withDatabase(options, fencesByEpoch))
+    it('never uses a position again after everything was sent', withDatabase(options, neverReusesPositions))
+    it('tells the backlog and its oldest', withDatabase(options, countsBacklog))
+    it('keeps a lease as it was saved', withDatabase(options, keepsLease))
+  })
+}
+
+function append(database: Database, ...records: OutboxRecord[]): Promise<void> {
+  return database.transaction((tx) => database.store(outboxPort).append(tx, records))
+}
+
+async function readAll(database: Database, limit = 1_000): Promise<OutboxEntry[]> {
+  const log = database.store(outboxLogPort)
+  const all: OutboxEntry[] = []
+  for (let partition = 0; partition < log.partitions; partition += 1)
+    all.push(...(await database.read((tx) => log.read(tx, partition, limit))))
+  return all
+}
+
+/** Takes the lease of every partition under `epoch`. */
+function hold(database: Database, epoch: number): Promise<void> {
+  const log = database.store(outboxLogPort)
+  return database.transaction(async (tx) => {
+    for (let partition = 0; partition < log.partitions; partition += 1) {
+      await log.load(tx, partition)
+      await log.saveLease(tx, partition, { kind: 'held', epoch, owner: `owner ${epoch}`, expiresAt: 5_000 })
+    }
+  })
+}
+
+/** Marks everything as sent; gives back which partitions let it. */
+function sendAll(database: Database, epoch: number): Promise<boolean[]> {
+  const log = database.store(outboxLogPort)
+  return database.transaction(async (tx) => {
+    const moved: boolean[] = []
+    for (let partition = 0; partition < log.partitions; partition += 1) {
+      const done = (await log.read(tx, partition, 1_000_000)).at(-1)?.position
+      if (done !== undefined) moved.push(await log.advance(tx, partition, { epoch, done, expiresAt: 9_000 }))
+    }
+    return moved
+  })
+}
+
+async function keepsOrder(database: Database): Promise<void> {
+  await append(database, record('a', 1), record('a', 2))
+  await append(database, record('a', 3))
+  const entries = await readAll(database)
+  expect(entries.map(({ body }) => body)).toEqual(['{"n":1}', '{"n":2}', '{"n":3}'])
+  const positions = entries.map(({ position }) => position)
+  expect(positions).toEqual([...positions].sort((one, other) => one - other))
+  expect(await readAll(database, 2)).toEqual(entries.slice(0, 2))
+}
+
+async function forgetsRolledBack(database: Database): Promise<void> {
+  await rolledBack(database, (tx) => database.store(outboxPort).append(tx, [record('a', 1)]))
+  expect(await readAll(database)).toEqual([])
+}
+
+async function ordersConcurrentWriters(database: Database): Promise<void> {
+  const next = new Map<string, number>()
+  await Promise.all(
+    Array.from({ length: 60 }, (_, index) =>
+      database.transaction(async (tx) => {
+        const key = `key ${index % 4}`
+        tx.beforeCommit(() => {
+          const n = (next.get(key) ?? 0) + 1
+          next.set(key, n)
+          return database.store(outboxPort).append(tx, [record(key, n)])
+        })
+      }),
+    ),
+  )
+  const entries = await readAll(database)
+  expect(entries).toHaveLength(60)
+  for (const key of next.keys()) {
+    const numbers = entries.filter((entry) => entry.key === key).map(({ body }) => Number(/\d+/.exec(body)?.[0]))
+    expect(numbers).toEqual(Array.from({ length: 15 }, (_, n) => n + 1))
+  }
+}
+
+async function wakesAfterCommit(database: Database): Promise<void> {
+  const outbox = database.store(outboxPort)
+  let wakes = 0
+  const stop = outbox.onAppend(() => {
+    wakes += 1
+  })
+  await database.transaction(async () => {})
+  await rolledBack(database, (tx) => outbox.append(tx, [record('a', 1)]))
+  expect(wakes).toBe(0)
+  await append(database, record('a', 1))
+  expect(wakes).toBeGreaterThan(0)
+  const before = wakes
+  stop()
+  await append(database, record('a', 2))
+  expect(wakes).toBe(before)
+}
+
+async function fencesByEpoch(database: Database): Promise<void> {
+  await append(database, record('a', 1))
+  expect(await sendAll(database, 0)).toEqual([false])
+  await hold(database, 1)
+  await hold(database, 2)
+  expect(await sendAll(database, 1)).toEqual([false])
+  expect(await readAll(database)).toHaveLength(1)
+  expect(await sendAll(database, 2)).toEqual([true])
+  expect(await readAll(database)).toEqual([])
+}
+
+async function neverReusesPositions(database: Database): Promise<void> {
+  await hold(database, 1)
+  const seen = new Set<number>()
+  for (let n = 1; n <= 5; n += 1) {
+    await append(database, record('a', n), record('b', n))
+    for (const { position } of await readAll(database)) {
+      expect(seen.has(position)).toBe(false)
+      seen.add(position)
+    }
+    await sendAll(database, 1)
+  }
+  await append(database, record('a', 99))
+  expect((await readAll(database)).map(({ body }) => body)).toEqual(['{"n":99}'])
+}
+
+async function countsBacklog(database: Database): Promise<void> {
+  const stats = () => database.read((tx) => database.store(outboxLogPort).stats(tx))
+  expect(await stats()).toEqual({ backlog: 0, oldestAt: undefined })
+  await hold(database, 1)
+  await append(database, record('a', 1))
+  await sendAll(database, 1)
+  await append(database, record('a', 7), record('a', 8), record('a', 9))
+  expect(await stats()).toEqual({ backlog: 3, oldestAt: 1_007 })
+  await sendAll(database, 1)
+  expect(await stats()).toEqual({ backlog: 0, oldestAt: undefined })
+}
+
+async function keepsLease(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  const load = () => database.transaction((tx) => log.load(tx, 0))
+  expect(await load()).toEqual({ lease: { kind: 'free', epoch: 0 }, done: 0 })
+  await hold(database, 7)
+  expect((await load()).lease).toEqual({ kind: 'held', epoch: 7, owner: 'owner 7', expiresAt: 5_000 })
+  await database.transaction((tx) => log.saveLease(tx, 0, { kind: 'free', epoch: 7 }))
+  expect((await load()).lease).toEqual({ kind: 'free', epoch: 7 })
+}
