@@ -36,13 +36,16 @@ function run(command, args) {
 function checkPackages() {
   const root = readJson('package.json')
   const problems = []
-  for (const folder of readdirSync('packages').map((name) => `packages/${name}`).concat(readdirSync('adapters').map((name) => `adapters/${name}`))) {
+  for (const folder of readdirSync('packages')
+    .map((name) => `packages/${name}`)
+    .concat(readdirSync('adapters').map((name) => `adapters/${name}`))) {
     const { name, version, dependencies = {}, exports } = readJson(`${folder}/package.json`)
     if (version !== root.version) problems.push(`${name} has version ${version}, the project ${root.version}`)
     if (!exports?.['.']?.['@banyan/source']) problems.push(`${name} does not export its source to the workspace`)
     const foreign = Object.keys(dependencies).filter((dependency) => !dependency.startsWith('@banyan/'))
     const most = MORE_DEPENDENCIES[name] ?? 3
-    if (folder.startsWith('packages/') && foreign.length > most) problems.push(`${name} has ${foreign.length} dependencies, ${foreign.join(', ')}; wanted at most ${most}`)
+    if (folder.startsWith('packages/') && foreign.length > most)
+      problems.push(`${name} has ${foreign.length} dependencies, ${foreign.join(', ')}; wanted at most ${most}`)
   }
   return problems.join('\n')
 }
@@ -52,7 +55,9 @@ function checkDocs() {
   const problems = []
   const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md']
   for (const page of pages) {
-    for (const [, path] of readFileSync(page, 'utf8').matchAll(/`((?:packages|adapters|examples|scripts|docs|decisions|bench)\/[\w./-]+\.\w+)`/g)) {
+    for (const [, path] of readFileSync(page, 'utf8').matchAll(
+      /`((?:packages|adapters|examples|scripts|docs|decisions|bench)\/[\w./-]+\.\w+)`/g,
+    )) {
       if (!exists(path)) problems.push(`${page} names ${path}, which is not there`)
     }
   }

@@ -29,6 +29,8 @@ export interface TrialOptions {
   /** Who is killed. */
   readonly victims: readonly string[]
   readonly kills: number
+  /** Who is killed when, instead of a drawn plan. */
+  readonly plan?: readonly Kill[]
   /** Use the consumer with the broken inbox. */
   readonly breakInbox: boolean
 }
@@ -41,10 +43,10 @@ export interface TrialResult extends CrashTrial {
 }
 
 /** One life of the little system: three processes, some kills, and whether every sale has come to the book once and in order. */
-export async function runTrial({ seed, victims, kills, breakInbox }: TrialOptions): Promise<TrialResult> {
+export async function runTrial({ seed, victims, kills, breakInbox, ...given }: TrialOptions): Promise<TrialResult> {
   const folder = mkdtempSync(join(tmpdir(), 'banyan-crash-'))
   const { random } = manualWorld({ seed })
-  const plan = crashPlan({ victims: victims.map((role) => ({ role, points: POINTS[role] ?? [] })), kills, random })
+  const plan = given.plan ?? crashPlan({ victims: victims.map((role) => ({ role, points: POINTS[role] ?? [] })), kills, random })
   const shop = openShop(folder)
   const book = openBook(folder)
   await shop.migrate(shopTables)

@@ -21,7 +21,7 @@ afterEach(async () => {
 })
 
 /** A collector that speaks OTLP over HTTP, as far as it takes to read spans. */
-async function receiver(answer = 200, port = 0) {
+async function receiver(answer: 200 | 'never' = 200, port = 0) {
   const spans: ReceivedSpan[] = []
   const resources: unknown[] = []
   let requests = 0
@@ -36,7 +36,7 @@ async function receiver(answer = 200, port = 0) {
         for (const scope of group.scopeSpans) spans.push(...scope.spans)
       }
     }
-    response.writeHead(answer, { 'content-type': 'application/json' }).end('{}')
+    if (answer === 200) response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -130,6 +130,17 @@ test('a collector that is away costs one warning, never an error, and stopping s
   expect(performance.now() - before).toBeLessThan(1_500)
   expect(log.warnings).toHaveLength(1)
   expect(log.warnings[0]).toContain('cannot send spans to http://127.0.0.1:9/v1/traces')
+})
+
+test('a collector that takes spans and never answers holds up neither flush nor stop', async () => {
+  const { url, requests } = await receiver('never')
+  const telemetry = started({ collectors: [url], flushTimeoutMs: 100 })
+  trace.getTracer('test').startSpan('work').end()
+  const before = performance.now()
+  await telemetry.flush()
+  await telemetry.stop()
+  expect(performance.now() - before).toBeLessThan(1_000)
+  expect(requests()).toBe(1)
 })
 
 test('a collector that comes back is told of once', async () => {

@@ -1,8 +1,12 @@
 import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
+import { participantPort, sagaArchivePort, sagaStorePort } from '@banyan/saga/internal'
 import { sqliteDeadLetters } from './dead-letters.ts'
 import { sqliteInbox } from './inbox.ts'
 import { sqliteKeyQueue } from './key-queue.ts'
 import { sqliteOutbox, sqliteOutboxLog } from './outbox.ts'
+import { sqliteParticipants } from './participant-store.ts'
+import { sqliteSagaArchive } from './saga-archive.ts'
+import { sqliteSagas } from './saga-store.ts'
 import { bind, type StoreBinding } from './sqlite-database.ts'
 
 /** The stores that `database.store(port)` and `tx.store(port)` give: `bind(outboxPort, sqliteOutbox)`. */
@@ -12,4 +16,7 @@ export const stores: readonly StoreBinding[] = [
   bind(inboxPort, sqliteInbox),
   bind(keyQueuePort, sqliteKeyQueue),
   bind(deadLettersPort, sqliteDeadLetters),
+  bind(sagaStorePort, sqliteSagas),
+  bind(sagaArchivePort, sqliteSagaArchive),
+  bind(participantPort, sqliteParticipants),
 ]

@@ -48,6 +48,12 @@ describe('a request that servers could read differently', () => {
     ['a chunk size with 0x', `POST / HTTP/1.1\r\n${CLOSE}Transfer-Encoding: chunked\r\n\r\n0x4\r\nabcd\r\n0\r\n\r\n`, 400],
     ['a folded header', `GET / HTTP/1.1\r\n${CLOSE}X-A: 1\r\n 2\r\n\r\n`, 400],
     ['a NUL in a header', `GET / HTTP/1.1\r\n${CLOSE}X-A: 1\x002\r\n\r\n`, 400],
+    ['a control character in a header', `GET / HTTP/1.1\r\n${CLOSE}X-A: 1\x012\r\n\r\n`, 400],
+    [
+      'a WebSocket handshake with a body',
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc',
+      400,
+    ],
     ['a bare CR in a header', `GET / HTTP/1.1\r\n${CLOSE}X-A: 1\r2\r\n\r\n`, 400],
     ['a bare LF after the request line', `GET / HTTP/1.1\n${CLOSE}\r\n`, 400],
     ['two Authorizations', `GET / HTTP/1.1\r\n${CLOSE}Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n`, 400],

@@ -107,6 +107,11 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
     response.writeHead(status, [...headers, 'connection', 'close']).end(body)
   })
   server.on('upgrade', (message, socket, head) => {
+    // Node before 24.9 knows no shouldUpgradeCallback and brings every protocol here; h2c would get past the route.
+    if (!isWebSocket(message)) {
+      writeRaw(socket, problem({ status: 400, code: 'ERR_UPGRADE_REFUSED', detail: 'the only protocol to switch to is websocket' }))
+      return
+    }
     upgrade(message, socket, head, options, state).catch((error) => {
       log.error({ err: error }, 'the gateway failed on a WebSocket')
       socket.destroy()

@@ -88,6 +88,9 @@ function admit(message: IncomingMessage, client: Client, { current, via, world }
   let screened: Screened
   try {
     screened = screen(message, via)
+    if (client.isUpgrade && screened.bodyLength !== 0) {
+      throw new GatewayError('ERR_UPGRADE_REFUSED', 'a WebSocket handshake has no body', { status: 400 })
+    }
   } catch (error) {
     return { refusal: problemOf(error), body: bodyOf(message, undefined, 0, client, world) }
   }

@@ -3,6 +3,8 @@ import type { Instance, Registry, Snapshot } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { bodyOf, closedPort, echo, origin, rawOrigin, start, until } from './test/harness.ts'
 
+const json = async (response: Response) => (await response.json()) as { code: string; name: string; body: string }
+
 /** A registry whose instances a test changes. */
 function changingRegistry(service: string) {
   let snapshot: Snapshot = { instances: [], revision: 0, stale: false }
@@ -53,11 +55,18 @@ describe('a service that is not there', () => {
 
   it('gives 504 when it does not answer in time, and its connection is closed', async () => {
     let closed = 0
-    const service = await rawOrigin((socket) => void socket.on('data', () => undefined).on('close', () => (closed += 1)))
+    const service = await rawOrigin(
+      (socket) =>
+        void socket
+          .on('data', () => undefined)
+          .on('close', () => {
+            closed += 1
+          }),
+    )
     const { url } = await start({ routes: [{ path: '/', service: 'a', timeout_ms: 200, retries: 0 }] }, { a: [service.address] })
     const startedAt = Date.now()
     const response = await fetch(url)
-    expect([response.status, (await response.json()).code]).toEqual([504, 'ERR_UPSTREAM_TIMEOUT'])
+    expect([response.status, (await json(response)).code]).toEqual([504, 'ERR_UPSTREAM_TIMEOUT'])
     expect(Date.now() - startedAt).toBeLessThan(1_500)
     await until(() => closed === 1, 'the connection to be closed')
   })
@@ -66,7 +75,7 @@ describe('a service that is not there', () => {
     const service = await rawOrigin((socket) => void socket.on('data', () => socket.destroy()))
     const { url } = await start({ routes: [{ path: '/', service: 'a', retries: 0 }] }, { a: [service.address] })
     const response = await fetch(url)
-    expect([response.status, (await response.json()).code]).toEqual([502, 'ERR_UPSTREAM_FAILED'])
+    expect([response.status, (await json(response)).code]).toEqual([502, 'ERR_UPSTREAM_FAILED'])
   })
 })
 
@@ -81,7 +90,7 @@ describe('another try', () => {
         if (statuses.length === 200) await one.kill()
         const response = await fetch(`${url}/${index}`)
         statuses.push(response.status)
-        names.add((await response.json()).name)
+        names.add((await json(response)).name)
       }
     }
     await Promise.all(Array.from({ length: 8 }, worker))
@@ -94,7 +103,7 @@ describe('another try', () => {
     const { url } = await start({ routes: [{ path: '/', service: 'a' }] }, { a: [`127.0.0.1:${await closedPort()}`, service.address] })
     for (let index = 0; index < 10; index += 1) {
       const response = await fetch(url, { method: 'POST', body: `order ${index}` })
-      expect([response.status, (await response.json()).body]).toEqual([200, `order ${index}`])
+      expect([response.status, (await json(response)).body]).toEqual([200, `order ${index}`])
     }
   })
 
@@ -124,7 +133,7 @@ describe('another try', () => {
     const { url } = await start({ routes: [{ path: '/', service: 'a' }] }, { a: [flaky.address] })
     const send = (size: number, stream = false) => {
       const bytes = Buffer.alloc(size, 'x')
-      const body = stream ? new ReadableStream({ pull: (c) => (c.enqueue(bytes), c.close()) }) : bytes
+      const body = stream ? ReadableStream.from([bytes]) : bytes
       return fetch(url, { method: 'POST', body, headers: { 'idempotency-key': 'k' }, duplex: 'half' } as RequestInit)
     }
     expect(await (await send(60_000)).text()).toBe('60000')

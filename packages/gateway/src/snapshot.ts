@@ -51,15 +51,16 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
     return found
   }
 
-  function interceptorOf(use: PluginConfig, route: string): Interceptor[] {
+  function interceptorOf(use: PluginConfig, route: RouteConfig): Interceptor {
     const plugin = options.plugins[use.name]
     // The check knew the same plugins; without this, a route would silently lose its protection.
-    if (!plugin) throw new TypeError(`cannot compile route "${route}": no plugin "${use.name}"`)
-    const key = JSON.stringify([use.name, plugin.shared ? '' : route, use.config])
-    const context = { world: options.world, log: options.log, fetch: options.fetch, route }
+    if (!plugin) throw new TypeError(`cannot compile route "${nameOf(route)}": no plugin "${use.name}"`)
+    const { path, methods, hosts, exact } = route
+    const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : [path, methods, hosts, exact]])
+    const context = { world: options.world, log: options.log, fetch: options.fetch, route: nameOf(route) }
     const interceptor = interceptors.get(key) ?? before?.interceptors.get(key) ?? plugin.create(use.config ?? {}, context)
     interceptors.set(key, interceptor)
-    return [interceptor]
+    return interceptor
   }
 
   function compileRoute(route: RouteConfig): CompiledRoute {
@@ -69,7 +70,7 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
     const target = aggregate
       ? aggregateHandler(aggregate, limitsOf(route), destinationOf, options.world)
       : proxyHandler(route, limitsOf(route), destinationOf)
-    const chain = used.flatMap((plugin) => interceptorOf(plugin, name))
+    const chain = used.map((plugin) => interceptorOf(plugin, route))
     const extra = used.flatMap(({ name: plugin }) => options.plugins[plugin]?.methods ?? [])
     const allowed = aggregate && methods.length === 0 ? ['GET'] : methods
     return {

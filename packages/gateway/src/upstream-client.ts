@@ -1,5 +1,5 @@
 import { type Duplex, Readable } from 'node:stream'
-import { messageOf } from '@banyan/core'
+import { codeOf, messageOf } from '@banyan/core'
 import { Agent, type Dispatcher } from 'undici'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
 import { type HeaderList, headerValues } from './headers.ts'
@@ -168,6 +168,13 @@ function uncleanFraming(headers: HeaderList): string | undefined {
 function failureOf(error: Error, origin: string, isSent: boolean): unknown {
   if (error instanceof GatewayError) return error
   if (error.name === 'HTTPParserError' || error.name === 'HeadersOverflowError') return invalid(origin, messageOf(error), error)
+  if (codeOf(error) === 'UND_ERR_INVALID_ARG' || codeOf(error) === 'UND_ERR_NOT_SUPPORTED') {
+    // The client's fault: blaming the upstream would let anybody open its breaker.
+    return new GatewayError('ERR_REQUEST_INVALID', 'the request has a header or a target that cannot be forwarded', {
+      status: 400,
+      cause: error,
+    })
+  }
   const [code, what]: [GatewayErrorCode, string] = isSent
     ? ['ERR_UPSTREAM_FAILED', 'broke the connection before it answered']
     : ['ERR_UPSTREAM_UNREACHABLE', 'cannot be reached']

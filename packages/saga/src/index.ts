@@ -22,6 +22,15 @@ export { startSaga } from './start.ts'
 export type { SagaWorkerOptions } from './worker.ts'
 export { runSagas } from './worker.ts'
 
+// See and repair what runs
+
+export type { Explanation } from './explain.ts'
+export { explainSaga } from './explain.ts'
+export type { Decided, ListOptions, SagaDetails, SagaSummary, Sagas } from './recover.ts'
+export { sagas } from './recover.ts'
+export type { Compensated, Completed, Failure, Running, SagaState, Stuck, Undoing, Waiting } from './state.ts'
+export type { SagaDecision, SagaFilter, SagaHistoryEntry } from './store.ts'
+
 // Take part in the sagas of others
 
 export type { DoOptions, ParticipantState, UndoOptions } from './participant.ts'

@@ -2,6 +2,7 @@
 
 export type { ParticipantRecord, ParticipantStore } from './participant-store.ts'
 export { participantPort } from './participant-store.ts'
+export type { SagaShape, StepShape } from './shape.ts'
 export type { SagaState } from './state.ts'
 export { stepOfState } from './state.ts'
 export type {

@@ -1,9 +1,9 @@
-import type { Timer, World } from '@banyan/core'
+import { codeOf, messageOf, type Timer, type World } from '@banyan/core'
 import type { AttemptEnd } from './attempt.ts'
 import { readResults, withResult } from './attempt.ts'
 import type { AnySaga } from './define.ts'
 import { fromJson, toJson } from './json.ts'
-import type { SagaState } from './state.ts'
+import type { Failure, SagaState } from './state.ts'
 import type { SagaAdvance, SagaHistoryEntry, SagaOwner, SagaRecord } from './store.ts'
 import { after, type Turn } from './transition.ts'
 
@@ -27,31 +27,28 @@ export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaReco
   return { definition, owner, record, state, input, results: readResults(record.results), lost: new AbortController(), timer: undefined }
 }
 
-/** What is stored when an attempt has ended. @throws what the definition's `done` throws */
-export function advanceOf(
-  saga: LiveSaga,
-  turn: Turn,
-  end: AttemptEnd,
-  entry: Pick<SagaHistoryEntry, 'action' | 'attempt' | 'step'> & { startedAt: number },
-  now: number,
-): SagaAdvance {
+/** An attempt, as the history has it before its end. */
+export type BegunEntry = Pick<SagaHistoryEntry, 'action' | 'attempt' | 'step' | 'startedAt'>
+
+/** What is stored when an attempt has ended. */
+export function advanceOf(saga: LiveSaga, { state }: Turn, { event, result }: AttemptEnd, begun: BegunEntry, now: number): SagaAdvance {
   const { record, owner } = saga
-  const results = end.result === undefined ? undefined : withResult(record.results, entry.step, end.result)
-  const output = turn.state.status === 'completed' ? outputOf(saga, results ?? record.results) : undefined
-  const failure = end.event.kind === 'failed' ? end.event.failure : end.event.kind === 'refused' ? end.event.refusal : undefined
+  const results = result === undefined ? undefined : withResult(record.results, begun.step, result)
+  const output = state.status === 'completed' ? outputOf(saga, results ?? record.results) : {}
+  const failure = event.kind === 'failed' ? event.failure : event.kind === 'refused' ? event.refusal : output.failure
   return {
     id: record.id,
     owner,
     revision: record.revision,
-    state: turn.state,
+    state,
     ...(results !== undefined && { results }),
-    ...(output !== undefined && { output }),
+    ...(output.json !== undefined && { output: output.json }),
     entry: {
-      ...entry,
-      outcome: end.event.kind === 'done' || end.event.kind === 'refused' ? end.event.kind : 'failed',
+      ...begun,
+      outcome: event.kind === 'done' || event.kind === 'refused' ? event.kind : 'failed',
       code: failure?.code,
       message: failure?.message,
-      status: turn.state.status,
+      status: state.status,
       worker: owner.worker,
       at: now,
     },
@@ -66,8 +63,13 @@ export function moveOn(saga: LiveSaga, advance: SagaAdvance): void {
   saga.state = state
 }
 
-function outputOf({ definition, record, input }: LiveSaga, results: string): string | undefined {
+/** An output that cannot be had does not keep the saga from its end, as all its effects are there: the history says why it is missing. */
+function outputOf({ definition, record, input }: LiveSaga, results: string): { json?: string | undefined; failure?: Failure } {
   const context = { ...readResults(results), input, id: record.id, key: record.key }
-  // The builder typed the function by the steps whose results these are.
-  return toJson(definition.outputOf(context as never), `the output of saga "${definition.name}"`, 'ERR_RESULT_NOT_JSON')
+  try {
+    // The builder typed the function by the steps whose results these are.
+    return { json: toJson(definition.outputOf(context as never), `the output of saga "${definition.name}"`, 'ERR_RESULT_NOT_JSON') }
+  } catch (error) {
+    return { failure: { code: codeOf(error) ?? 'ERR_OUTPUT', message: `"done" threw: ${messageOf(error)}` } }
+  }
 }

@@ -37,7 +37,11 @@ const LONGEST_TIMER_MS = 24 * 60 * 60 * 1_000
 export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
   const { world, definitionOf, owner } = options
   const sagas = new Map<string, LiveSaga>()
-  const slots = sagaSlots(options.concurrency, () => owner() !== undefined, drive)
+  const slots = sagaSlots<LiveSaga>(
+    options.concurrency,
+    () => owner() !== undefined,
+    (saga) => drive(saga).catch((error) => afterBug(saga, error)),
+  )
   const runStep = stepRunner(options)
   const isHere = (saga: LiveSaga) => sagas.get(saga.record.id) === saga && !saga.lost.signal.aborted
 
@@ -50,6 +54,12 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
       if (!slots.mayBegin()) return slots.add(saga)
       if ((await runStep(saga, run)) === 'taken') return reread(saga)
     }
+  }
+
+  /** What gets here is a bug, of ours or of a telemetry library; the saga must not be forgotten for it. */
+  function afterBug(saga: LiveSaga, error: unknown): void {
+    options.log.error({ saga: saga.record.id, error }, 'a saga could not be driven; trying again in 5 s')
+    if (isHere(saga)) wait(saga, world.now() + 5_000)
   }
 
   function wait(saga: LiveSaga, untilMs: number): void {

@@ -3,6 +3,7 @@ import type { AnySaga } from './define.ts'
 import { workerLease } from './lease.ts'
 import { addLocalWorker } from './local-workers.ts'
 import { sagaRunner } from './runner.ts'
+import { shapeOf } from './shape.ts'
 import { type DefinitionName, type SagaOwner, type SagaRecord, sagaArchivePort, sagaStorePort } from './store.ts'
 
 export interface SagaWorkerSettings {
@@ -67,6 +68,9 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   return {
     async start() {
       await lease.start()
+      await database.transaction(async (tx) => {
+        for (const definition of definitions) await store.define(tx, shapeOf(definition))
+      })
       await reportUnknown(settings, names)
       removeLocal = addLocalWorker(store, {
         owner: (definition) => (byName.has(nameOf(definition)) ? lease.owner() : undefined),

@@ -21,3 +21,14 @@ export interface StepShape {
   readonly retry: Required<StepRetry>
   readonly undoRetry: Required<StepRetry>
 }
+
+/** The plain data of a definition, for storing. */
+export function shapeOf({ name, version, steps }: SagaShape): SagaShape {
+  return {
+    name,
+    version,
+    steps: steps.map(({ name, kind, place, undoable, noUndo, withinMs, retry, undoRetry }) => ({
+      ...{ name, kind, place, undoable, noUndo, withinMs, retry, undoRetry },
+    })),
+  }
+}

@@ -1,4 +1,5 @@
 import { type ReadTransaction, type StorePort, storePort, type Transaction, type World } from '@banyan/core'
+import type { SagaShape } from './shape.ts'
 import type { SagaState } from './state.ts'
 
 /** Where running sagas live. All methods belong to the transaction they are given. */
@@ -18,13 +19,15 @@ export interface SagaStore {
   enlist(tx: Transaction, worker: { id: string; expiresAt: number; now: number; force: boolean }): Promise<number | undefined>
   /** Extends the lease; false when the worker has been declared dead or its id taken. `expiresAt` 0 gives the lease and all sagas back. */
   renew(tx: Transaction, worker: SagaOwner, expiresAt: number): Promise<boolean>
+  /** Leaves the shape of a definition for the {@link SagaArchive}, in the place of an older one. */
+  define(tx: Transaction, shape: SagaShape): Promise<void>
   /** Whether {@link SagaStore.claim} would find anything. */
   claimable(tx: ReadTransaction, definitions: readonly DefinitionName[], now: number): Promise<boolean>
   /** Declares workers dead whose lease is over, then takes sagas over that nobody owns, or whose owner lost its epoch; oldest first. */
   claim(tx: Transaction, owner: SagaOwner, definitions: readonly DefinitionName[], now: number, limit: number): Promise<SagaRecord[]>
 }
 
-/** What people see and decide. */
+/** What people see and decide. A `ReadTransaction` may be a writing one. */
 export interface SagaArchive {
   readonly world: World
   /** Newest first, before the id `before`. */
@@ -35,6 +38,8 @@ export interface SagaArchive {
   /** Writes a decision about a stuck saga and hands it to the next worker that looks. False when it is stuck no more. */
   decide(tx: Transaction, id: string, state: SagaState, decision: SagaDecision): Promise<boolean>
   decisions(tx: ReadTransaction, id: string | undefined, limit: number): Promise<SagaDecision[]>
+  /** The shape of a definition, as the last worker left it. */
+  shape(tx: ReadTransaction, definition: DefinitionName): Promise<SagaShape | undefined>
   /** How many unfinished sagas there are, by name, version and status. Finished ones are not counted: they may be millions. */
   counts(tx: ReadTransaction, status?: 'stuck'): Promise<SagaCount[]>
 }

@@ -29,7 +29,7 @@ export function defaultPolicy(service: string, world: World): Policy {
       failureRate: 0.5,
       // Short, as instances that were killed are mostly back within seconds; longer each time it opens again.
       coolDownMs: 1_000,
-      coolDownGrowth: { factor: 2, maxMs: 15_000 },
+      coolDownGrowth: { factor: 2, maxMs: 10_000 },
       probes: { allowed: 5, needed: 3, maxWaitMs: 10_000 },
       world,
     }),

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { api, CodedError, type Logger, refuse, silentLogger } from '@banyan/core'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import type { Problem } from './problem.ts'
 import { routes, serve } from './serve.ts'
@@ -137,6 +137,11 @@ test('a body over the limit is 413, with or without a length', async () => {
   expect(await problem('/shelf/a', init)).toMatchObject({ status: 413 })
 })
 
+test('a body without an end is refused as soon as it is too long', async () => {
+  const head = 'PUT /shelf/a HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n'
+  expect(await raw(`${head}5dc\r\n${'x'.repeat(1_500)}\r\n`)).toMatch(/^HTTP\/1\.1 413 /)
+})
+
 test('a body in pieces is put together, one that is no UTF-8 is 400', async () => {
   const stream = new Blob(['{"quan', 'tity":4}']).stream()
   const init = { method: 'PUT', body: stream, headers: json, duplex: 'half' } as RequestInit
@@ -195,6 +200,26 @@ test('time that runs out is 504, sooner if the caller says so', async () => {
 
 test('own routes stand beside the contract', async () => {
   expect(await (await fetch(`${url}/version`)).text()).toBe('7')
+})
+
+test('an answer given while the server closes says that it was the last on its connection', async () => {
+  const closing = service('shelf', { drainMs: 0 })
+  let arrived = false
+  closing.use(
+    routes((app) =>
+      app.get('/slow', async (context) => {
+        arrived = true
+        await vi.waitUntil(() => closing.phase === 'draining')
+        return context.text('done')
+      }),
+    ),
+  )
+  const { port } = await closing.start()
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET /slow HTTP/1.1\r\nhost: a\r\n\r\n')
+  await vi.waitUntil(() => arrived)
+  const [answer] = await Promise.all([text(socket), closing.stop()])
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n.*done$/is)
 })
 
 /** What the server answers to these bytes. */

@@ -1,6 +1,6 @@
 import { codeOf, type Logger, messageOf, type Registry, silentLogger, systemWorld, type World } from '@banyan/core'
 import { type Picked, type Upstream, upstream } from '@banyan/discovery'
-import { isTimeout } from '@banyan/resilience'
+import { isTimeout, wasNeverSent } from '@banyan/resilience'
 import { Agent, type Dispatcher } from 'undici'
 import { ServiceError } from './errors.ts'
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
@@ -20,9 +20,12 @@ export interface HttpTransportOptions {
   log?: Logger
 }
 
+/** How many instances one attempt tries to connect to. */
+const MAX_CONNECTS = 3
+
 /**
  * Creates a transport over HTTP/1.1 that finds instances by the registry and balances over them. One upstream a service, made
- * at its first call.
+ * at its first call. Where no connection comes about, the next instance is tried at once.
  *
  * @throws {RangeError} for an option out of range
  */
@@ -51,7 +54,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     return made
   }
 
-  async function pick({ service, tried, timeoutMs = waitMs }: TransportRequest): Promise<Picked> {
+  async function pick({ service, timeoutMs = waitMs }: TransportRequest, tried: ReadonlySet<string>): Promise<Picked> {
     const instances = upstreamOf(service)
     const first = instances.pick(tried)
     if (first) return first
@@ -63,26 +66,39 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     })
   }
 
+  /** One request to one instance, which the balancer learns from. */
+  async function callOne(request: TransportRequest, picked: Picked): Promise<TransportResponse> {
+    const started = world.monotonic()
+    const done = (ok: boolean) => picked.done({ ok, latencyMs: world.monotonic() - started })
+    try {
+      const response = await send(agent, picked, request)
+      done(response.status < 500)
+      return response
+    } catch (cause) {
+      // Too slow is the instance's fault; a caller that changed its mind is not.
+      done(request.signal.aborted && !isTimeout(request.signal.reason))
+      if (request.signal.aborted) throw request.signal.reason
+      throw unavailable(request.service, picked, cause)
+    }
+  }
+
   return {
     async call(request) {
       if (closed) throw new ServiceError('ERR_SERVICE_UNAVAILABLE', `cannot call "${request.service}": the transport is closed`)
-      request.signal.throwIfAborted()
-      const picked = await pick(request)
-      request.tried?.add(picked.instance.id)
-      const started = world.monotonic()
-      const done = (ok: boolean) => picked.done({ ok, latencyMs: world.monotonic() - started })
-      try {
-        const response = await send(agent, picked, request)
-        done(response.status < 500)
-        return response
-      } catch (cause) {
-        if (request.signal.aborted) {
-          // Too slow is the instance's fault; a caller that changed its mind is not.
-          done(!isTimeout(request.signal.reason))
-          throw request.signal.reason
+      const { service, signal, tried = new Set<string>() } = request
+      for (let connects = 1; ; connects += 1) {
+        signal.throwIfAborted()
+        const picked = await pick(request, tried)
+        tried.add(picked.instance.id)
+        try {
+          return await callOne(request, picked)
+        } catch (error) {
+          // Nothing was sent, so it is no attempt yet: one dead instance among others must not open the service's breaker.
+          const others = upstreamOf(service)
+            .snapshot()
+            .instances.some(({ id }) => !tried.has(id))
+          if (connects >= MAX_CONNECTS || !others || !wasNeverSent(error)) throw error
         }
-        done(false)
-        throw unavailable(request.service, picked, cause)
       }
     },
     close() {

@@ -1,6 +1,5 @@
 import { systemWorld, type World } from '@banyan/core'
 import { ServiceError } from './errors.ts'
-import { runOutOfScope } from './request-scope.ts'
 import type { Transport, TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
 
 export interface InProcessOptions {
@@ -75,8 +74,7 @@ function untilAborted(request: TransportRequest, handle: UniversalHandler): Prom
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    // The callee is its own request, as it would be behind a socket.
-    runOutOfScope(() => handle(request)).then((response) => {
+    handle(request).then((response) => {
       signal.removeEventListener('abort', onAbort)
       resolve(response)
     }, reject)

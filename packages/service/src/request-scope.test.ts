@@ -88,6 +88,11 @@ test('once the handler is done, a caller that hangs up aborts nothing', async ()
   const signal = await within(() => scope.signal)
   caller.abort('hung up')
   expect((signal as AbortSignal).aborted).toBe(false)
+  const late = setup()
+  await late.within(() => undefined)
+  const { signal: readLater } = late.scope
+  late.caller.abort('hung up')
+  expect(readLater.aborted).toBe(false)
 })
 
 test('the caller says how long it waits, within bounds', () => {
