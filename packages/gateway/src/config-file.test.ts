@@ -60,6 +60,13 @@ describe('gateway file', () => {
     expect(config.routes.at(-1)?.url).toBe('http://127.0.0.1:9100')
   })
 
+  it('takes every example of the README', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+    const examples = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, example = '']) => example)
+    expect(examples.length).toBeGreaterThan(0)
+    for (const example of examples) expect(problemsOf(example)).toEqual([])
+  })
+
   it('names line, column, key and the nearest right key', () => {
     expect(
       problemsOf(

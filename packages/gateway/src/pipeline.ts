@@ -50,6 +50,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
     description: 'From the head of a request to the end of its answer',
   })
 
+  // One random number for all requests of this start; a count tells them apart.
+  const idFront = world.uuid()
+  let count = 0
+
   return async (message, client) => {
     const startedAt = world.monotonic()
     const admitted = admit(message, client, options)
@@ -60,7 +64,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
       ...(screened && { 'url.path': screened.path }),
       ...(route && { 'http.route': route.path }),
     })
-    const id = requestIdOf(message, world)
+    count += 1
+    const id = ownRequestId(message) ?? `${idFront}.${count.toString(36)}`
     const response =
       'refusal' in admitted
         ? admitted.refusal
@@ -150,9 +155,9 @@ function toRequest(
 }
 
 /** A client's own id is kept when it cannot be mistaken for something else in a log. */
-function requestIdOf({ rawHeaders }: IncomingMessage, world: World): string {
+function ownRequestId({ rawHeaders }: IncomingMessage): string | undefined {
   const given = headerOf(rawHeaders, 'x-request-id')
-  return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : world.uuid()
+  return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : undefined
 }
 
 interface Record {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -9,6 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 const here = dirname(fileURLToPath(import.meta.url))
 const tsc = join(here, '../../../node_modules/typescript/bin/tsc')
 // Beside the sources, so that the compiler finds what they import.
+mkdirSync(join(here, '../dist'), { recursive: true })
 const folder = mkdtempSync(join(here, '../dist/wrong-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -28,6 +29,7 @@ async function compile(name: string, body: string): Promise<{ output: string; to
       declaration: false,
       declarationMap: false,
       noUnusedLocals: false,
+      noUnusedParameters: false,
     },
     include: [`${name}.ts`],
   }

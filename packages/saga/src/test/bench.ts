@@ -1,0 +1,60 @@
+// A service to run sagas in: a world that stands still, a database in memory, and a list of what happened.
+import { type Component, type ComponentContext, type Logger, type ManualWorld, manualWorld } from '@banyan/core'
+import type { AnySaga } from '../define.ts'
+import { type SagaDetails, type Sagas, sagas } from '../recover.ts'
+import { runSagas, type SagaWorkerOptions } from '../worker.ts'
+import { type MemoryDatabase, memoryDatabase } from './memory-database.ts'
+
+export interface Bench {
+  readonly world: ManualWorld
+  readonly database: MemoryDatabase
+  readonly admin: Sagas
+  /** What steps have noted, in order. */
+  readonly calls: string[]
+  /** Messages of warnings and errors. */
+  readonly logged: { level: string; message: string; fields: object }[]
+  /** Starts a worker; several may run. */
+  run(definitions: readonly AnySaga[], options?: SagaWorkerOptions): Promise<Component>
+  /** The only saga there is. */
+  only(): Promise<SagaDetails>
+  /** Lets time pass until the only saga is in `status`. @throws when it does not get there in `withinMs` */
+  until(status: SagaDetails['status'], withinMs?: number): Promise<SagaDetails>
+}
+
+export function bench(): Bench {
+  const world = manualWorld()
+  const database = memoryDatabase(world)
+  const admin = sagas(database)
+  const logged: Bench['logged'] = []
+  const note = (level: string) => (fields: object, message: string) => void logged.push({ level, message, fields })
+  const log: Logger = { debug() {}, info() {}, warn: note('warn'), error: note('error') }
+  const context: ComponentContext = { service: 'orders', instanceId: 'i-1', world, log, database, bus: undefined }
+
+  async function only(): Promise<SagaDetails> {
+    const [summary, ...more] = await admin.list()
+    if (!summary || more.length > 0) throw new Error(`wanted one saga, there are ${summary ? more.length + 1 : 0}`)
+    return admin.show(summary.id)
+  }
+
+  return {
+    world,
+    database,
+    admin,
+    calls: [],
+    logged,
+    async run(definitions, options) {
+      const worker = runSagas(definitions, options)
+      await worker.start(context)
+      return worker
+    },
+    only,
+    async until(status, withinMs = 600_000) {
+      for (let passed = 0; passed < withinMs; passed += 50) {
+        await world.advance(50)
+        const saga = await only()
+        if (saga.status === status) return saga
+      }
+      throw new Error(`wanted ${status} within ${withinMs} ms, it is ${(await only()).status}`)
+    },
+  }
+}
