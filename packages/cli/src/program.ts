@@ -4,6 +4,7 @@ import { deadLettersCommand } from './commands/dead-letters.ts'
 import { devCommand } from './commands/dev.ts'
 import { gatewayCommand } from './commands/gateway.ts'
 import { registryCommand } from './commands/registry.ts'
+import { sagaCommand } from './commands/saga.ts'
 
 /** Where a command prints. */
 export interface Output {
@@ -28,6 +29,7 @@ export function program(output: Output): Command {
     .addCommand(devCommand(output))
     .addCommand(gatewayCommand(output))
     .addCommand(registryCommand(output))
+    .addCommand(sagaCommand(output))
     .addCommand(deadLettersCommand(output))
   for (const command of everyCommand(root)) {
     command.exitOverride().configureOutput({ writeOut: output.write, writeErr: output.writeError, outputError: output.writeError })

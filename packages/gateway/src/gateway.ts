@@ -57,7 +57,7 @@ export interface Gateway {
    * `listen`, `admin` and the limits of connections stay until the next start.
    *
    * @throws {GatewayConfigError} `ERR_CONFIG_INVALID`; then the old configuration goes on
-   * @throws {GatewayError} `ERR_FILE_UNREADABLE`; the same
+   * @throws {GatewayError} `ERR_FILE_UNREADABLE`; the same. `ERR_NOT_STARTED`
    */
   reload(config?: GatewayConfig): Promise<void>
   health(): Promise<Health>
@@ -85,7 +85,7 @@ export function gateway(options: GatewayOptions): Gateway {
   const status = () => statusOf(running)
 
   async function reload(next?: GatewayConfig): Promise<void> {
-    if (!running) throw new GatewayError('ERR_CONFIG_INVALID', `cannot reload "${name}": it is not running`)
+    if (!running) throw new GatewayError('ERR_NOT_STARTED', `cannot reload "${name}": it is not running`)
     const text = next || file === undefined ? undefined : await readText(file)
     const fresh = next ? define(next, options) : text === undefined ? running.snapshot().config : parse(text, options)
     running?.take(fresh, text)

@@ -67,7 +67,7 @@ describe('a service that is not there', () => {
     const startedAt = Date.now()
     const response = await fetch(url)
     expect([response.status, (await json(response)).code]).toEqual([504, 'ERR_UPSTREAM_TIMEOUT'])
-    expect(Date.now() - startedAt).toBeLessThan(1_500)
+    expect(Date.now() - startedAt).toBeLessThan(3_000)
     await until(() => closed === 1, 'the connection to be closed')
   })
 
@@ -171,7 +171,7 @@ describe('another try', () => {
     )
     const startedAt = Date.now()
     expect((await fetch(url)).status).toBe(504)
-    expect(Date.now() - startedAt).toBeLessThan(1_500)
+    expect(Date.now() - startedAt).toBeLessThan(3_000)
   })
 })
 

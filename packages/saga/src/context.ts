@@ -8,7 +8,7 @@ export interface SagaCall<Input> {
    * with each call, so that the receiver can tell a repetition (see `participant`).
    */
   readonly key: string
-  /** 1 for the first attempt of this `do` or `undo`. Starts again at 1 after a crash. */
+  /** 1 for the first attempt of this `do` or `undo`. One that a crash cut off is not counted: its number comes again. */
   readonly attempt: number
   /** Aborts when the attempt's time is over, and when the worker loses the saga. */
   readonly signal: AbortSignal

@@ -126,9 +126,14 @@ describe('a saga', () => {
   it('ends an attempt that takes too long, and tells the call by its signal', async () => {
     const b = bench()
     const signals: AbortSignal[] = []
+    const remaining: number[] = []
     const definition = trip()
       .step('slow', {
-        do: (c) => (signals.push(c.signal), expect(c.remainingMs).toBe(1_000), new Promise<never>(() => {})),
+        do: (c) => {
+          signals.push(c.signal)
+          remaining.push(c.remainingMs)
+          return new Promise<never>(() => {})
+        },
         undo: () => void b.calls.push('slow back'),
         withinMs: 1_000,
         retry: { attempts: 2 },
@@ -138,6 +143,7 @@ describe('a saga', () => {
     await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
     const shown = await b.until('compensated')
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
+    expect(remaining).toEqual([1_000, 1_000])
     expect(shown.failure?.code).toBe('ERR_STEP_TIMEOUT')
     expect(b.calls).toEqual(['slow back'])
   })

@@ -1,5 +1,5 @@
 // A service to run sagas in: a world that stands still, a database in memory, and a list of what happened.
-import { type Component, type ComponentContext, type Logger, type ManualWorld, manualWorld } from '@banyan/core'
+import { type Component, type ComponentContext, type Database, type Logger, type ManualWorld, manualWorld } from '@banyan/core'
 import type { AnySaga } from '../define.ts'
 import { type SagaDetails, type Sagas, sagas } from '../recover.ts'
 import { runSagas, type SagaWorkerOptions } from '../worker.ts'
@@ -13,12 +13,41 @@ export interface Bench {
   readonly calls: string[]
   /** Messages of warnings and errors. */
   readonly logged: { level: string; message: string; fields: object }[]
-  /** Starts a worker; several may run. */
-  run(definitions: readonly AnySaga[], options?: SagaWorkerOptions): Promise<Component>
+  /** Starts a worker; several may run, each on a line of its own to the database. */
+  run(definitions: readonly AnySaga[], options?: SagaWorkerOptions & { line?: Line }): Promise<Component>
   /** The only saga there is. */
   only(): Promise<SagaDetails>
   /** Lets time pass until the only saga is in `status`. @throws when it does not get there in `withinMs` */
   until(status: SagaDetails['status'], withinMs?: number): Promise<SagaDetails>
+}
+
+/** A worker's line to the database; cut, the worker neither reads nor writes, as a process that sleeps or is dead. */
+export interface Line {
+  cut(): void
+  mend(): void
+  over(database: Database): Database
+}
+
+export function line(): Line {
+  let mended: { promise: Promise<void>; resolve: () => void } | undefined
+  const through = async <T>(call: () => Promise<T>): Promise<T> => {
+    await mended?.promise
+    return call()
+  }
+  return {
+    cut() {
+      mended = Promise.withResolvers<void>()
+    },
+    mend() {
+      mended?.resolve()
+      mended = undefined
+    },
+    over: (database) => ({
+      ...database,
+      transaction: (body) => through(() => database.transaction(body)),
+      read: (body) => through(() => database.read(body)),
+    }),
+  }
 }
 
 export function bench(): Bench {
@@ -42,9 +71,9 @@ export function bench(): Bench {
     admin,
     calls: [],
     logged,
-    async run(definitions, options) {
+    async run(definitions, { line, ...options } = {}) {
       const worker = runSagas(definitions, options)
-      await worker.start(context)
+      await worker.start({ ...context, database: line?.over(database) ?? database })
       return worker
     },
     only,

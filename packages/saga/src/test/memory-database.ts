@@ -101,8 +101,12 @@ export function memoryDatabase(world: World): MemoryDatabase {
     store,
     close: async () => {},
     state: () => state,
-    breakWith: (error) => void (broken = error),
-    loseAnswer: (error) => void (lost = error),
+    breakWith(error) {
+      broken = error
+    },
+    loseAnswer(error) {
+      lost = error
+    },
   }
 }
 

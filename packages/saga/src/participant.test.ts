@@ -1,0 +1,170 @@
+import { manualWorld, refuse, type Transaction } from '@banyan/core'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { participant, participantState } from './participant.ts'
+import { effectsPort, memoryDatabase } from './test/memory-database.ts'
+
+function receiver() {
+  const world = manualWorld()
+  const database = memoryDatabase(world)
+  const effects = () => database.state().effects
+  const write = (tx: Transaction, effect: string) => tx.store(effectsPort).add(effect)
+  const reserve = (key: string, seats: number = 1, answer: unknown = { seats }) =>
+    database.transaction((tx) =>
+      participant(tx, { key, operation: 'seats', kind: 'do', fingerprint: { seats, of: 'show' } }, () => {
+        write(tx, `reserved ${seats}`)
+        return answer
+      }),
+    )
+  const release = (key: string) =>
+    database.transaction((tx) =>
+      participant(tx, { key, operation: 'seats', kind: 'undo' }, (done: { seats: number }) => {
+        write(tx, `released ${done.seats}`)
+        return { released: done.seats }
+      }),
+    )
+  const state = (key: string) => database.transaction((tx) => participantState(tx, key))
+  return { world, database, effects, reserve, release, state }
+}
+
+describe('do', () => {
+  it('runs once a key; repetitions get the stored result', async () => {
+    const { reserve, effects, state } = receiver()
+    expect(await reserve('k', 2)).toEqual({ seats: 2 })
+    expect(await reserve('k', 2)).toEqual({ seats: 2 })
+    expect(effects()).toEqual(['reserved 2'])
+    expect(await state('k')).toMatchObject({ operation: 'seats', state: 'done', result: { seats: 2 } })
+  })
+
+  it('runs once among many at the same time', async () => {
+    const { reserve, effects } = receiver()
+    await Promise.all(Array.from({ length: 10 }, () => reserve('k')))
+    expect(effects()).toEqual(['reserved 1'])
+  })
+
+  it('stores and repeats refusals', async () => {
+    const { reserve, effects, state } = receiver()
+    expect(await reserve('k', 1, refuse('sold-out'))).toEqual({ refused: 'sold-out' })
+    expect(await reserve('k', 1)).toEqual({ refused: 'sold-out' })
+    expect(effects()).toHaveLength(1)
+    expect((await state('k'))?.state).toBe('refused')
+  })
+
+  it('repeats nothing as nothing', async () => {
+    const { reserve } = receiver()
+    const nothing = async () => (await reserve('k', 1, undefined)) === undefined
+    expect([await nothing(), await nothing()]).toEqual([true, true])
+    const { reserve: other } = receiver()
+    expect([await other('k', 1, null), await other('k', 1, null)]).toEqual([null, null])
+  })
+
+  it('leaves the key unused when the body throws', async () => {
+    const { database, reserve, state } = receiver()
+    const failing = database.transaction((tx) =>
+      participant(tx, { key: 'k', operation: 'seats', kind: 'do' }, () => Promise.reject(new Error('no'))),
+    )
+    await expect(failing).rejects.toThrow('no')
+    expect(await state('k')).toBeUndefined()
+    expect(await reserve('k')).toEqual({ seats: 1 })
+  })
+
+  it('refuses a key that came with another content or for another operation, with status 422', async () => {
+    const { database, reserve, effects } = receiver()
+    await reserve('k', 1)
+    await expect(reserve('k', 2)).rejects.toMatchObject({
+      code: 'ERR_KEY_REUSED',
+      status: 422,
+      message: 'cannot use key "k" again: it was used with another content; take a new key',
+    })
+    const other = database.transaction((tx) => participant(tx, { key: 'k', operation: 'meals', kind: 'do' }, () => 1))
+    await expect(other).rejects.toThrow('it was used for "seats", not for "meals"')
+    expect(effects()).toEqual(['reserved 1'])
+  })
+
+  it('takes the same content in another order for the same', async () => {
+    const { database } = receiver()
+    const ask = (fingerprint: unknown) =>
+      database.transaction((tx) => participant(tx, { key: 'k', operation: 'o', kind: 'do', fingerprint }, () => 'first'))
+    await ask({ a: 1, b: { c: [1, 2], d: undefined } })
+    expect(await ask({ b: { c: [1, 2] }, a: 1 })).toBe('first')
+    await expect(ask({ a: 1, b: { c: [2, 1] } })).rejects.toMatchObject({ code: 'ERR_KEY_REUSED' })
+  })
+
+  it('refuses a result that cannot be stored', async () => {
+    const { database } = receiver()
+    const storing = database.transaction((tx) => participant(tx, { key: 'k', operation: 'o', kind: 'do' }, () => ({ at: new Map() })))
+    await expect(storing).rejects.toMatchObject({ code: 'ERR_RESULT_NOT_JSON' })
+  })
+})
+
+describe('undo', () => {
+  it('runs once, with the result of do', async () => {
+    const { reserve, release, effects, state } = receiver()
+    await reserve('k', 3)
+    expect(await release('k')).toEqual({ released: 3 })
+    expect(await release('k')).toEqual({ released: 3 })
+    expect(effects()).toEqual(['reserved 3', 'released 3'])
+    expect((await state('k'))?.state).toBe('undone')
+  })
+
+  it('of what was never done runs nothing, and a do that comes late is refused', async () => {
+    const { reserve, release, effects, state } = receiver()
+    expect(await release('k')).toBeUndefined()
+    expect(await release('k')).toBeUndefined()
+    expect(await reserve('k')).toMatchObject({ refused: 'cancelled' })
+    expect(effects()).toEqual([])
+    expect((await state('k'))?.state).toBe('cancelled')
+  })
+
+  it('of what was refused runs nothing', async () => {
+    const { reserve, release, effects } = receiver()
+    await reserve('k', 1, refuse('sold-out'))
+    expect(await release('k')).toBeUndefined()
+    expect(effects()).toEqual(['reserved 1'])
+  })
+
+  it('makes a repeated do refused, too', async () => {
+    const { reserve, release, effects } = receiver()
+    await reserve('k')
+    await release('k')
+    expect(await reserve('k')).toMatchObject({ refused: 'cancelled' })
+    expect(effects()).toEqual(['reserved 1', 'released 1'])
+  })
+
+  it('that throws can be tried again', async () => {
+    const { database, reserve, release, effects } = receiver()
+    await reserve('k')
+    const failing = database.transaction((tx) =>
+      participant(tx, { key: 'k', operation: 'seats', kind: 'undo' }, () => Promise.reject(new Error('no'))),
+    )
+    await expect(failing).rejects.toThrow('no')
+    await release('k')
+    expect(effects()).toEqual(['reserved 1', 'released 1'])
+  })
+})
+
+describe('keys', () => {
+  it('are forgotten after their time, two with each new one', async () => {
+    const { world, reserve, state } = receiver()
+    for (const key of ['a', 'b', 'c']) await reserve(key)
+    await world.advance(31 * 24 * 3_600_000)
+    await reserve('d')
+    expect([await state('a'), await state('b')]).toEqual([undefined, undefined])
+    expect(await state('c')).toBeDefined()
+    await reserve('e')
+    expect(await state('c')).toBeUndefined()
+    expect(await state('d')).toBeDefined()
+  })
+
+  it('are texts of 1 to 200 characters', async () => {
+    const { reserve } = receiver()
+    await expect(reserve('')).rejects.toThrow('cannot guard a participant: "key" is "", wanted a text of 1 to 200 characters')
+    await expect(reserve('x'.repeat(201))).rejects.toThrow(TypeError)
+  })
+})
+
+it('has the types of its bodies', () => {
+  const asDo = (tx: Transaction) => participant(tx, { key: 'k', operation: 'o', kind: 'do' }, async () => ({ n: 1 }))
+  const asUndo = (tx: Transaction) => participant(tx, { key: 'k', operation: 'o', kind: 'undo' }, (done: { n: number }) => done.n)
+  expectTypeOf(asDo).returns.resolves.toEqualTypeOf<{ n: number } | import('@banyan/core').Refusal<'cancelled'>>()
+  expectTypeOf(asUndo).returns.resolves.toEqualTypeOf<number | undefined>()
+})

@@ -1,0 +1,123 @@
+import { refuse } from '@banyan/core'
+import { describe, expect, it } from 'vitest'
+import { saga } from './define.ts'
+import { startSaga } from './start.ts'
+import { nothing } from './steps.ts'
+import { type Bench, bench } from './test/bench.ts'
+
+interface Trip {
+  tripId: string
+}
+const ada = { by: 'ada', reason: 'seen to by phone' }
+
+/** Stuck at undoing the flight, until `mended` is set. */
+async function stuckUndo() {
+  const b = bench()
+  const mended = { yes: false }
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .step('hotel', { do: () => 1, undo: () => void b.calls.push('hotel back') })
+    .step('flight', {
+      do: () => 1,
+      undo() {
+        b.calls.push('flight back')
+        if (!mended.yes) throw new Error('the airline does not answer')
+      },
+      undoRetry: { attempts: 2 },
+    })
+    .step('car', { do: () => refuse('none-left'), undo: nothing('x') })
+    .done()
+  await b.run([definition])
+  const { id } = await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
+  await b.until('stuck')
+  return { ...b, mended, id }
+}
+
+/** Stuck at a pivot in another system, refused after an attempt whose outcome is unknown. */
+async function stuckPivot() {
+  const b: Bench = bench()
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .step('hotel', { do: () => 1, undo: (c) => void b.calls.push(`hotel back for ${c.reason}`) })
+    .pivot('pay', { do: (c) => (c.attempt === 1 ? Promise.reject(new Error('lost')) : refuse('declined')) })
+    .step('mail', { do: () => void b.calls.push('mail') })
+    .done()
+  await b.run([definition])
+  const { id } = await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
+  await b.until('stuck')
+  return { ...b, id }
+}
+
+describe('a stuck saga', () => {
+  it('is listed with its step and its error, and raised an alert', async () => {
+    const { admin, logged } = await stuckUndo()
+    expect(await admin.list({ status: 'stuck' })).toMatchObject([
+      { name: 'trip', key: 't1', status: 'stuck', step: 'flight', failures: 2, failure: { message: 'the airline does not answer' } },
+    ])
+    expect(await admin.list({ status: 'completed' })).toEqual([])
+    expect(logged.filter(({ level }) => level === 'error')).toHaveLength(1)
+  })
+
+  it('runs nothing until somebody decides', async () => {
+    const { world, calls } = await stuckUndo()
+    await world.advance(3_600_000)
+    expect(calls).toEqual(['flight back', 'flight back'])
+  })
+
+  it('goes on by retry', async () => {
+    const { admin, id, mended, until, calls } = await stuckUndo()
+    mended.yes = true
+    expect(await admin.retry(id, ada)).toMatchObject({ status: 'undoing', step: 'flight', failures: 0 })
+    await until('compensated')
+    expect(calls).toEqual(['flight back', 'flight back', 'flight back', 'hotel back'])
+  })
+
+  it('goes on by skip, and who decided, when and why is kept', async () => {
+    const { admin, id, until, calls, world } = await stuckUndo()
+    const at = world.now()
+    await admin.skip(id, ada)
+    const shown = await until('compensated')
+    expect(calls).toEqual(['flight back', 'flight back', 'hotel back'])
+    expect(shown.decisions).toEqual([{ saga: id, action: 'skip', step: 'flight', by: 'ada', why: 'seen to by phone', at }])
+    expect(await admin.decisions()).toEqual(shown.decisions)
+  })
+
+  it('cannot be turned round twice', async () => {
+    const { admin, id } = await stuckUndo()
+    await expect(admin.undo(id, ada)).rejects.toThrow('it is stuck at step "flight" on its way back')
+  })
+})
+
+describe('a pivot in doubt', () => {
+  it('goes forward by skip', async () => {
+    const { admin, id, until, calls } = await stuckPivot()
+    await admin.skip(id, ada)
+    await until('completed')
+    expect(calls).toEqual(['mail'])
+  })
+
+  it('goes back by undo', async () => {
+    const { admin, id, until, calls } = await stuckPivot()
+    await admin.undo(id, ada)
+    const shown = await until('compensated')
+    expect(calls).toEqual(['hotel back for ERR_UNDONE_BY_HAND'])
+    expect(shown.failure?.message).toBe('ada: seen to by phone')
+  })
+})
+
+describe('decisions', () => {
+  it('are refused for sagas that are not stuck, not there, or decided twice at once', async () => {
+    const { admin, id, mended } = await stuckUndo()
+    mended.yes = true
+    const both = await Promise.allSettled([admin.retry(id, ada), admin.skip(id, ada)])
+    expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+    await expect(admin.retry(id, ada)).rejects.toMatchObject({ code: 'ERR_SAGA_STATE', status: 409 })
+    await expect(admin.retry('nobody', ada)).rejects.toMatchObject({ code: 'ERR_SAGA_UNKNOWN', status: 404 })
+    await expect(admin.show('nobody')).rejects.toThrow('there is no saga "nobody" in this database')
+    expect(await admin.decisions()).toHaveLength(1)
+  })
+
+  it('need a name and a reason', async () => {
+    const { admin, id } = await stuckUndo()
+    await expect(admin.retry(id, { by: '', reason: 'x' })).rejects.toThrow('"by" is ""')
+    await expect(admin.retry(id, { by: 'ada', reason: '' })).rejects.toThrow('"reason" is ""')
+  })
+})

@@ -1,0 +1,277 @@
+import { refuse, type Transaction } from '@banyan/core'
+import { describe, expect, it } from 'vitest'
+import { saga } from './define.ts'
+import { startSaga } from './start.ts'
+import { nothing } from './steps.ts'
+import { type Bench, bench, line } from './test/bench.ts'
+import { effectsPort } from './test/memory-database.ts'
+
+interface Trip {
+  tripId: string
+}
+
+const note = (tx: Transaction, effect: string) => tx.store(effectsPort).add(effect)
+
+/** As a process would have it: steps note who made them, and those in `hang` never answer. */
+function travel({ calls }: Bench, who: string, hang: readonly string[] = [], version = 1) {
+  const call = (name: string, attempt: number) => {
+    calls.push(`${who} ${name} ${attempt}`)
+    return hang.includes(name) ? new Promise<never>(() => {}) : undefined
+  }
+  return saga<Trip>('trip', { version, key: ({ tripId }) => tripId })
+    .step('hotel', { do: (c) => call('hotel', c.attempt), undo: (c) => call('hotel back', c.attempt) })
+    .local('file', { do: (tx) => note(tx, `${who} filed`), undo: (tx) => note(tx, `${who} unfiled`) })
+    .step('flight', { do: (c) => call('flight', c.attempt), undo: (c) => call('flight back', c.attempt) })
+    .done()
+}
+
+const start = ({ database }: Bench, definition: ReturnType<typeof travel>, tripId = 't1') =>
+  database.transaction((tx) => startSaga(tx, definition, { tripId }))
+
+describe('after a crash', () => {
+  it('another worker goes on where the dead one stood, within the lease', async () => {
+    const b = bench()
+    const dead = line()
+    const old = travel(b, 'old', ['flight'])
+    await b.run([old], { line: dead })
+    await start(b, old)
+    await b.world.advance(0)
+    dead.cut()
+    await b.run([travel(b, 'new')], { workerId: 'other' })
+    await b.world.advance(1_900)
+    expect(b.calls).toEqual(['old hotel 1', 'old flight 1'])
+    await b.world.advance(400)
+    expect(await b.only()).toMatchObject({ status: 'completed', worker: 'other/0' })
+    expect(b.calls).toEqual(['old hotel 1', 'old flight 1', 'new flight 1'])
+    expect(b.database.state().effects).toEqual(['old filed'])
+  })
+
+  it('the same worker goes on at once when it comes back', async () => {
+    const b = bench()
+    const dead = line()
+    const old = travel(b, 'old', ['flight'])
+    await b.run([old], { line: dead })
+    await start(b, old)
+    await b.world.advance(0)
+    dead.cut()
+    await b.run([travel(b, 'new')])
+    await b.world.advance(0)
+    expect((await b.only()).status).toBe('completed')
+  })
+
+  it('the cursor step counts as attempted: its refusal proves nothing', async () => {
+    const b = bench()
+    const dead = line()
+    const old = travel(b, 'old', ['flight'])
+    await b.run([old], { line: dead })
+    await start(b, old)
+    await b.world.advance(0)
+    dead.cut()
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: () => 1, undo: () => void b.calls.push('hotel back') })
+      .local('file', { do: () => 1, undo: () => void b.calls.push('unfiled') })
+      .step('flight', { do: () => refuse('full'), undo: () => void b.calls.push('flight back') })
+      .done()
+    await b.run([definition])
+    await b.world.advance(0)
+    expect(b.calls.slice(2)).toEqual(['flight back', 'unfiled', 'hotel back'])
+  })
+
+  it('a pause goes on where it was', async () => {
+    const b = bench()
+    const dead = line()
+    const failing = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: () => Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 60_000 })), undo: nothing('x') })
+      .done()
+    await b.run([failing], { line: dead })
+    await start(b, failing)
+    await b.world.advance(0)
+    dead.cut()
+    const attempts: number[] = []
+    const fine = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: (c) => void attempts.push(c.attempt), undo: nothing('x') })
+      .done()
+    await b.run([fine])
+    await b.world.advance(59_000)
+    expect(attempts).toEqual([])
+    await b.world.advance(1_000)
+    expect(attempts).toEqual([2])
+  })
+
+  it('a saga whose start was committed and not seen by its worker is found', async () => {
+    const b = bench()
+    const asleep = line()
+    const definition = travel(b, 'new')
+    await b.run([definition], { line: asleep })
+    // The worker dies after the commit, before it hears of it.
+    await b.database.transaction((tx) => startSaga({ ...tx, afterCommit: () => {} }, definition, { tripId: 't1' }))
+    await b.world.advance(0)
+    expect(b.calls).toEqual([])
+    asleep.cut()
+    await b.run([definition])
+    await b.world.advance(0)
+    expect((await b.only()).status).toBe('completed')
+  })
+})
+
+describe('a worker that slept through its lease', () => {
+  it('drops what it has in memory, stores nothing more, and goes on under a free name', async () => {
+    const b = bench()
+    const asleep = line()
+    let answer: () => void = () => {}
+    const slow = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: () => new Promise<void>((resolve) => (answer = resolve)), undo: nothing('x') })
+      .local('file', { do: (tx) => note(tx, 'sleeper filed'), undo: nothing('x') })
+      .done()
+    const worker = await b.run([slow], { line: asleep })
+    await start(b, slow as ReturnType<typeof travel>)
+    await b.world.advance(0)
+    asleep.cut()
+    const fast = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: () => 1, undo: nothing('x') })
+      .local('file', { do: (tx) => note(tx, 'rival filed'), undo: nothing('x') })
+      .done()
+    const rival = await b.run([fast], { workerId: 'rival' })
+    await b.world.advance(2_500)
+    expect(b.database.state().effects).toEqual(['rival filed'])
+    answer()
+    asleep.mend()
+    await b.world.advance(1_000)
+    expect(b.database.state().effects).toEqual(['rival filed'])
+    expect((await worker.health?.())?.detail).toBe('0 running, 0 waiting, 0 stuck, as orders/0')
+    expect((await rival.health?.())?.detail).toContain('as rival/0')
+    expect(b.logged.some(({ message }) => message.includes('lost its lease'))).toBe(true)
+  })
+
+  it('begins nothing while it is not sure of its lease', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    const worker = await b.run([definition])
+    b.database.breakWith(new Error('disk away'))
+    await b.world.advance(2_500)
+    b.database.breakWith(undefined)
+    expect((await worker.health?.())?.healthy).toBe(false)
+    await start(b, definition)
+    await b.world.advance(0)
+    expect(b.calls).toEqual([])
+    await b.world.advance(1_000)
+    expect((await b.only()).status).toBe('completed')
+    expect((await worker.health?.())?.healthy).toBe(true)
+  })
+})
+
+describe('two workers of one name', () => {
+  it('share peacefully: the later one has the name, the earlier one takes the next', async () => {
+    const b = bench()
+    const first = await b.run([travel(b, 'first')])
+    const second = await b.run([travel(b, 'second')])
+    await b.world.advance(5_000)
+    expect((await first.health?.())?.detail).toContain('as orders/1')
+    expect((await second.health?.())?.detail).toContain('as orders/0')
+    const warnings = b.logged.length
+    await b.world.advance(20_000)
+    expect(b.logged).toHaveLength(warnings)
+  })
+})
+
+describe('stopping', () => {
+  it('finishes what is in flight, begins nothing new, and leaves the rest to others at once', async () => {
+    const b = bench()
+    let answer: () => void = () => {}
+    const slow = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: () => new Promise<void>((resolve) => (answer = resolve)), undo: nothing('x') })
+      .step('flight', { do: () => void b.calls.push('flight'), undo: nothing('x') })
+      .done()
+    const worker = await b.run([slow])
+    await b.database.transaction((tx) => startSaga(tx, slow, { tripId: 't1' }))
+    await b.world.advance(0)
+    const stopped = worker.stop()
+    answer()
+    await b.world.advance(10)
+    await stopped
+    expect(await b.only()).toMatchObject({ status: 'running', step: 'flight' })
+    expect(b.calls).toEqual([])
+    await b.run([slow], { workerId: 'other' })
+    await b.world.advance(0)
+    expect(b.calls).toEqual(['flight'])
+  })
+
+  it('gives up on what takes longer than `drainMs`; the attempt counts as not made', async () => {
+    const b = bench()
+    const definition = travel(b, 'a', ['flight'])
+    const worker = await b.run([definition], { drainMs: 1_000 })
+    await start(b, definition)
+    await b.world.advance(0)
+    const stopped = worker.stop()
+    await b.world.advance(1_000)
+    await stopped
+    expect(await b.only()).toMatchObject({ status: 'running', step: 'flight', failures: 0 })
+  })
+})
+
+describe('definitions', () => {
+  it('that a worker does not have: their sagas are left alone and named in the log', async () => {
+    const b = bench()
+    const old = travel(b, 'old', ['flight'])
+    const worker = await b.run([old], { drainMs: 0 })
+    const { id } = await start(b, old)
+    await b.world.advance(0)
+    const stopped = worker.stop()
+    await b.world.advance(1)
+    await stopped
+    await b.run([travel(b, 'new', [], 2)])
+    await b.world.advance(10_000)
+    expect(await b.only()).toMatchObject({ status: 'running', version: 1 })
+    const warning = b.logged.find(({ message }) => message.includes('definition this worker does not have'))
+    expect(warning?.fields).toMatchObject({ name: 'trip', version: 1, ids: [id] })
+  })
+
+  it('that lost a step: the saga is parked and stored as stuck, and goes on with one that has it', async () => {
+    const b = bench()
+    const old = travel(b, 'old', ['flight'])
+    const worker = await b.run([old], { drainMs: 0 })
+    const { id } = await start(b, old)
+    await b.world.advance(0)
+    const stopped = worker.stop()
+    await b.world.advance(1)
+    await stopped
+    const shrunk = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: () => 1, undo: nothing('x') })
+      .local('file', { do: () => 1, undo: nothing('x') })
+      .done()
+    const second = await b.run([shrunk])
+    await b.world.advance(0)
+    expect(await b.only()).toMatchObject({ status: 'stuck', step: 'flight', failure: { code: 'ERR_STEP_UNKNOWN' } })
+    const again = second.stop()
+    await b.world.advance(1)
+    await again
+    await b.admin.retry(id, { by: 'ada', reason: 'the step is back' })
+    await b.run([travel(b, 'new')])
+    await b.world.advance(0)
+    expect((await b.only()).status).toBe('completed')
+  })
+})
+
+it('an outage of the database after an effect does not make the worker forget it', async () => {
+  const b = bench()
+  let answer: () => void = () => {}
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .step('hotel', {
+      do: () => {
+        b.calls.push('hotel')
+        return new Promise<void>((resolve) => (answer = resolve))
+      },
+      undo: nothing('x'),
+    })
+    .done()
+  await b.run([definition])
+  await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
+  await b.world.advance(0)
+  b.database.breakWith(new Error('disk away'))
+  answer()
+  await b.world.advance(1_000)
+  b.database.breakWith(undefined)
+  await b.world.advance(300)
+  expect((await b.only()).status).toBe('completed')
+  expect(b.calls).toEqual(['hotel'])
+})
