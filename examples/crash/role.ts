@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Bus, type Component, type Database, type Logger, silentLogger, systemWorld } from '@banyan/core'
 import { sqlite, sqliteBus } from '@banyan/sqlite'
-import { endWithHarness } from '@banyan/testing'
+import { underHarness } from '@banyan/testing'
 
 /** The files of a trial, in its folder. */
 export function openShop(folder: string): ReturnType<typeof sqlite> {
@@ -27,15 +27,16 @@ export function folderOf(): string {
 
 /** Starts a component and ends it, then the process, on SIGTERM. */
 export async function runRole(component: Component, parts: { database: Database; bus: Bus }): Promise<void> {
-  endWithHarness()
   const { database, bus } = parts
   process.once('SIGTERM', async () => {
+    log.info({ role: component.name, health: await component.health?.() }, 'the trial is over')
     await component.stop()
     await bus.close()
     await database.close()
     process.exit(0)
   })
   await component.start({ service: component.name, instanceId: systemWorld.uuid(), world: systemWorld, log, database, bus })
+  underHarness()
 }
 
 /** Expected troubles are many here; what matters is what the checker says. Set `CRASH_LOG` to see them. */

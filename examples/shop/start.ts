@@ -8,14 +8,24 @@ import { shop } from './system.ts'
 
 try {
   const home = new URL('./data', import.meta.url).pathname
+  const started = performance.now()
   const options = startOptions(process.argv.slice(2), home)
   const running = await startSystem(shop, {
     baseUrl: new URL('./system.ts', import.meta.url).href,
     dataDir: options.dataDir,
     gatewayPort: options.port,
     log: 'pretty',
+    // What is worth a person's look; LOG_LEVEL=info shows everything.
+    env: { LOG_LEVEL: process.env.LOG_LEVEL ?? 'warn' },
     ...(options.oneProcess ? { processes: 'one' as const } : {}),
   })
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(
+    `ready in ${seconds} s: ${running
+      .processes()
+      .map(({ name }) => name)
+      .join(', ')}`,
+  )
   const stop = async () => {
     await running.stop()
     process.exit(0)

@@ -18,8 +18,8 @@ function program(name: string, body: string): string {
   writeFileSync(
     file,
     `import { appendFileSync } from 'node:fs'
-import { crashPoint, endWithHarness } from ${points}
-endWithHarness()
+import { crashPoint, underHarness } from ${points}
+underHarness()
 const step = (text) => appendFileSync(${JSON.stringify(join(folder, 'log'))}, text + '\\n')
 ${body}`,
   )

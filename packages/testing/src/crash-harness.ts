@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { sleep, systemWorld } from '@banyan/core'
 import type { Kill } from './crash-plan.ts'
-import { CRASH_AT, CRASH_DESCRIPTOR } from './crash-point.ts'
+import { CRASH_AT, CRASH_DESCRIPTOR, CRASH_READY } from './crash-point.ts'
 
 /** A program that is killed and started again. It ends on SIGTERM. */
 export interface CrashRole {
@@ -111,19 +111,30 @@ function start({ program, args = [] }: CrashRole, kill: Kill | undefined): Child
 async function due(child: ChildProcess, kill: Kill, signal: AbortSignal): Promise<boolean> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
-  const timer = sleep(systemWorld, kill.kind === 'time' ? kill.afterMs : kill.withinMs, both).then(() => false)
-  const point = child.stdio[CRASH_DESCRIPTOR]
-  const reached = point ? once(point, 'data', { signal: both }).then(() => true) : aborted(both)
+  const told = tellings(child)
+  const wait = (ms: number) => sleep(systemWorld, ms, both).then(() => false)
+  // A point is waited for from when the process works; a time counts from its start, so that booting is hit as well.
+  const late = kill.kind === 'time' ? wait(kill.afterMs) : told.ready.then(() => wait(kill.withinMs))
   try {
-    return await Promise.race([timer, reached])
-  } catch (error) {
-    // The trial is over: the caller looks at the signal.
-    if (!signal.aborted) throw error
-    return false
+    return await Promise.race([late, told.point, aborted(both)])
   } finally {
     over.abort()
-    await Promise.allSettled([timer, reached])
+    // The sleep that was cut short rejects, and that is well.
+    late.catch(() => {})
   }
+}
+
+/** What the process says on its descriptor. */
+function tellings(child: ChildProcess): { ready: Promise<void>; point: Promise<boolean> } {
+  const ready = Promise.withResolvers<void>()
+  const point = Promise.withResolvers<boolean>()
+  child.stdio[CRASH_DESCRIPTOR]?.on('data', (chunk: Buffer) => {
+    for (const line of String(chunk).trim().split('\n')) {
+      if (line === CRASH_READY) ready.resolve()
+      else point.resolve(true)
+    }
+  })
+  return { ready: ready.promise, point: point.promise }
 }
 
 async function stop(child: ChildProcess, exited: Promise<unknown>): Promise<void> {

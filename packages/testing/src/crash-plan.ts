@@ -1,6 +1,6 @@
 /** How one life of a process ends. */
 export type Kill =
-  /** When it comes to a named point for the `hit`th time, and after `withinMs` at the latest. */
+  /** When it comes to a named point for the `hit`th time, and at the latest `withinMs` after it said that it works. */
   | { readonly kind: 'point'; readonly role: string; readonly point: string; readonly hit: number; readonly withinMs: number }
   /** So many milliseconds after its start, wherever it is. */
   | { readonly kind: 'time'; readonly role: string; readonly afterMs: number }
@@ -17,7 +17,7 @@ export interface CrashPlanOptions {
 /** The hits of a point among which one is drawn. */
 const MOST_HITS = 3
 /** A process that does not come to its point is killed after this time, milliseconds. */
-const WITHIN_MS = 1_500
+const WITHIN_MS = 700
 /** Random kills come up to this late after the start: booting, working or idle. */
 const LATEST_MS = 600
 

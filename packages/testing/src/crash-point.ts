@@ -6,6 +6,9 @@ export const CRASH_AT = 'BANYAN_CRASH_AT'
 /** The descriptor on which a process tells its harness that it stands at the point. */
 export const CRASH_DESCRIPTOR = 3
 
+/** What a process says there when it works. */
+export const CRASH_READY = 'ready'
+
 /** How long a process stands at its point before it takes its harness for dead, milliseconds. */
 const ALONE_MS = 30_000
 
@@ -27,7 +30,11 @@ export function crashPoint(name: string): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-/** Ends the process when its harness is gone, however that went: nothing is left behind on the machine. */
-export function endWithHarness(): void {
+/**
+ * Tells the harness that the process works from now on, and ends it when the harness is gone, however that went: nothing is
+ * left behind on the machine.
+ */
+export function underHarness(): void {
   process.on('disconnect', () => process.exit(0))
+  if (process.env[CRASH_AT] !== undefined) writeSync(CRASH_DESCRIPTOR, `${CRASH_READY}\n`)
 }

@@ -6,7 +6,7 @@ export type { CrashRole, CrashTrial, CrashTrialOptions } from './crash-harness.t
 export { crashTrial } from './crash-harness.ts'
 export type { CrashPlanOptions, Kill } from './crash-plan.ts'
 export { crashPlan, describeKill } from './crash-plan.ts'
-export { crashPoint, endWithHarness } from './crash-point.ts'
+export { crashPoint, underHarness } from './crash-point.ts'
 export type { DatabaseFixture, DatabaseSite, SmallSite } from './database-fixture.ts'
 export { databaseSuite } from './database-suite.ts'
 export type { EffectFaults, Numbered } from './effect-check.ts'
