@@ -1,6 +1,7 @@
 // Every gate but the tests, in one command: npm run ok. Prints a line a gate; stops at none, fails if one fails.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { quote } from './quote.mjs'
 
 const gates = [
   ['format, lint, arrows, cycles', 'biome', ['ci', '--max-diagnostics=50', '.']],
@@ -52,7 +53,7 @@ function checkPackages() {
 
 /** Every file that ARCHITECTURE.md, the README or a package's README names exists. */
 function checkDocs() {
-  const problems = []
+  const problems = quote(true).map((page) => `${page} quotes code that has changed; node scripts/quote.mjs mends it`)
   const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md']
   for (const page of pages) {
     for (const [, path] of readFileSync(page, 'utf8').matchAll(

@@ -10,6 +10,7 @@ interface Participants {
   payments: Client<typeof paymentsApi>
 }
 
+// region saga
 /** The orchestrated checkout: stock, then money, then no way back. */
 export const orderFulfilment = ({ inventory, payments }: Participants) =>
   saga<OrderSummary>('order-fulfilment', { version: 1, key: (order) => order.orderId })
@@ -28,3 +29,4 @@ export const orderFulfilment = ({ inventory, payments }: Participants) =>
     })
     .pivot('confirm', { local: (tx, c) => confirmOrder(tx, c.input.orderId) })
     .done((c) => ({ paymentId: c.money.paymentId }))
+// endregion

@@ -9,6 +9,7 @@ export default function main(host: Host): Service {
   const shipping = host.service('shipping', { migrations })
 
   shipping.use(relay())
+  // region consume
   shipping.use(
     consume(orderConfirmed, async ({ data: { orderId, customerId } }, tx) => {
       const shipment: Shipment = { shipmentId: `shipment-${orderId}`, orderId, customerId, tracking: trackingOf(orderId) }
@@ -18,6 +19,7 @@ export default function main(host: Host): Service {
       await publish(tx, shipmentCreated, shipment)
     }),
   )
+  // endregion
   shipping.use(
     serve(shippingApi, {
       shipmentOfOrder: ({ params }, { database }) =>

@@ -124,6 +124,35 @@ describe('consume', () => {
     expect(database.state().queue).toEqual([])
   })
 
+  it('runs a parked message once at a time, also when others become due meanwhile', async () => {
+    let runs = 0
+    const { bus, world, test, effects } = await setUp({
+      retry: { baseMs: 0 },
+      prepare: async ({ key }, context) => {
+        if (key !== 'A1') return
+        runs += 1
+        await new Promise<void>((resolve) => void context.world.after(500, resolve))
+      },
+    })
+    test.fails = () => true
+    const handled = bus.deliver(taken('A1', 1))
+    await world.advance(500)
+    await handled
+    test.fails = () => false
+    await world.advance(100)
+    expect(runs).toBe(2)
+    for (let n = 1; n <= 5; n += 1) {
+      test.fails = () => true
+      await bus.deliver(taken(`B${n}`, 1))
+      test.fails = () => false
+      await world.advance(10)
+    }
+    expect(runs).toBe(2)
+    await world.advance(1_000)
+    expect(runs).toBe(2)
+    expect(effects()).toContain('A1-1')
+  })
+
   it('makes a dead letter of what fails every time, with all that is known', async () => {
     const { bus, world, test, letters, component } = await setUp({ retry: { attempts: 3 } })
     test.fails = (id) => id === 'A1-1'

@@ -76,10 +76,17 @@ describe('relay', () => {
     expect(database.state()).toMatchObject({ done: 2, lease: { epoch: 2 } })
   })
 
-  it('marks nothing after it slept through its lease', async () => {
+  it('marks and parks nothing after it slept through its lease, and keeps still while another has it', async () => {
     const { world, database, bus, context } = setUp()
+    let published = 0
     let wakeUp = () => {}
-    bus.onPublish = () => new Promise<void>((resolve) => (wakeUp = resolve))
+    bus.onPublish = async () => {
+      published += 1
+      await new Promise<void>((resolve) => {
+        wakeUp = resolve
+      })
+      throw Object.assign(new Error('too large'), { code: 'ERR_BUS_REFUSED' })
+    }
     const sleeper = relay()
     await sleeper.start(context)
     await take(database, 'A1-1')
@@ -88,9 +95,11 @@ describe('relay', () => {
     database.state().lease = { kind: 'held', epoch: 2, owner: 'another', expiresAt: world.now() + 10_000 }
     wakeUp()
     await settle(world)
-    expect(database.state().done).toBe(0)
+    wakeUp()
+    await world.advance(9_000)
+    expect(published).toBe(2)
+    expect(database.state()).toMatchObject({ done: 0, queue: [], lease: { owner: 'another', epoch: 2 } })
     expect(database.state().outbox).toHaveLength(1)
-    expect(database.state().lease).toMatchObject({ owner: 'another', epoch: 2 })
   })
 
   it('keeps its lease while the bus is slow', async () => {

@@ -50,11 +50,11 @@ describe('do', () => {
   })
 
   it('repeats nothing as nothing', async () => {
-    const { reserve } = receiver()
-    const nothing = async () => (await reserve('k', 1, undefined)) === undefined
-    expect([await nothing(), await nothing()]).toEqual([true, true])
-    const { reserve: other } = receiver()
-    expect([await other('k', 1, null), await other('k', 1, null)]).toEqual([null, null])
+    const { database } = receiver()
+    const ask = (key: string, answer: unknown) =>
+      database.transaction((tx) => participant(tx, { key, operation: 'o', kind: 'do' }, () => answer))
+    expect([await ask('u', undefined), await ask('u', 1)]).toEqual([undefined, undefined])
+    expect([await ask('n', null), await ask('n', 1)]).toEqual([null, null])
   })
 
   it('leaves the key unused when the body throws', async () => {

@@ -112,15 +112,18 @@ async function due(child: ChildProcess, kill: Kill, signal: AbortSignal): Promis
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
   const told = tellings(child)
-  const wait = (ms: number) => sleep(systemWorld, ms, both).then(() => false)
+  // Cut short or not: it did not come to its point.
+  const wait = (ms: number) =>
+    sleep(systemWorld, ms, both).then(
+      () => false,
+      () => false,
+    )
   // A point is waited for from when the process works; a time counts from its start, so that booting is hit as well.
   const late = kill.kind === 'time' ? wait(kill.afterMs) : told.ready.then(() => wait(kill.withinMs))
   try {
     return await Promise.race([late, told.point, aborted(both)])
   } finally {
     over.abort()
-    // The sleep that was cut short rejects, and that is well.
-    late.catch(() => {})
   }
 }
 

@@ -1,13 +1,24 @@
+// biome-ignore-all assist/source/organizeImports: grouped by the question a user has
+
 // What every database and every bus must pass
-export type { BusFixture, BusSite } from './bus-fixture.ts'
 export { busSuite } from './bus-suite.ts'
-// Killing processes on purpose
-export type { CrashRole, CrashTrial, CrashTrialOptions } from './crash-harness.ts'
-export { crashTrial } from './crash-harness.ts'
-export type { CrashPlanOptions, Kill } from './crash-plan.ts'
-export { crashPlan, describeKill } from './crash-plan.ts'
-export { crashPoint, underHarness } from './crash-point.ts'
-export type { DatabaseFixture, DatabaseSite, SmallSite } from './database-fixture.ts'
+export type { BusFixture, BusSite } from './bus-fixture.ts'
 export { databaseSuite } from './database-suite.ts'
-export type { EffectFaults, Numbered } from './effect-check.ts'
+export type { DatabaseFixture, DatabaseSite, SmallSite } from './database-fixture.ts'
+
+// What every store must pass: of messages, of sagas, of participants' keys
+export { inboxSuite } from './inbox-suite.ts'
+export { keyQueueSuite } from './key-queue-suite.ts'
+export { outboxSuite } from './outbox-suite.ts'
+export { participantSuite } from './participant-suite.ts'
+export { sagaStoreSuite } from './saga-store-suite.ts'
+export type { StoreSuiteOptions } from './messaging-store-suite.ts'
+
+// Killing processes on purpose
+export { crashTrial } from './crash-harness.ts'
+export type { CrashRole, CrashTrial, CrashTrialOptions } from './crash-harness.ts'
+export { crashPlan, describeKill } from './crash-plan.ts'
+export type { CrashPlanOptions, Kill } from './crash-plan.ts'
+export { crashPoint, underHarness } from './crash-point.ts'
 export { checkEffects, countFaults } from './effect-check.ts'
+export type { EffectFaults, Numbered } from './effect-check.ts'

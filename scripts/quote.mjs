@@ -1,0 +1,35 @@
+// Keeps what the docs quote of the code true: node scripts/quote.mjs [--check]. A page marks a quotation with
+// <!-- region FILE NAME --> ... <!-- end -->, the file with "// region NAME" and "// endregion".
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const PAGES = ['README.md']
+
+/** The pages whose quotations differ from the code; rewrites them unless `check` is set. */
+export function quote(check) {
+  const stale = []
+  for (const page of PAGES) {
+    const text = readFileSync(page, 'utf8')
+    const fresh = text.replaceAll(/(<!-- region (\S+) (\S+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, head, file, name, tail) => {
+      return `${head}\`\`\`ts\n${regionOf(file, name)}\n\`\`\`\n${tail}`
+    })
+    if (fresh === text) continue
+    stale.push(page)
+    if (!check) writeFileSync(page, fresh)
+  }
+  return stale
+}
+
+function regionOf(file, name) {
+  const found = readFileSync(file, 'utf8').match(new RegExp(`// region ${name}\\n([\\s\\S]*?)\\n[ ]*// endregion`))
+  if (!found) throw new Error(`${file} has no region "${name}"`)
+  const lines = found[1].split('\n')
+  const indent = Math.min(...lines.filter((line) => line.trim()).map((line) => line.search(/\S/)))
+  return lines.map((line) => line.slice(indent)).join('\n')
+}
+
+if (process.argv[1]?.endsWith('quote.mjs')) {
+  const check = process.argv.includes('--check')
+  const stale = quote(check)
+  for (const page of stale) console.log(check ? `${page} quotes code that has changed; node scripts/quote.mjs mends it` : `${page} mended`)
+  process.exit(check && stale.length > 0 ? 1 : 0)
+}
