@@ -36,7 +36,7 @@ const LOAD_HELP = `Places a load of orders and checks every invariant of the sho
 
 /** @throws an error in one line for a word it does not know */
 export function startOptions(args: readonly string[], home: string): StartOptions {
-  const { values } = parseArgs({
+  const { values } = parse({
     args: [...args],
     options: {
       'one-process': { type: 'boolean', default: false },
@@ -46,12 +46,12 @@ export function startOptions(args: readonly string[], home: string): StartOption
     },
   })
   if (values.help) helpAndExit(START_HELP)
-  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 0, 65_535) }
+  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 1, 65_534) }
 }
 
 /** @throws an error in one line for a word it does not know */
 export function loadOptions(args: readonly string[]): LoadOptions {
-  const { values } = parseArgs({
+  const { values } = parse({
     args: [...args],
     options: {
       orders: { type: 'string', default: '200' },
@@ -73,6 +73,15 @@ export function loadOptions(args: readonly string[]): LoadOptions {
     checkouts: checkoutsOf(values.checkout),
     oneProcess: values['one-process'],
     keep: values.keep,
+  }
+}
+
+/** Node's own reading, with a word on where the right ones are. */
+const parse: typeof parseArgs = (config) => {
+  try {
+    return parseArgs(config)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message.split('.')[0] : String(error)}; --help lists the options`, { cause: error })
   }
 }
 

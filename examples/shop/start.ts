@@ -16,7 +16,7 @@ try {
     gatewayPort: options.port,
     log: 'pretty',
     // What is worth a person's look; LOG_LEVEL=info shows everything.
-    env: { LOG_LEVEL: process.env.LOG_LEVEL ?? 'warn' },
+    env: { LOG_LEVEL: process.env.LOG_LEVEL || 'warn', GATEWAY_ADMIN_PORT: String(options.port + 1) },
     ...(options.oneProcess ? { processes: 'one' as const } : {}),
   })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
@@ -32,7 +32,7 @@ try {
   }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
-  await firstOrders(running)
+  await firstOrders(running, `http://127.0.0.1:${options.port + 1}`)
 } catch (error) {
   console.error(messageOf(error))
   process.exit(1)

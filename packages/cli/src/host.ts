@@ -18,6 +18,8 @@ export interface HostOptions {
 /** The {@link Host} of one process, and what must be let go at its end. */
 export interface ProcessHost extends Host {
   readonly registry: ReturnType<typeof consulRegistry>
+  /** What the process has measured, as Prometheus text. */
+  metrics(): Promise<string>
   /** After all services have stopped: lets go of connections, closes bus and databases, sends the last spans. */
   close(): Promise<void>
 }
@@ -55,6 +57,7 @@ export function processHost(options: HostOptions): ProcessHost {
     world,
     dataDir,
     registry,
+    metrics: telemetry.metricsText,
     service: (of, { migrations = [], database } = {}) =>
       service(of, {
         ...(database === false ? {} : { database: databaseOf(of) }),

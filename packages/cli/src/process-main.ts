@@ -43,8 +43,8 @@ async function run(plan: ProcessPlan): Promise<void> {
 
 async function startGateway({ file, port }: { file: string; port: number }, host: import('./host.ts').ProcessHost): Promise<Stoppable> {
   const { gateway } = await import('@banyan/gateway')
-  const { registry, world, log } = host
-  const made = gateway({ file, port, registry, world, log })
+  const { registry, metrics, world, log } = host
+  const made = gateway({ file, port, registry, metrics, world, log })
   await made.start()
   return made
 }

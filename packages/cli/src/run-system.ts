@@ -21,7 +21,7 @@ export interface StartSystemOptions {
   processes?: Processes
   /** 0 takes a free one. Default 8080. */
   gatewayPort?: number
-  /** Variables for all processes, besides those of this one. */
+  /** Variables for all processes, besides those of this one; also `GATEWAY_ADMIN_PORT`, where the gateway's health and metrics are. Default: any free port. */
   env?: Readonly<Record<string, string>>
   /** What becomes of the processes' output. Default `pretty`. */
   log?: LogStyle
@@ -137,7 +137,13 @@ async function supervisorsOf(
   const names = [...groups.flatMap((group) => [group.name, ...group.services]), ...programs.map(({ name }) => name)]
   const onLine = logLines(log, write, Math.max(...names.map((name) => name.length)))
   const urls = Object.fromEntries(programs.map(({ name, port }) => [variableOf(name), `http://127.0.0.1:${port}`]))
-  const env = { ...process.env, ...urls, GATEWAY_PORT: String(ground.gatewayPort), ...options.env }
+  const env = {
+    ...process.env,
+    ...urls,
+    GATEWAY_PORT: String(ground.gatewayPort),
+    GATEWAY_ADMIN_PORT: String(await freePort()),
+    ...options.env,
+  }
   const common = { world, onLine, stopMs: STOP_MS }
   const own = groups.map((group) => {
     const plan: ProcessPlan = {
