@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Database, type Health, type Logger, messageOf, sleep, type World } from '@banyan/core'
 import type { AnySaga } from './define.ts'
 import { workerLease } from './lease.ts'
@@ -74,10 +75,11 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
       await reportUnknown(settings, names)
       removeLocal = addLocalWorker(store, {
         owner: (definition) => (byName.has(nameOf(definition)) ? lease.owner() : undefined),
-        take: (record) => {
+        // In the worker's own context: a saga outlives the request that started it, and must not inherit its deadline.
+        take: AsyncLocalStorage.bind((record: SagaRecord) => {
           const owner = lease.owner()
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)
-        },
+        }),
       })
       polling = poll()
     },
