@@ -124,7 +124,7 @@ async function settle(options: PartitionOptions, turn: Turn, upTo: number, { acc
   const expiresAt = now + leaseMs
   await database.transaction(async (tx) => {
     const moved = await database.store(outboxLogPort).advance(tx, partition, { epoch: turn.epoch, done: upTo, expiresAt })
-    if (false)
+    if (!moved)
       throw new MessagingError(
         'ERR_LEASE_LOST',
         `cannot mark events up to ${upTo} as sent: another relay has taken over since epoch ${turn.epoch}`,
