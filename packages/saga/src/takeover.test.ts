@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { refuse, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
@@ -118,9 +119,18 @@ describe('a worker that slept through its lease', () => {
   it('drops what it has in memory, stores nothing more, and goes on under a free name', async () => {
     const b = bench()
     const asleep = line()
+    const signals: AbortSignal[] = []
     let answer: () => void = () => {}
     const slow = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
-      .step('hotel', { do: () => new Promise<void>((resolve) => (answer = resolve)), undo: nothing('x') })
+      .step('hotel', {
+        do(c) {
+          signals.push(c.signal)
+          return new Promise<void>((resolve) => {
+            answer = resolve
+          })
+        },
+        undo: nothing('x'),
+      })
       .local('file', { do: (tx) => note(tx, 'sleeper filed'), undo: nothing('x') })
       .done()
     const worker = await b.run([slow], { line: asleep })
@@ -134,8 +144,11 @@ describe('a worker that slept through its lease', () => {
     const rival = await b.run([fast], { workerId: 'rival' })
     await b.world.advance(2_500)
     expect(b.database.state().effects).toEqual(['rival filed'])
-    answer()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
     asleep.mend()
+    await b.world.advance(1_000)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+    answer()
     await b.world.advance(1_000)
     expect(b.database.state().effects).toEqual(['rival filed'])
     expect((await worker.health?.())?.detail).toBe('0 running, 0 waiting, 0 stuck, as orders/0')
@@ -158,6 +171,59 @@ describe('a worker that slept through its lease', () => {
     expect((await b.only()).status).toBe('completed')
     expect((await worker.health?.())?.healthy).toBe(true)
   })
+})
+
+describe('a worker that lost a saga in between', () => {
+  it('leaves nothing of a local step: what it wrote goes with the advance that was refused', async () => {
+    const b = bench()
+    let stolen = false
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .local('file', {
+        do(tx, c) {
+          note(tx, 'filed')
+          const record = b.database.state().sagas.get(c.id)
+          // As if another worker had taken it; the rollback gives it back.
+          if (record && !stolen) b.database.state().sagas.set(c.id, { ...record, owner: { worker: 'thief', epoch: 9 } })
+          stolen = true
+        },
+        undo: nothing('x'),
+      })
+      .done()
+    await b.run([definition])
+    await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
+    await b.world.advance(100)
+    expect((await b.only()).status).toBe('completed')
+    expect(b.database.state().effects).toEqual(['filed'])
+  })
+
+  it('does not take a saga that was started for its earlier life', async () => {
+    const b = bench()
+    const definition = travel(b, 'first', ['hotel'])
+    await b.run([definition])
+    let notify: () => void = () => {}
+    const afterCommit = (call: () => void) => {
+      notify = call
+    }
+    await b.database.transaction((tx) => startSaga({ ...tx, afterCommit }, definition, { tripId: 't1' }))
+    await b.run([travel(b, 'second', ['hotel'])])
+    await b.world.advance(2_000)
+    notify()
+    await b.world.advance(100)
+    expect(b.calls).toEqual(['second hotel 1'])
+  })
+})
+
+it('a saga runs in the context of its worker, not of the request that started it', async () => {
+  const b = bench()
+  const request = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .step('hotel', { do: () => void seen.push(request.getStore()), undo: nothing('x') })
+    .done()
+  await b.run([definition])
+  await request.run('a deadline', () => b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' })))
+  await b.world.advance(0)
+  expect(seen).toEqual([undefined])
 })
 
 describe('two workers of one name', () => {

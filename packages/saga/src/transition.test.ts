@@ -147,6 +147,11 @@ describe('rule 6: a step that a definition no longer has parks the saga', () => 
     expect(after(shape('b', 'c'), state, done, 0).state.status).toBe('stuck')
   })
 
+  it('but not past the pivot for a step before it, which nobody will undo', () => {
+    const { state } = play(shape('a', 'p!', 'z'), [done, done])
+    expect(after(shape('p!', 'z'), state, done, 0).state.status).toBe('completed')
+  })
+
   it('while it waits', () => {
     const { state } = play(shape('a', 'b'), [failed()])
     expect(after(shape('b'), state, due, 0).state.status).toBe('stuck')
