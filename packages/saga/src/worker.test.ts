@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { refuse, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
@@ -54,6 +55,16 @@ describe('a saga', () => {
       'confirm do done 1',
       'mail do done 1',
     ])
+  })
+
+  it("runs in its worker's context and not in that of the request that started it", async () => {
+    const b = bench()
+    const request = new AsyncLocalStorage<string>()
+    const definition = travel(b, { hotel: () => ({ key: request.getStore() ?? 'no request' }) })
+    await b.run([definition])
+    await request.run('a request with a deadline', () => start(b, definition))
+    await b.world.advance(0)
+    expect(await b.only()).toMatchObject({ status: 'completed', output: { hotel: { key: 'no request' } } })
   })
 
   it('starts once a key', async () => {
