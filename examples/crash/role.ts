@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Bus, type Component, type Database, type Logger, silentLogger, systemWorld } from '@banyan/core'
 import { sqlite, sqliteBus } from '@banyan/sqlite'
@@ -29,7 +29,8 @@ export function folderOf(): string {
 export async function runRole(component: Component, parts: { database: Database; bus: Bus }): Promise<void> {
   const { database, bus } = parts
   process.once('SIGTERM', async () => {
-    log.info({ role: component.name, health: await component.health?.() }, 'the trial is over')
+    // Kept with the files of a trial that failed: how the role saw things. None: it did not even get to say so.
+    writeFileSync(join(folderOf(), `${component.name.split(' ')[0]}-health.json`), JSON.stringify(await component.health?.()) ?? 'null')
     await component.stop()
     await bus.close()
     await database.close()

@@ -1,0 +1,112 @@
+// A travel agency for the crash tests of sagas: its own database, and that of the hotels and airlines it books with.
+// As a program it runs the sagas until it is killed: node travel-agency.ts <folder> <worker id>
+
+import { join } from 'node:path'
+import { type Component, type ComponentContext, type Database, refuse, silentLogger, sleep, systemWorld } from '@banyan/core'
+import { participant, runSagas, type Saga, saga } from '@banyan/saga'
+import { sqlite } from '../index.ts'
+
+export interface Trip {
+  n: number
+}
+
+export interface Agency {
+  readonly own: Database
+  /** Another service's database; what is done there is not in the agency's transactions. */
+  readonly partner: Database
+  readonly booking: Saga<Trip, { flight: string }>
+  work(workerId: string): Promise<Component>
+  close(): Promise<void>
+}
+
+const EFFECTS = { id: '001-effects', sql: 'create table effects (id integer primary key, trip integer, what text) strict' }
+
+/** @param onEffect called when a partner has done something, before its answer gets back */
+export async function agency(folder: string, onEffect: () => void = () => {}): Promise<Agency> {
+  const own = sqlite(join(folder, 'agency.db'), { log: silentLogger })
+  const partner = sqlite(join(folder, 'partner.db'), { log: silentLogger })
+  await Promise.all([own.migrate([EFFECTS]), partner.migrate([EFFECTS])])
+  const context: ComponentContext = {
+    ...{ service: 'agency', instanceId: systemWorld.uuid(), world: systemWorld, log: silentLogger, bus: undefined },
+    database: own,
+  }
+  return {
+    own,
+    partner,
+    booking: bookingWith(partner, onEffect),
+    async work(workerId) {
+      const worker = runSagas([bookingWith(partner, onEffect)], { workerId, leaseMs: 600, pollMs: 50, concurrency: 8 })
+      await worker.start(context)
+      return worker
+    },
+    async close() {
+      await own.close()
+      await partner.close()
+    },
+  }
+}
+
+function bookingWith(partner: Database, onEffect: () => void): Saga<Trip, { flight: string }> {
+  const call = partnerCalls(partner, onEffect)
+  const retry = { attempts: 6, baseMs: 5, capMs: 40 }
+  return saga<Trip>('booking', { version: 1, key: ({ n }) => `trip ${n}` })
+    .local('note', {
+      do: async (tx, c) => void (await tx.sql`insert into effects (trip, what) values (${c.input.n}, 'noted')`),
+      undo: async (tx, c) => void (await tx.sql`insert into effects (trip, what) values (${c.input.n}, 'rejected')`),
+    })
+    .step('hotel', { do: (c) => call.make(c, 'hotel'), undo: (c) => call.cancel(c, 'hotel'), retry, undoRetry: { baseMs: 5, capMs: 40 } })
+    .step('flight', {
+      do: (c) => call.make(c, 'flight'),
+      undo: (c) => call.cancel(c, 'flight'),
+      retry,
+      undoRetry: { baseMs: 5, capMs: 40 },
+    })
+    .pivot('confirm', {
+      local: async (tx, c) => void (await tx.sql`insert into effects (trip, what) values (${c.input.n}, 'confirmed')`),
+    })
+    .step('mail', { do: (c) => call.make(c, 'mail'), retry })
+    .done((c) => ({ flight: c.flight.ticket }))
+}
+
+interface Call {
+  readonly input: Trip
+  readonly key: string
+}
+
+/** Calls that take a moment, and whose answer is lost now and then. */
+function partnerCalls(partner: Database, onEffect: () => void) {
+  const answer = async <T>(value: T): Promise<T> => {
+    onEffect()
+    await sleep(systemWorld, systemWorld.random() * 4)
+    if (systemWorld.random() < 0.1) throw new Error('the answer was lost')
+    return value
+  }
+  return {
+    async make({ input: { n }, key }: Call, what: string) {
+      const ticket = await partner.transaction((tx) =>
+        participant(tx, { key, operation: what, kind: 'do', fingerprint: n }, async () => {
+          if (what === 'flight' && n % 4 === 1) return refuse('full', `no seat for trip ${n}`)
+          await tx.sql`insert into effects (trip, what) values (${n}, ${what})`
+          return { ticket: `${what} ${n}` }
+        }),
+      )
+      return answer(ticket)
+    },
+    async cancel({ input: { n }, key }: Call, what: string) {
+      await partner.transaction((tx) =>
+        participant(tx, { key, operation: what, kind: 'undo' }, async () => {
+          await tx.sql`insert into effects (trip, what) values (${n}, ${`${what} cancelled`})`
+        }),
+      )
+      await answer(undefined)
+    },
+  }
+}
+
+if (import.meta.main) {
+  const [folder = '.', workerId = 'a'] = process.argv.slice(2)
+  // A parent that is gone, however it went, takes its children along.
+  process.on('disconnect', () => process.exit(0))
+  const { work } = await agency(folder, () => process.send?.('effect'))
+  await work(workerId)
+}
