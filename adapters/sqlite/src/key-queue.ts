@@ -30,7 +30,7 @@ export function sqliteKeyQueue(): KeyQueue {
       await tx.sql`delete from banyan_key_queue where position = ${position}`
       const [row] = await tx.sql<ParkedRow>`
         select * from banyan_key_queue where grp = ${group} and lane = ${lane} order by position limit 1`
-      if (!row || row.state !== 'waiting') return row && messageOf(row)
+      if (row?.state !== 'waiting') return row && messageOf(row)
       const parking: Parking = { kind: 'due', attempts: 0, dueAt: now, failure: undefined }
       await update(tx, row.position, parking)
       wakeIfDue(tx, parking)
