@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@banyan/source', 'module', 'node', 'development|production']
@@ -9,6 +10,8 @@ export default defineConfig({
     include: ['{packages,adapters,examples,scripts}/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    // The processes that tests start keep their compiled sources here and not in the machine's temporary folder.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('./node_modules/.cache/banyan', import.meta.url)) },
     execArgv: ['--conditions=@banyan/source'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

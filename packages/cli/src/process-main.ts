@@ -1,6 +1,5 @@
 // The program of each process of a system: the services its plan names, the gateway if it says so. Imports are lean and late,
 // because a system starts a dozen of these at once.
-import { enableCompileCache } from 'node:module'
 import { messageOf } from '@banyan/core'
 import type { ServiceModule } from '@banyan/service'
 import { PLAN_VARIABLE, type ProcessMessage, type ProcessPlan } from './process-plan.ts'
@@ -9,7 +8,6 @@ interface Stoppable {
   stop(): Promise<void>
 }
 
-enableCompileCache()
 const running: Stoppable[] = []
 let ending: Promise<void> | undefined
 

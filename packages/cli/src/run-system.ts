@@ -138,6 +138,8 @@ async function supervisorsOf(
   const onLine = logLines(log, write, Math.max(...names.map((name) => name.length)))
   const urls = Object.fromEntries(programs.map(({ name, port }) => [variableOf(name), `http://127.0.0.1:${port}`]))
   const env = {
+    // Compiled sources are kept beside the data, so that a process that was killed is back in half the time.
+    NODE_COMPILE_CACHE: join(dataDir, '.cache'),
     ...process.env,
     ...urls,
     GATEWAY_PORT: String(ground.gatewayPort),
