@@ -5,7 +5,8 @@ export interface Bus {
   readonly features: BusFeatures
   /**
    * Resolves once the whole batch is durably accepted. Envelopes of one subject keep their order. Safe to repeat: receivers
-   * deduplicate by id.
+   * deduplicate by id. Rejects with the code `ERR_BUS_REFUSED` where trying again cannot help (too large, not allowed): the relay
+   * then parks the event's key. Any other rejection is tried again.
    */
   publish(batch: readonly Envelope[]): Promise<void>
   /**
