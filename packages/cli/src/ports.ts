@@ -19,11 +19,9 @@ export async function takePort(port: number, user: string): Promise<number> {
     return await tryPort(port)
   } catch (cause) {
     const why = codeOf(cause) === 'EADDRINUSE' ? 'another program listens there' : messageOf(cause)
-    throw new CliError(
-      'ERR_PORT_TAKEN',
-      `cannot listen on 127.0.0.1:${port} for ${user}: ${why}; end it or choose another port with --port`,
-      { cause },
-    )
+    throw new CliError('ERR_PORT_TAKEN', `cannot listen on 127.0.0.1:${port} for ${user}: ${why}; end it, or choose another port`, {
+      cause,
+    })
   }
 }
 

@@ -25,14 +25,21 @@ async function run(...args: string[]) {
 }
 
 describe('banyan', () => {
-  it.each([['--help'], ['dev', '--help'], ['gateway', '--help'], ['registry', '--help'], ['saga', '--help'], ['dead-letters', '--help']])(
-    'shows examples in %s %s',
-    async (...args) => {
-      const { status, out } = await run(...args)
-      expect(status).toBe(0)
-      expect(out).toContain('Examples:')
-    },
-  )
+  it.each([
+    ['--help'],
+    ['dev', '--help'],
+    ['gateway', '--help'],
+    ['registry', '--help'],
+    ['saga', '--help'],
+    ['dead-letters', '--help'],
+    ['saga', 'retry', '--help'],
+    ['dead-letters', 'list', '--help'],
+    ['gateway', 'run', '--help'],
+  ])('shows examples in %s %s %s', async (...args) => {
+    const { status, out } = await run(...args)
+    expect(status).toBe(0)
+    expect(out).toContain('Examples:')
+  })
 
   it.each([
     [['deadletters'], 'Did you mean dead-letters?'],

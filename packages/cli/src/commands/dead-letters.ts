@@ -30,7 +30,7 @@ Examples:
 export function deadLettersCommand(output: Output): Command {
   const command = new Command('dead-letters')
     .description('events that failed for good: their keys are parked until you decide')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('afterAll', EXAMPLES)
   withFilter(withDatabase(command.command('list').description('the dead letters of a service, oldest first')))
     .option('--limit <number>', 'how many at most', wholeNumber(1, 100_000), 100)
     .option('--json', 'as JSON, one a line')

@@ -17,7 +17,7 @@ Examples:
 
 /** `banyan gateway run | check` */
 export function gatewayCommand(output: Output): Command {
-  const command = new Command('gateway').description('run an API gateway, or look its file over').addHelpText('after', EXAMPLES)
+  const command = new Command('gateway').description('run an API gateway, or look its file over').addHelpText('afterAll', EXAMPLES)
   command
     .command('check <file>')
     .description('say what is wrong with a gateway file, line by line')

@@ -32,7 +32,7 @@ const DECISIONS = {
 
 /** `banyan saga list | show | retry | skip | undo` */
 export function sagaCommand(output: Output): Command {
-  const command = new Command('saga').description('the sagas of a service, and those that wait for you').addHelpText('after', EXAMPLES)
+  const command = new Command('saga').description('the sagas of a service, and those that wait for you').addHelpText('afterAll', EXAMPLES)
   withDatabase(command.command('list').description('the sagas of a service, newest first'))
     .option('--status <status>', `one of ${STATUSES.join(', ')}`, oneOf(STATUSES))
     .option('--name <name>', 'only sagas of this definition')
