@@ -1,5 +1,6 @@
-// Keeps what the docs quote of the code true: node scripts/quote.mjs [--check]. A page marks a quotation with
-// <!-- region FILE NAME --> ... <!-- end -->, the file with "// region NAME" and "// endregion".
+// Keeps what the docs quote of the code and of the benchmarks true: node scripts/quote.mjs [--check]. A page marks a quotation
+// with <!-- region FILE NAME --> ... <!-- end -->, the file with "// region NAME" and "// endregion"; a table of figures with
+// <!-- bench NAME --> ... <!-- end -->, which comes from bench/results/NAME.json.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const PAGES = ['README.md']
@@ -9,14 +10,29 @@ export function quote(check) {
   const stale = []
   for (const page of PAGES) {
     const text = readFileSync(page, 'utf8')
-    const fresh = text.replaceAll(/(<!-- region (\S+) (\S+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, head, file, name, tail) => {
-      return `${head}\`\`\`ts\n${regionOf(file, name)}\n\`\`\`\n${tail}`
-    })
+    const fresh = text
+      .replaceAll(/(<!-- region (\S+) (\S+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, head, file, name, tail) => {
+        return `${head}\`\`\`ts\n${regionOf(file, name)}\n\`\`\`\n${tail}`
+      })
+      .replaceAll(/(<!-- bench (\S+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, head, name, tail) => `${head}${tables[name]()}\n${tail}`)
     if (fresh === text) continue
     stale.push(page)
     if (!check) writeFileSync(page, fresh)
   }
   return stale
+}
+
+/** A table for each benchmark, from the figures it wrote. */
+const tables = {
+  sqlite() {
+    const { commitsPerSecond, settings, ratio, commit, date, machine } = JSON.parse(readFileSync('bench/results/sqlite.json', 'utf8'))
+    const figure = (value) => value.toLocaleString('en')
+    return [
+      `| commits/s, synchronous=FULL, median of ${settings.rounds} rounds | one by one | ${settings.producers} at once, grouped | ratio |`,
+      '|---|---|---|---|',
+      `| ${commit}, ${date.slice(0, 10)}, ${machine} | ${figure(commitsPerSecond.oneByOne.median)} | ${figure(commitsPerSecond.grouped.median)} | ${ratio} |`,
+    ].join('\n')
+  },
 }
 
 function regionOf(file, name) {
