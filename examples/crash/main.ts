@@ -5,7 +5,7 @@ import { POINTS, runTrial, type TrialResult } from './trial.ts'
 
 const HELP = `Kills the processes of a small system with SIGKILL, again and again, and counts what was lost, done twice or out of order.
 
-  node scripts/banyan.mjs examples/crash/main.ts [options]
+  npm run crash -- [options]
 
   --trials N        how many trials, each with fresh files (default 20)
   --kills N         how many kills a trial (default 3)

@@ -9,14 +9,14 @@ const ORDERS: readonly { title: string; items: OrderItem[] }[] = [
 ]
 
 /** Places one order of each kind as a client would, prints the way of each, and what to try next. */
-export async function firstOrders(running: RunningSystem, adminUrl: string): Promise<void> {
+export async function firstOrders(running: RunningSystem): Promise<void> {
   const shopper = await signIn(running.gatewayUrl, 'ada@example.com')
   for (const [i, { title, items }] of ORDERS.entries()) {
     const placed = await shopper.placeOrder(`first-${Date.now()}-${i}`, items)
     const order = await finalState(shopper, placed)
     printWay(title, order, await wayOf(running, placed.traceId, order.body.status === 'confirmed' ? 'notification.sent' : 'order.rejected'))
   }
-  printNext(running, adminUrl)
+  printNext(running)
 }
 
 async function finalState(shopper: Shopper, placed: Answer): Promise<Answer> {
@@ -60,7 +60,7 @@ function printWay(title: string, order: Answer, spans: readonly Span[]): void {
   }
 }
 
-function printNext({ gatewayUrl, registryUrl }: RunningSystem, adminUrl: string): void {
+function printNext({ gatewayUrl, gatewayAdminUrl, registryUrl }: RunningSystem): void {
   console.log(`
 The shop is open. Try:
   TOKEN=$(curl -s ${gatewayUrl}/api/sessions -H 'content-type: application/json' -d '{"email":"ada@example.com","password":"banyan-shop"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
@@ -69,6 +69,6 @@ The shop is open. Try:
   curl -s ${gatewayUrl}/api/order-stats -H "authorization: Bearer $TOKEN"
   curl -s ${gatewayUrl}/legacy/orders
   curl -s ${registryUrl}/v1/catalog/services
-  curl -s ${adminUrl}/metrics
+  curl -s ${gatewayAdminUrl}/metrics
 Ctrl-C stops every process.`)
 }

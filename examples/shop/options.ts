@@ -46,7 +46,7 @@ export function startOptions(args: readonly string[], home: string): StartOption
     },
   })
   if (values.help) helpAndExit(START_HELP)
-  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 1, 65_534) }
+  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 1, 65_535) }
 }
 
 /** @throws an error in one line for a word it does not know */

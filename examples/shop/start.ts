@@ -2,6 +2,7 @@
 
 import { startSystem } from '@banyan/cli'
 import { messageOf } from '@banyan/core'
+import { runUntilSignal } from '@banyan/service'
 import { firstOrders } from './first-orders.ts'
 import { startOptions } from './options.ts'
 import { shop } from './system.ts'
@@ -16,7 +17,7 @@ try {
     gatewayPort: options.port,
     log: 'pretty',
     // What is worth a person's look; LOG_LEVEL=info shows everything.
-    env: { LOG_LEVEL: process.env.LOG_LEVEL || 'warn', GATEWAY_ADMIN_PORT: String(options.port + 1) },
+    env: { LOG_LEVEL: process.env.LOG_LEVEL || 'warn' },
     ...(options.oneProcess ? { processes: 'one' as const } : {}),
   })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
@@ -26,13 +27,18 @@ try {
       .map(({ name }) => name)
       .join(', ')}`,
   )
-  const stop = async () => {
-    await running.stop()
-    process.exit(0)
+  let stopping = false
+  const stop = () => {
+    stopping = true
+    return running.stop()
   }
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
-  await firstOrders(running, `http://127.0.0.1:${options.port + 1}`)
+  const ended = runUntilSignal([{ stop }])
+  await firstOrders(running).catch((error: unknown) => {
+    // Ctrl-C in the middle of an order takes its gateway away.
+    if (!stopping) throw error
+  })
+  await ended
+  process.exit(0)
 } catch (error) {
   console.error(messageOf(error))
   process.exit(1)

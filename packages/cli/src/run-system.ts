@@ -41,6 +41,8 @@ export interface ProcessReport {
 export interface RunningSystem {
   /** `http://127.0.0.1:8080`; empty without a gateway. */
   readonly gatewayUrl: string
+  /** Where the gateway's health and metrics are, when its file says `admin: ${GATEWAY_ADMIN_PORT}`. */
+  readonly gatewayAdminUrl: string
   readonly registryUrl: string
   readonly traces: Pick<TraceCollector, 'spans'>
   processes(): readonly ProcessReport[]
@@ -71,11 +73,13 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
   const world = systemWorld
   assertWritable(options.dataDir)
   const gatewayPort = definition.gateway === undefined ? 0 : await takePort(options.gatewayPort ?? 8080, 'the gateway')
+  const adminPort = Number(options.env?.GATEWAY_ADMIN_PORT ?? (await freePort()))
   const ground = await startGround(world)
-  const supervisors = await supervisorsOf(definition, options, { ...ground, gatewayPort }, world)
+  const supervisors = await supervisorsOf(definition, options, { ...ground, gatewayPort, adminPort }, world)
   let stopping: Promise<void> | undefined
   const running: RunningSystem = {
     gatewayUrl: definition.gateway === undefined ? '' : `http://127.0.0.1:${gatewayPort}`,
+    gatewayAdminUrl: `http://127.0.0.1:${adminPort}`,
     registryUrl: ground.registryUrl,
     traces: ground.collector,
     processes: () => supervisors.map(({ name, pid, state, restarts }) => ({ name, pid, state, restarts })),
@@ -125,7 +129,7 @@ async function startGround(world: World): Promise<Ground> {
 async function supervisorsOf(
   definition: SystemDefinition,
   options: StartSystemOptions,
-  ground: Ground & { gatewayPort: number },
+  ground: Ground & { gatewayPort: number; adminPort: number },
   world: World,
 ): Promise<readonly Supervisor[]> {
   const { baseUrl, log = 'pretty', write = console.log, processes } = options
@@ -143,7 +147,7 @@ async function supervisorsOf(
     ...process.env,
     ...urls,
     GATEWAY_PORT: String(ground.gatewayPort),
-    GATEWAY_ADMIN_PORT: String(await freePort()),
+    GATEWAY_ADMIN_PORT: String(ground.adminPort),
     ...options.env,
   }
   const common = { world, onLine, stopMs: STOP_MS }

@@ -11,6 +11,9 @@ import { type Screened, screen } from './screen.ts'
 import type { CompiledRoute, Snapshot } from './snapshot.ts'
 import { endSpan, startServerSpan, type Traced, traceIdOf } from './trace.ts'
 
+/** Bounds of the histogram, seconds: those of OpenTelemetry's conventions for HTTP, and finer below. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
 /** What the way of a request needs. */
 export interface PipelineOptions {
   /** The snapshot in force; read once per request. */
@@ -48,6 +51,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const durations = metrics.getMeter('@banyan/gateway').createHistogram('http.server.request.duration', {
     unit: 's',
     description: 'From the head of a request to the end of its answer',
+    advice: { explicitBucketBoundaries: SECONDS },
   })
 
   // One random number for all requests of this start; a count tells them apart.

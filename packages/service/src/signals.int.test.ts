@@ -44,7 +44,14 @@ test('a stop that fails does not keep the others from stopping', async () => {
 })
 
 test('a second signal ends the program at once', async () => {
-  const { lines, signal } = await run(`() => { console.log('stop ' + name); return new Promise(() => {}) }`, ['SIGTERM', 'SIGTERM'])
-  expect(lines).toEqual(['ready', 'stop orders'])
+  const hang = `() => { console.log('stop ' + name); setTimeout(() => console.log('still stopping'), 400); return new Promise(() => {}) }`
+  // The second one is sent at the second line, after more than the time in which it would count as the first one's echo.
+  const { lines, signal } = await run(`(${hang})`, ['SIGTERM', 'SIGCONT', 'SIGTERM'])
+  expect(lines).toEqual(['ready', 'stop orders', 'still stopping'])
   expect(signal).toBe('SIGTERM')
+})
+
+test('the echo of a signal, as npm sends it, changes nothing', async () => {
+  const stop = `async () => { process.kill(process.pid, 'SIGINT'); console.log('stop ' + name) }`
+  expect(await run(stop, ['SIGINT'])).toEqual({ lines: ['ready', 'stop orders', 'stop database', 'done by SIGINT'], code: 0, signal: null })
 })
