@@ -23,7 +23,7 @@ export function jsonServer(name: string, answer: (question: Question) => Promise
   server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
     const address = server.address()
     const port = typeof address === 'object' && address ? address.port : 0
-    if (process.send) process.send({ ready: true, port })
+    if (process.send) process.send({ ready: true })
     else console.log(`${name} listens on http://127.0.0.1:${port}`)
   })
   const end = () => process.exit(0)

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Database } from '@banyan/core'
+import { type Database, nearest } from '@banyan/core'
 import { sqlite } from '@banyan/sqlite'
 import type { Command } from 'commander'
 import { CliError } from './errors.ts'
-import { nearest } from './nearest.ts'
 
 export interface DatabaseOptions {
   db?: string

@@ -1,5 +1,5 @@
+import { nearest } from '@banyan/core'
 import { InvalidArgumentError } from 'commander'
-import { nearest } from './nearest.ts'
 
 /** Reads a whole number from an option's word. */
 export function wholeNumber(least: number, most: number): (text: string) => number {

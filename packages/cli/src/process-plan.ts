@@ -12,14 +12,11 @@ export interface ProcessPlan {
 export const PLAN_VARIABLE = 'BANYAN_PROCESS'
 
 /** What a process tells the one that started it. */
-export type ProcessMessage = { readonly ready: true; readonly port?: number } | { readonly failed: string }
+export type ProcessMessage = { readonly ready: true } | { readonly failed: string }
 
 /** Reads a message of a child process; `undefined` for anything else it may say. */
 export function readMessage(message: unknown): ProcessMessage | undefined {
   if (typeof message !== 'object' || message === null) return undefined
   if ('failed' in message && typeof message.failed === 'string') return { failed: message.failed }
-  if ('ready' in message && message.ready === true) {
-    return 'port' in message && typeof message.port === 'number' ? { ready: true, port: message.port } : { ready: true }
-  }
-  return undefined
+  return 'ready' in message && message.ready === true ? { ready: true } : undefined
 }

@@ -1,4 +1,4 @@
-import { nearest } from './nearest.ts'
+import { nearest } from '@banyan/core'
 
 /** Which services share a process: `each` one of its own, all in `one`, or groups by name. */
 export type Processes = 'each' | 'one' | Readonly<Record<string, readonly string[]>>

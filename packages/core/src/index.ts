@@ -1,5 +1,21 @@
-// Time, randomness, ids
+// biome-ignore-all assist/source/organizeImports: grouped by the question a user has
 
+// Time, randomness, ids
+export { systemWorld } from './system-world.ts'
+export { manualWorld } from './manual-world.ts'
+export type { ManualWorld, ManualWorldOptions } from './manual-world.ts'
+export { sleep } from './world.ts'
+export type { Timer, World } from './world.ts'
+
+// Errors and refusals, and what was probably meant
+export { CodedError, codeOf, messageOf } from './coded-error.ts'
+export type { CodedErrorOptions } from './coded-error.ts'
+export { isRefusal, refuse } from './refusal.ts'
+export type { Refusal } from './refusal.ts'
+export { nearest } from './nearest.ts'
+
+// Contracts: what a service answers, what it publishes
+export { api, isRepeatable } from './api.ts'
 export type {
   Api,
   HttpMethod,
@@ -12,30 +28,21 @@ export type {
   PathParameter,
   RefusalOf,
 } from './api.ts'
-// Contracts: what a service answers, what it publishes
-export { api, isRepeatable } from './api.ts'
-export type { Bus, BusFeatures, BusSubscription, Delivery, Subscription } from './bus.ts'
-export type { CodedErrorOptions } from './coded-error.ts'
-// Errors and refusals
-export { CodedError, codeOf, messageOf } from './coded-error.ts'
-export type { Component, ComponentContext, ComponentErrorCode, Health, Logger } from './component.ts'
-// The life of a service's parts
-export { busOf, ComponentError, databaseOf, silentLogger } from './component.ts'
-export type { Database, Migration, ReadTransaction, SqlValue, StorePort, Transaction } from './database.ts'
+export { checkEventData, event, EventError, readEvent } from './event.ts'
+export type { EventData, EventErrorCode, EventInput, EventOptions, EventType } from './event.ts'
+export { describeIssues, validate } from './schema.ts'
+export type { InputOf, Issue, OutputOf, Schema, Validation } from './schema.ts'
+
+// Events on the wire
+export { decodeEnvelope, encodeEnvelope, EnvelopeError, schemaVersion } from './envelope.ts'
+export type { Envelope, EnvelopeErrorCode } from './envelope.ts'
+
 // Ports
 export { storePort } from './database.ts'
-export type { Envelope, EnvelopeErrorCode } from './envelope.ts'
-// Events on the wire
-export { decodeEnvelope, EnvelopeError, encodeEnvelope, schemaVersion } from './envelope.ts'
-export type { EventData, EventErrorCode, EventInput, EventOptions, EventType } from './event.ts'
-export { checkEventData, EventError, event, readEvent } from './event.ts'
-export type { ManualWorld, ManualWorldOptions } from './manual-world.ts'
-export { manualWorld } from './manual-world.ts'
-export type { Refusal } from './refusal.ts'
-export { isRefusal, refuse } from './refusal.ts'
+export type { Database, Migration, ReadTransaction, SqlValue, StorePort, Transaction } from './database.ts'
+export type { Bus, BusFeatures, BusSubscription, Delivery, Subscription } from './bus.ts'
 export type { Instance, Registration, Registry, Snapshot, Watch } from './registry.ts'
-export type { InputOf, Issue, OutputOf, Schema, Validation } from './schema.ts'
-export { describeIssues, validate } from './schema.ts'
-export { systemWorld } from './system-world.ts'
-export type { Timer, World } from './world.ts'
-export { sleep } from './world.ts'
+
+// The life of a service's parts
+export { busOf, ComponentError, databaseOf, silentLogger } from './component.ts'
+export type { Component, ComponentContext, ComponentErrorCode, Health, Logger } from './component.ts'

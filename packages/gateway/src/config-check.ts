@@ -1,7 +1,7 @@
+import { nearest } from '@banyan/core'
 import type { Broken, DictionaryShape, ListShape, MapShape, Shape, TextShape } from './config-shape.ts'
 import { type MapTree, plainOf, type ScalarTree, type Tree, UNKNOWN } from './config-tree.ts'
 import type { ConfigIssue, Position } from './errors.ts'
-import { nearest } from './nearest.ts'
 
 /** What the checker needs besides tree and shape. */
 export interface CheckContext {

@@ -1,7 +1,7 @@
+import { nearest } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { arrivalOf, isNetwork, trustedNetworks } from './forwarded.ts'
 import { endToEnd, headerOf, headerValues, isIdentityHeader, withHeader, withoutHeaders } from './headers.ts'
-import { nearest } from './nearest.ts'
 
 describe('headers', () => {
   const list = ['Host', 'x', 'Set-Cookie', 'a=1', 'set-cookie', 'b=2']
