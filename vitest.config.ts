@@ -8,6 +8,8 @@ export default defineConfig({
   resolve: { conditions },
   test: {
     include: ['{packages,adapters,examples,scripts}/**/*.test.ts'],
+    // One PostgreSQL server for the run, started when the first test asks for a database.
+    globalSetup: './packages/testing/src/postgres-setup.ts',
     pool: 'forks',
     maxWorkers: 2,
     // The processes that tests start keep their compiled sources here and not in the machine's temporary folder.

@@ -22,3 +22,9 @@ export type { CrashPlanOptions, Kill } from './crash-plan.ts'
 export { crashPoint, underHarness } from './crash-point.ts'
 export { checkEffects, countFaults } from './effect-check.ts'
 export type { EffectFaults, Numbered } from './effect-check.ts'
+
+// A real PostgreSQL server
+export { startPostgres } from './postgres-server.ts'
+export type { PostgresServer, PostgresServerOptions } from './postgres-server.ts'
+export { testPostgres } from './postgres-run.ts'
+export type { TestDatabase } from './postgres-run.ts'
