@@ -19,3 +19,12 @@ export type {
   SagaStore,
 } from './store.ts'
 export { sagaArchivePort, sagaStorePort } from './store.ts'
+
+// For the explorer: the engine without its worker, and the guard
+
+export type { Attempt, AttemptEnd } from './attempt.ts'
+export { attemptLocal, attemptRemote, readResults, withResult } from './attempt.ts'
+export type { AnySaga, Saga, SagaStep } from './define.ts'
+export { participant } from './participant.ts'
+export type { Action, SagaEvent, Turn } from './transition.ts'
+export { actionOf, after, initialState } from './transition.ts'
