@@ -8,7 +8,7 @@ import type { SqliteDatabase } from './sqlite-database.ts'
 
 const folders = new Map<object, string>()
 
-const options: StoreSuiteOptions = {
+const inFile: StoreSuiteOptions = {
   async open() {
     const file = join(mkdtempSync(join(tmpdir(), 'banyan-stores-')), 'orders.db')
     const database: SqliteDatabase = sqlite(file, { log: silentLogger })
@@ -21,6 +21,16 @@ const options: StoreSuiteOptions = {
   },
 }
 
-outboxSuite('sqlite', options)
-inboxSuite('sqlite', options)
-keyQueueSuite('sqlite', options)
+const inMemory: StoreSuiteOptions = {
+  open: async () => sqlite(':memory:', { log: silentLogger }),
+  close: (database) => database.close(),
+}
+
+for (const [name, options] of [
+  ['sqlite', inFile],
+  ['sqlite :memory:', inMemory],
+] as const) {
+  outboxSuite(name, options)
+  inboxSuite(name, options)
+  keyQueueSuite(name, options)
+}

@@ -1,12 +1,12 @@
-import { decodeEnvelope, manualWorld } from '@banyan/core'
+import { manualWorld, type ReadTransaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { causedBy, publish } from './publish.ts'
+import { testDatabase } from './test/database.ts'
 import { seatTaken } from './test/events.ts'
-import { memoryDatabase } from './test/memory-database.ts'
 
 function setUp() {
-  const database = memoryDatabase(manualWorld())
-  const envelopes = () => database.state().outbox.map(({ body }) => decodeEnvelope(body))
+  const database = testDatabase(manualWorld())
+  const envelopes = async () => (await database.state()).outbox
   return { database, envelopes }
 }
 
@@ -16,9 +16,9 @@ describe('publish', () => {
     await database.transaction(async (tx) => {
       await publish(tx, seatTaken, { id: 'A1', n: 1 })
       await publish(tx, seatTaken, { id: 'A2', n: 2 }, { key: 'row A', correlationId: 'booking 7' })
-      expect(database.state().outbox).toEqual([])
+      expect(await rowsIn(tx)).toBe(0)
     })
-    const [first, second] = envelopes()
+    const [first, second] = await envelopes()
     expect(first).toMatchObject({
       source: 'orders',
       type: 'seat.taken',
@@ -38,7 +38,7 @@ describe('publish', () => {
       throw new Error('sold out')
     })
     await expect(sale).rejects.toThrow('sold out')
-    expect(database.state().outbox).toEqual([])
+    expect((await database.state()).outbox).toEqual([])
   })
 
   it('loses nothing that nobody waited for', async () => {
@@ -46,7 +46,7 @@ describe('publish', () => {
     await database.transaction(async (tx) => {
       for (const n of [1, 2, 3]) void publish(tx, seatTaken, { id: 'A1', n })
     })
-    expect(envelopes().map(({ data }) => data)).toEqual([1, 2, 3].map((n) => ({ id: 'A1', n })))
+    expect((await envelopes()).map(({ data }) => data)).toEqual([1, 2, 3].map((n) => ({ id: 'A1', n })))
   })
 
   it('takes what another hook publishes before the commit', async () => {
@@ -55,7 +55,7 @@ describe('publish', () => {
       await publish(tx, seatTaken, { id: 'A1', n: 1 })
       tx.beforeCommit(() => publish(tx, seatTaken, { id: 'A1', n: 2 }))
     })
-    expect(envelopes()).toHaveLength(2)
+    expect(await envelopes()).toHaveLength(2)
   })
 
   it('refuses data that does not fit, and publishes the rest when the caller goes on', async () => {
@@ -65,7 +65,7 @@ describe('publish', () => {
       await expect(publish(tx, seatTaken, { id: 'A1' })).rejects.toMatchObject({ code: 'ERR_EVENT_INVALID' })
       await publish(tx, seatTaken, { id: 'A1', n: 1 })
     })
-    expect(envelopes()).toHaveLength(1)
+    expect(await envelopes()).toHaveLength(1)
   })
 
   it('carries on the correlation, the causation and the trace of the message being handled', async () => {
@@ -75,19 +75,25 @@ describe('publish', () => {
       causedBy(tx, { correlationId: 'booking 7', causationId: 'message 3', traceparent })
       await publish(tx, seatTaken, { id: 'A1', n: 1 })
     })
-    expect(envelopes()[0]).toMatchObject({ correlationid: 'booking 7', causationid: 'message 3' })
-    expect(envelopes()[0]?.traceparent).toContain('0af7651916cd43dd8448eb211c80319c')
+    const [first] = await envelopes()
+    expect(first).toMatchObject({ correlationid: 'booking 7', causationid: 'message 3' })
+    expect(first?.traceparent).toContain('0af7651916cd43dd8448eb211c80319c')
   })
 
   it('writes all events of a transaction in one go, after other hooks that came first', async () => {
     const { database } = setUp()
     const seen: number[] = []
     await database.transaction(async (tx) => {
-      tx.beforeCommit(async () => void seen.push(database.state().outbox.length))
+      tx.beforeCommit(async () => void seen.push(await rowsIn(tx)))
       await publish(tx, seatTaken, { id: 'A1', n: 1 })
       await publish(tx, seatTaken, { id: 'A1', n: 2 })
-      tx.beforeCommit(async () => void seen.push(database.state().outbox.length))
+      tx.beforeCommit(async () => void seen.push(await rowsIn(tx)))
     })
     expect(seen).toEqual([0, 2])
   })
 })
+
+async function rowsIn(tx: ReadTransaction): Promise<number> {
+  const [row] = await tx.sql<{ rows: number }>`select count(*) as rows from banyan_outbox`
+  return row?.rows ?? 0
+}

@@ -1,20 +1,21 @@
 import { type ManualWorld, manualWorld } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { deadLetters } from './dead-letters.ts'
+import { outboxLogPort } from './ports.ts'
 import { publish } from './publish.ts'
 import { relay } from './relay.ts'
+import { contextOf, type TestDatabase, testDatabase, timersLeft } from './test/database.ts'
 import { seatTaken } from './test/events.ts'
 import { type MemoryBus, memoryBus } from './test/memory-bus.ts'
-import { contextOf, type MemoryDatabase, memoryDatabase } from './test/memory-database.ts'
 
 function setUp() {
   const world = manualWorld()
-  const database = memoryDatabase(world)
+  const database = testDatabase(world)
   const bus = memoryBus()
   return { world, database, bus, context: contextOf(world, { database, bus }) }
 }
 
-function take(database: MemoryDatabase, ...seats: string[]): Promise<void> {
+function take(database: TestDatabase, ...seats: string[]): Promise<void> {
   return database.transaction(async (tx) => {
     for (const seat of seats) {
       const [id = '', n] = seat.split('-')
@@ -32,22 +33,22 @@ describe('relay', () => {
     const component = relay()
     await component.start(context)
     await world.advance(60_000)
-    expect(database.state().lease).toEqual({ kind: 'free', epoch: 0 })
+    expect((await database.state()).lease).toMatchObject({ kind: 'free', epoch: 0 })
     await take(database, 'A1-1', 'A2-1', 'A1-2')
     await settle(world)
     expect(seatsOf(bus)).toEqual(['A1-1', 'A2-1', 'A1-2'])
     expect(await component.health?.()).toEqual({ healthy: true, detail: 'backlog 0' })
     await component.stop()
-    expect(world.pendingTimers()).toBe(0)
+    expect(await timersLeft(world)).toBe(0)
   })
 
   it('finds what another process committed within the longest poll', async () => {
     const { world, database, bus, context } = setUp()
     await relay().start(context)
     await world.advance(60_000)
-    // Appended behind the back of the store that wakes.
-    await take(memoryDatabase(world), 'X-1')
-    database.state().outbox.push({ position: 1, key: 'B', body: JSON.stringify(bodyOf('B')), time: 0 })
+    // Written behind the back of the store that wakes.
+    const body = JSON.stringify(bodyOf('B'))
+    await database.transaction((tx) => tx.sql`insert into banyan_outbox (type, key, body, time) values ('seat.taken', 'B', ${body}, 0)`)
     await world.advance(1_000)
     expect(bus.published).toHaveLength(1)
   })
@@ -64,7 +65,7 @@ describe('relay', () => {
     await relay().start({ ...context, world: stopped })
     await settle(stopped)
     expect(seatsOf(bus)).toEqual(['A1-1', 'A1-2'])
-    expect(database.state()).toMatchObject({ done: 0, lease: { kind: 'held', epoch: 1 } })
+    expect(await database.state()).toMatchObject({ done: 0, lease: { kind: 'held', epoch: 1 } })
 
     bus.onPublish = () => {}
     bus.published.length = 0
@@ -73,7 +74,7 @@ describe('relay', () => {
     expect(seatsOf(bus)).toEqual([])
     await world.advance(200)
     expect(seatsOf(bus)).toEqual(['A1-1', 'A1-2'])
-    expect(database.state()).toMatchObject({ done: 2, lease: { epoch: 2 } })
+    expect(await database.state()).toMatchObject({ done: 2, lease: { epoch: 2 } })
   })
 
   it('marks and parks nothing after it slept through its lease, and keeps still while another has it', async () => {
@@ -92,14 +93,15 @@ describe('relay', () => {
     await take(database, 'A1-1')
     await settle(world)
     // Another took over meanwhile and has not moved yet.
-    database.state().lease = { kind: 'held', epoch: 2, owner: 'another', expiresAt: world.now() + 10_000 }
+    const taken = { kind: 'held', epoch: 2, owner: 'another', expiresAt: world.now() + 10_000 } as const
+    await database.transaction((tx) => tx.store(outboxLogPort).saveLease(tx, 0, taken))
     wakeUp()
     await settle(world)
     wakeUp()
     await world.advance(9_000)
     expect(published).toBe(2)
-    expect(database.state()).toMatchObject({ done: 0, queue: [], lease: { owner: 'another', epoch: 2 } })
-    expect(database.state().outbox).toHaveLength(1)
+    expect(await database.state()).toMatchObject({ done: 0, queue: [], lease: { owner: 'another', epoch: 2 } })
+    expect((await database.state()).outbox).toHaveLength(1)
   })
 
   it('keeps its lease while the bus is slow', async () => {
@@ -112,12 +114,12 @@ describe('relay', () => {
     await settle(world)
     await other.start({ ...context, instanceId: 'orders-2' })
     await world.advance(9_000)
-    expect(database.state().lease).toMatchObject({ epoch: 1 })
+    expect((await database.state()).lease).toMatchObject({ epoch: 1 })
     await world.advance(2_000)
     expect(bus.published).toHaveLength(1)
-    expect(database.state().done).toBe(1)
+    expect((await database.state()).done).toBe(1)
     await Promise.all([slow.stop(), other.stop()])
-    expect(world.pendingTimers()).toBe(0)
+    expect(await timersLeft(world)).toBe(0)
   })
 
   it('gives its lease back when it stops, so that the next one starts at once', async () => {
@@ -127,7 +129,7 @@ describe('relay', () => {
     await take(database, 'A1-1')
     await settle(world)
     await first.stop()
-    expect(database.state().lease).toEqual({ kind: 'free', epoch: 1 })
+    expect((await database.state()).lease).toMatchObject({ kind: 'free', epoch: 1 })
     await relay().start(context)
     await take(database, 'A1-2')
     await settle(world)
@@ -143,7 +145,7 @@ describe('relay', () => {
     }
     await take(database, 'A1-1', 'A2-1', 'A1-2')
     await world.advance(120_000)
-    expect(database.state().queue).toEqual([])
+    expect((await database.state()).queue).toEqual([])
     expect(await component.health?.()).toEqual({
       healthy: true,
       detail: 'backlog 3, the oldest 120000 ms old; last error: connection refused',
@@ -175,9 +177,9 @@ describe('relay', () => {
     await letters.redrive({}, { by: 'eva', reason: 'limit raised' })
     await settle(world)
     expect(seatsOf(bus)).toEqual(['good-1', 'good-2', 'good-3', 'bad-1', 'bad-2', 'bad-3'])
-    expect(database.state().queue).toEqual([])
+    expect((await database.state()).queue).toEqual([])
     await component.stop()
-    expect(world.pendingTimers()).toBe(0)
+    expect(await timersLeft(world)).toBe(0)
   })
 
   it('goes on when the database comes back', async () => {

@@ -17,9 +17,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { consume } from './consume.ts'
 import { publish } from './publish.ts'
 import { relay } from './relay.ts'
+import { contextOf, testDatabase } from './test/database.ts'
 import { seatFreed, seatTaken } from './test/events.ts'
 import { memoryBus } from './test/memory-bus.ts'
-import { contextOf, memoryDatabase } from './test/memory-database.ts'
 import { traceAttributes, withRemoteParent } from './trace.ts'
 
 interface Seen extends SpanContext {
@@ -94,7 +94,7 @@ afterEach(() => {
 describe('telemetry of messaging', () => {
   it('runs one trace from the publisher through the consumer to what that publishes, and counts on the way', async () => {
     const world = manualWorld()
-    const [orders, audience] = [memoryDatabase(world), memoryDatabase(world)]
+    const [orders, audience] = [testDatabase(world), testDatabase(world)]
     const bus = memoryBus()
     const mover = relay()
     await mover.start(contextOf(world, { database: orders, bus }))
