@@ -1,0 +1,136 @@
+import { Socket } from 'node:net'
+import pg from 'pg'
+import { isStale, toPostgresError } from './server-error.ts'
+import { placeOf, type Settings } from './settings.ts'
+import { shorten } from './statement.ts'
+import { type StatementNames, statementNames } from './statement-names.ts'
+import { type PostgresValue, rowTypes } from './values.ts'
+
+/** A statement and its values. */
+export interface Statement {
+  /** One statement, with `$1`, `$2`, ... */
+  readonly text: string
+  readonly values?: readonly PostgresValue[]
+}
+
+/** What a statement gave. */
+export interface Result<Row extends object = Record<string, unknown>> {
+  readonly rows: Row[]
+  /** The first word of what was done: `INSERT`, `COMMIT`. */
+  readonly command: string
+}
+
+/** One connection to the server. Statements are sent at once, without waiting for those before, and are answered in order. */
+export interface Connection {
+  /** Runs one statement, prepared. @throws {PostgresError} */
+  query<Row extends object>(statement: Statement): Promise<Result<Row>>
+  /** Runs one or more statements without values, unprepared. @throws {PostgresError} */
+  exec(text: string): Promise<Result>
+  /** Whether a transaction is open on it, as of the last answer. */
+  inTransaction(): boolean
+  /** Whether it is of no use any more. */
+  isBroken(): boolean
+  /** Calls back once when it is gone, whoever ended it. */
+  onGone(call: () => void): void
+  /** Calls back for each notification of a channel that it listens to. */
+  onNotification(call: (channel: string, payload: string) => void): void
+  /** Says goodbye to the server; what is under way is answered first. */
+  end(): Promise<void>
+  /** Cuts it. The server rolls back. */
+  destroy(): void
+}
+
+/** How long the goodbye may take before the connection is cut. */
+const GOODBYE_MS = 1_000
+
+/**
+ * Connects.
+ *
+ * @throws {PostgresError} `ERR_DATABASE_UNREACHABLE`, `ERR_DATABASE_OPEN`, `ERR_CONNECTIONS_EXHAUSTED`
+ */
+export async function openConnection(settings: Settings): Promise<Connection> {
+  const { url, world, connectTimeoutMs, maxStatements, prepare } = settings
+  const socket = new Socket()
+  const client = newClient(settings, socket)
+  // Those under way hear of it themselves; this is for when there are none.
+  let broken = false
+  client.on('error', () => {
+    broken = true
+  })
+  client.on('end', () => {
+    broken = true
+  })
+  const timer = world.after(connectTimeoutMs, () =>
+    socket.destroy(new Error(`no answer within ${connectTimeoutMs} ms ("connectTimeoutMs")`)),
+  )
+  try {
+    await client.connect()
+  } catch (error) {
+    socket.destroy()
+    throw toPostgresError(error, `connect to "${placeOf(url)}"`)
+  } finally {
+    timer.cancel()
+  }
+
+  const names = prepare ? statementNames(client, maxStatements) : undefined
+  return {
+    query: (statement) => runStatement(client, names, statement),
+    exec: (text) => ask(client, { text }, text),
+    inTransaction: () => ['T', 'E'].includes(client.getTransactionStatus() ?? ''),
+    isBroken: () => broken,
+    onGone: (call) => void (broken ? call() : client.once('end', call)),
+    onNotification: (call) => void client.on('notification', ({ channel, payload = '' }) => call(channel, payload)),
+    async end() {
+      const cut = world.after(GOODBYE_MS, () => socket.destroy())
+      await client.end()
+      cut.cancel()
+    },
+    destroy() {
+      broken = true
+      socket.destroy()
+    },
+  }
+}
+
+function newClient({ url, name, prepare, transactionTimeoutMs }: Settings, socket: Socket): pg.Client {
+  return new pg.Client({
+    connectionString: url,
+    fallback_application_name: `banyan ${name}`,
+    // Ours, so that it can be cut; the driver wraps it for TLS.
+    stream: () => socket,
+    keepAlive: true,
+    pipeline: true,
+    types: rowTypes,
+    // The server's own limits: for a process that is paused, or whose machine is gone, while it holds locks.
+    ...(prepare && { statement_timeout: transactionTimeoutMs, idle_in_transaction_session_timeout: transactionTimeoutMs }),
+  })
+}
+
+async function runStatement<Row extends object>(
+  client: pg.Client,
+  names: StatementNames | undefined,
+  { text, values = [] }: Statement,
+): Promise<Result<Row>> {
+  const name = names?.nameOf(text)
+  try {
+    return await ask<Row>(client, { text, values: [...values], queryMode: 'extended', ...(name !== undefined && { name }) }, text)
+  } catch (error) {
+    // Under another name it is prepared afresh.
+    if (isStale(error)) names?.forget(text)
+    throw error
+  }
+}
+
+function ask<Row extends object>(
+  client: pg.Client,
+  query: pg.QueryConfig & { queryMode?: 'extended' },
+  text: string,
+): Promise<Result<Row>> {
+  return new Promise((resolve, reject) => {
+    // Rows come as the statement makes them: the caller names their shape, and SQL cannot be checked against it here.
+    client.query<Row & pg.QueryResultRow>(query, (error: Error | null, result) => {
+      if (error) reject(toPostgresError(error, `run "${shorten(text)}"`))
+      else resolve(result)
+    })
+  })
+}

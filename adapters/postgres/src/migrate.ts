@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { type Migration, messageOf } from '@banyan/core'
+import type { Connection } from './connection.ts'
+import { PostgresError } from './postgres-error.ts'
+import { isDisconnect } from './server-error.ts'
+
+/** Any number that nobody else takes an advisory lock on: "banyan" in ASCII. */
+const LOCK = 0x62616e79616en
+
+const TABLE = 'create table if not exists banyan_migrations (id text primary key, hash text not null, ran_at text not null)'
+
+/**
+ * Runs those of `migrations` that have not run yet, each in a transaction of its own. Processes that do so at the same time wait for
+ * each other.
+ *
+ * @throws {TypeError} when two of the list share an id
+ * @throws {PostgresError} `ERR_MIGRATION_CHANGED`, `ERR_MIGRATION_FAILED`
+ */
+export async function runMigrations(connection: Connection, migrations: readonly Migration[], now: () => number): Promise<void> {
+  // Looks first: a database that is up to date is opened without waiting for a lock.
+  for (const migration of await pendingMigrations(connection, migrations)) await runMigration(connection, migration, now())
+}
+
+async function runMigration(connection: Connection, migration: Migration, nowMs: number): Promise<void> {
+  // READ COMMITTED: what another process has committed while this one waited for the lock must be seen. No time limit: an index may take hours.
+  await connection.exec('begin isolation level read committed; set local statement_timeout = 0')
+  try {
+    await connection.query({ text: 'select pg_advisory_xact_lock($1::bigint)', values: [LOCK] })
+    await connection.exec(TABLE)
+    if ((await pendingMigrations(connection, [migration])).length > 0) await apply(connection, migration, nowMs)
+    await connection.exec('commit')
+  } catch (error) {
+    if (!connection.isBroken()) await connection.exec('rollback')
+    throw error
+  }
+}
+
+async function apply(connection: Connection, migration: Migration, nowMs: number): Promise<void> {
+  try {
+    await connection.exec(migration.sql)
+  } catch (cause) {
+    if (isDisconnect(cause)) throw cause
+    throw failed(migration, messageOf(cause), cause)
+  }
+  if (!connection.inTransaction()) throw failed(migration, 'it ended the transaction that it runs in; leave COMMIT and ROLLBACK out of it')
+  const values = [migration.id, hashOf(migration), new Date(nowMs).toISOString()]
+  await connection.query({ text: 'insert into banyan_migrations (id, hash, ran_at) values ($1, $2, $3)', values })
+}
+
+async function pendingMigrations(connection: Connection, migrations: readonly Migration[]): Promise<Migration[]> {
+  const seen = new Set<string>()
+  for (const { id } of migrations) {
+    if (seen.has(id)) throw new TypeError(`cannot migrate: two migrations are called "${id}"`)
+    seen.add(id)
+  }
+  const ran = await ranMigrations(connection)
+  return migrations.filter((migration) => {
+    const hash = ran.get(migration.id)
+    if (hash === undefined) return true
+    if (hash === hashOf(migration)) return false
+    throw new PostgresError(
+      'ERR_MIGRATION_CHANGED',
+      `cannot migrate: "${migration.id}" has run before and its SQL is another now; put it back as it was and add a new migration`,
+    )
+  })
+}
+
+async function ranMigrations(connection: Connection): Promise<Map<string, string>> {
+  const { rows: tables } = await connection.query({ text: "select 1 from pg_class where oid = to_regclass('banyan_migrations')" })
+  if (tables.length === 0) return new Map()
+  const { rows } = await connection.query<{ id: string; hash: string }>({ text: 'select id, hash from banyan_migrations' })
+  return new Map(rows.map(({ id, hash }) => [id, hash]))
+}
+
+function failed({ id }: Migration, why: string, cause?: unknown): PostgresError {
+  return new PostgresError('ERR_MIGRATION_FAILED', `cannot run migration "${id}": ${why}`, { cause })
+}
+
+/** Line ends and space around do not count: a checkout on another system must not look like an edit. */
+function hashOf({ sql }: Migration): string {
+  return createHash('sha256').update(sql.replace(/\r\n/g, '\n').trim()).digest('hex')
+}

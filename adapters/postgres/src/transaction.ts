@@ -1,0 +1,175 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { SqlValue, StorePort } from '@banyan/core'
+import type { Connection, Result, Statement } from './connection.ts'
+import type { PostgresReadTransaction, PostgresTransaction } from './postgres-database.ts'
+import { PostgresError } from './postgres-error.ts'
+import { isDisconnect } from './server-error.ts'
+import { textOf } from './statement.ts'
+import { assertValues, type PostgresValue } from './values.ts'
+
+/** One run of a body on a connection: from its first statement, which BEGIN goes along with, to COMMIT or ROLLBACK. */
+export interface Attempt {
+  /** For bodies that write. */
+  transaction(store: <T>(port: StorePort<T>) => T): PostgresTransaction
+  /** For bodies that read. */
+  read(): PostgresReadTransaction
+  /** Runs the writes of `beforeCommit`, then commits. @throws {PostgresError} and has rolled back, unless `ERR_COMMIT_UNKNOWN` */
+  commit(): Promise<void>
+  rollback(): Promise<void>
+  /** Takes no more statements. */
+  end(): void
+  isOver(): boolean
+  /** The first error of a statement: after it, PostgreSQL takes no other, whatever the body makes of it. */
+  failure(): PostgresError | undefined
+  /** The calls of `afterCommit`. */
+  readonly committed: readonly (() => void)[]
+}
+
+/** Creates an {@link Attempt}. Nothing is sent before the first statement. */
+export function newAttempt(connection: Connection, begin: string): Attempt {
+  const writes: (() => Promise<void>)[] = []
+  const last: Statement[] = []
+  const committed: (() => void)[] = []
+  let over = false
+  const sender = statementSender(connection, begin)
+
+  function assertOpen(action: string): void {
+    if (!over) return
+    throw new PostgresError(
+      'ERR_TRANSACTION_OVER',
+      `cannot ${action}: the transaction is over; is an "await" missing in its body, or did it take too long?`,
+    )
+  }
+
+  const read = readTransaction(async (statement) => {
+    assertOpen('run a statement')
+    return sender.send(statement)
+  })
+
+  async function runWrites(): Promise<void> {
+    // Not for...of: a write may register another one. One that came too late must not start.
+    for (let index = 0; index < writes.length && !over; index += 1) await writes[index]?.()
+    assertOpen('commit')
+  }
+
+  return {
+    transaction: (store) => ({
+      ...read,
+      store,
+      // Hooks are bound to where they are registered: each belongs to its transaction and its trace.
+      beforeCommit(write) {
+        assertOpen('register a write before the commit')
+        writes.push(AsyncLocalStorage.bind(write))
+      },
+      withCommit(text, values = []) {
+        assertOpen('register a statement for the commit')
+        last.push({ text, values })
+      },
+      afterCommit(call) {
+        assertOpen('register a call after the commit')
+        committed.push(AsyncLocalStorage.bind(call))
+      },
+    }),
+    read: () => read,
+    async commit() {
+      await runWrites()
+      over = true
+      await sender.commit(last)
+    },
+    rollback() {
+      over = true
+      return sender.rollback()
+    },
+    end() {
+      over = true
+    },
+    isOver: () => over,
+    failure: sender.failure,
+    committed,
+  }
+}
+
+/** A transaction's statements on their way: BEGIN goes with the first, others may go with COMMIT. */
+function statementSender(connection: Connection, begin: string) {
+  let begun = false
+  let failure: PostgresError | undefined
+
+  function fail(error: PostgresError): never {
+    failure ??= error
+    throw error
+  }
+  function send<Row extends object>(statement: Statement): Promise<Result<Row>> {
+    if (!begun) {
+      begun = true
+      // Its answer is not waited for: what makes it fail (a broken connection) makes the statement fail too, which says so.
+      connection.exec(begin).catch((error) => {
+        failure ??= error
+      })
+    }
+    return connection.query<Row>(statement).catch(fail)
+  }
+
+  return {
+    send,
+    failure: () => failure,
+    /** Sends COMMIT right behind the last statements. */
+    async commit(last: readonly Statement[]): Promise<void> {
+      if (failure) throw afterFailure(failure)
+      if (!begun && last.length === 0) return
+      const statements = last.map((statement) => send(statement))
+      await finish(statements, connection.exec('commit').catch(fail))
+    },
+    async rollback(): Promise<void> {
+      if (begun && !connection.isBroken()) await connection.exec('rollback')
+    },
+  }
+}
+
+/** What a transaction that only reads can do, over a way to send statements. */
+export function readTransaction(send: <Row extends object>(statement: Statement) => Promise<Result<Row>>): PostgresReadTransaction {
+  const run: PostgresReadTransaction['run'] = async <Row extends object>(text: string, values: readonly PostgresValue[] = []) =>
+    (await send<Row>({ text, values })).rows
+  return {
+    dialect: 'postgres',
+    run,
+    async sql<Row extends object>(strings: TemplateStringsArray, ...values: SqlValue[]) {
+      const text = textOf(strings)
+      assertValues(values, text)
+      return run<Row>(text, values)
+    },
+  }
+}
+
+/** Waits for what went with COMMIT and for COMMIT itself. */
+async function finish(statements: readonly Promise<Result<object>>[], committing: Promise<Result>): Promise<void> {
+  const outcomes = await Promise.allSettled([...statements, committing])
+  const failures: unknown[] = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  // Once the server has refused one statement, COMMIT can only have been a rollback, whether or not its answer came.
+  const refusal = failures.find((error) => !isDisconnect(error))
+  if (refusal !== undefined) throw refusal
+  if (failures.length > 0) throw unknownCommit(failures[0])
+  const [answer] = outcomes.slice(-1)
+  if (answer?.status === 'fulfilled' && 'command' in answer.value && answer.value.command === 'COMMIT') return
+  throw new PostgresError(
+    'ERR_COMMIT_FAILED',
+    'cannot commit: PostgreSQL rolled the transaction back, since one of its statements had failed',
+  )
+}
+
+function unknownCommit(cause: unknown): PostgresError {
+  return new PostgresError(
+    'ERR_COMMIT_UNKNOWN',
+    'cannot tell whether a transaction was committed: the connection broke after COMMIT was sent and before the answer came; look before doing it again',
+    { cause },
+  )
+}
+
+/** The body went on after a statement had failed, as it may with other databases. */
+function afterFailure(failure: PostgresError): PostgresError {
+  if (failure.code !== 'ERR_SQL' && failure.code !== 'ERR_SQL_CONSTRAINT') return failure
+  return new PostgresError(
+    'ERR_COMMIT_FAILED',
+    `cannot commit: a statement failed before (${failure.message}), and PostgreSQL takes nothing more after that; avoid the failure ("on conflict do nothing") instead of catching it`,
+    { cause: failure },
+  )
+}
