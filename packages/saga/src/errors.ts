@@ -24,6 +24,10 @@ export type SagaErrorCode =
   | 'ERR_SAGA_TAKEN'
   /** The worker stopped, or lost its sagas, while an attempt ran. */
   | 'ERR_WORKER_STOPPED'
+  /** No flow of this name and correlation id is watched. Status 404. */
+  | 'ERR_FLOW_UNKNOWN'
+  /** The flow has no such flag to acknowledge. Status 409. */
+  | 'ERR_FLOW_STATE'
 
 /** What goes wrong in defining, running and repairing sagas, and in the participant guard. */
 export class SagaError extends CodedError<SagaErrorCode> {}

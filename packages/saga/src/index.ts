@@ -36,6 +36,19 @@ export type { SagaDecision, SagaFilter, SagaHistoryEntry } from './store.ts'
 export type { DoOptions, ParticipantState, UndoOptions } from './participant.ts'
 export { participant, participantState } from './participant.ts'
 
+// Watch what services do that only speak by events
+
+export type { Flow, FlowEnd, FlowFork, FlowOptions, FlowStart, FlowStep, FlowSteps, Repeated, StartOptions } from './flow.ts'
+export { flow, repeated } from './flow.ts'
+export { diagramFlow } from './flow-diagram.ts'
+export type { FlowPlace, FlowPlaceEvent, FlowShape } from './flow-shape.ts'
+export type { FlowFlag, FlowFlagKind, FlowState, SeenEvent } from './flow-state.ts'
+export type { FlowDecision, FlowFilter, FlowKey } from './flow-store.ts'
+export type { FlowWatcherOptions } from './flow-watcher.ts'
+export { watchFlows } from './flow-watcher.ts'
+export type { FlowDetails, FlowSummary, Flows, ListFlowsOptions } from './flows.ts'
+export { flows } from './flows.ts'
+
 // Errors
 
 export type { SagaErrorCode } from './errors.ts'

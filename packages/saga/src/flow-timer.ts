@@ -1,0 +1,87 @@
+import { type Database, type Logger, sleep, type World } from '@banyan/core'
+import type { FlowLedger } from './flow-ledger.ts'
+import { flowStorePort } from './flow-store.ts'
+
+/** Flows looked at, or forgotten, in one go: few enough to take a few milliseconds. */
+const CHUNK = 500
+/** How often to look for flows that are past their retention, milliseconds. */
+const FORGET_EVERY_MS = 60_000
+
+export interface FlowTimerOptions {
+  readonly database: Database
+  readonly world: World
+  readonly log: Logger
+  readonly ledger: FlowLedger
+  readonly pollMs: number
+  readonly retentionMs: number
+  readonly flaggedRetentionMs: number
+}
+
+/** Wakes flows when their time has come, and forgets old ones. What it has to do stands in the database, so a restart loses nothing. */
+export interface FlowTimer {
+  start(): void
+  /** Resolves when what runs is done. */
+  stop(): Promise<void>
+}
+
+/** Creates a {@link FlowTimer}. Several may run: a flow that was woken twice is flagged once. */
+export function flowTimer(options: FlowTimerOptions): FlowTimer {
+  const { world, log, pollMs } = options
+  const abort = new AbortController()
+  let running: Promise<void> = Promise.resolve()
+
+  async function loop(): Promise<void> {
+    let forgetAt = world.monotonic() + FORGET_EVERY_MS
+    while (!abort.signal.aborted) {
+      let more = false
+      try {
+        more = await wakeDue(options)
+        if (world.monotonic() >= forgetAt) {
+          const full = await forgetOld(options)
+          forgetAt = full ? world.monotonic() : world.monotonic() + FORGET_EVERY_MS
+        }
+      } catch (error) {
+        log.error({ error }, 'cannot look after the flows; it will be tried again')
+      }
+      if (!more) await sleep(world, pollMs, abort.signal).catch(stopped)
+    }
+  }
+
+  return {
+    start() {
+      running = loop()
+    },
+    stop() {
+      abort.abort()
+      return running
+    },
+  }
+}
+
+/** A sleep that was cut short because the component stops: the loop sees that by itself. */
+function stopped(): void {}
+
+/** Whether there may be more. */
+async function wakeDue({ database, world, ledger }: FlowTimerOptions): Promise<boolean> {
+  const store = database.store(flowStorePort)
+  const due = await database.read((tx) => store.due(tx, ledger.names, world.now(), CHUNK))
+  // One transaction each: what a flow cannot be stored for must not keep the others from being flagged.
+  await Promise.all(due.map((key) => database.transaction((tx) => ledger.wake(tx, key))))
+  return due.length === CHUNK
+}
+
+/** Whether there may be more. */
+async function forgetOld({ database, world, ledger, retentionMs, flaggedRetentionMs }: FlowTimerOptions): Promise<boolean> {
+  const store = database.store(flowStorePort)
+  let full = false
+  for (const flow of ledger.names) {
+    for (const [flagged, keepMs] of [
+      [false, retentionMs],
+      [true, flaggedRetentionMs],
+    ] as const) {
+      const gone = await database.transaction((tx) => store.forget(tx, flow, { flagged, before: world.now() - keepMs }, CHUNK))
+      full ||= gone === CHUNK
+    }
+  }
+  return full
+}
