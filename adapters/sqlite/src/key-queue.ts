@@ -18,6 +18,7 @@ export function sqliteKeyQueue(): KeyQueue {
       await insert(tx, { ...message, parking })
       wakeIfDue(tx, parking)
     },
+    holds,
     parkedLanes,
     upcoming,
     claim,
@@ -81,6 +82,11 @@ export function messageOf(row: ParkedRow): ParkedMessage {
     revision: row.revision,
     parkedAt: row.parked_at,
   }
+}
+
+const holds: KeyQueue['holds'] = async (tx, group) => {
+  const rows = await tx.sql`select 1 from banyan_key_queue where grp = ${group} limit 1`
+  return rows.length > 0
 }
 
 const parkedLanes: KeyQueue['parkedLanes'] = async (tx, group, lanes) => {

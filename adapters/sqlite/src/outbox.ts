@@ -1,4 +1,4 @@
-import type { Transaction } from '@banyan/core'
+import type { ReadTransaction, Transaction } from '@banyan/core'
 import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxStats, PartitionState } from '@banyan/messaging/internal'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -27,8 +27,17 @@ export function sqliteOutbox(database: SqliteDatabase): Outbox {
 }
 
 /** The reading side of the outbox: one partition, since one file has one disk and one writer. */
-export function sqliteOutboxLog(): OutboxLog {
-  return { partitions: 1, load, saveLease, advance, read, stats }
+export function sqliteOutboxLog(database: SqliteDatabase): OutboxLog {
+  return {
+    partitions: 1,
+    load,
+    saveLease,
+    advance,
+    read: (partition, after, limit) => database.read((tx) => read(tx, partition, after, limit)),
+    // Each step of the relay drops a part of what is sent.
+    tidy: async () => {},
+    stats,
+  }
 }
 
 interface LeaseRow {
@@ -63,9 +72,12 @@ const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expir
   return true
 }
 
-const read: OutboxLog['read'] = (tx, partition, limit) => tx.sql<OutboxEntry>`
-  select position, key, body from banyan_outbox
-  where position > (select done from banyan_outbox_lease where partition = ${partition}) order by position limit ${limit}`
+function read(tx: ReadTransaction, partition: number, after: number | undefined, limit: number): Promise<OutboxEntry[]> {
+  return tx.sql<OutboxEntry>`
+    select position, key, body from banyan_outbox
+    where position > coalesce(${after ?? null}, (select done from banyan_outbox_lease where partition = ${partition}))
+    order by position limit ${limit}`
+}
 
 const stats: OutboxLog['stats'] = async (tx): Promise<OutboxStats> => {
   // Positions have no holes (a rolled back one is given again), so their difference is the number, however many there are.

@@ -43,6 +43,19 @@ export interface Delivery {
   readonly raw: string
   /** Where it stands in the bus, for people: `12` or `orders-3@120`. */
   readonly position: string
+  /** The same for programs, where the bus has such places; see {@link DeliveryPlace}. */
+  readonly place?: DeliveryPlace
+}
+
+/**
+ * Where an event stands in an ordered part of a bus. A group gets the events of one partition in the order of their offsets, so
+ * one that it has acknowledged says the same of all before it: a redelivery is known for ever by one number a partition.
+ */
+export interface DeliveryPlace {
+  /** Unique in the bus, and not used again when the bus is made anew: `f3a91c02/order.placed/3`. */
+  readonly partition: string
+  /** A whole number; grows along the partition, with gaps. */
+  readonly offset: number
 }
 
 export interface Subscription {

@@ -40,7 +40,7 @@ export type { Envelope, EnvelopeErrorCode } from './envelope.ts'
 // Ports
 export { storePort } from './database.ts'
 export type { Database, Migration, ReadTransaction, SqlValue, StorePort, Transaction } from './database.ts'
-export type { Bus, BusFeatures, BusSubscription, Delivery, Subscription } from './bus.ts'
+export type { Bus, BusFeatures, BusSubscription, Delivery, DeliveryPlace, Subscription } from './bus.ts'
 export type { Instance, Registration, Registry, Snapshot, Watch } from './registry.ts'
 
 // The life of a service's parts

@@ -1,4 +1,13 @@
-import { busOf, type Component, type ComponentContext, databaseOf, type EventType, messageOf, type Subscription } from '@banyan/core'
+import {
+  busOf,
+  type Component,
+  type ComponentContext,
+  type Delivery,
+  databaseOf,
+  type EventType,
+  messageOf,
+  type Subscription,
+} from '@banyan/core'
 import { handleBatch } from './batch.ts'
 import type { ConsumedEvent, EventHandler, EventTypes, Prepare } from './consumed-event.ts'
 import { deliveryHandler } from './delivery.ts'
@@ -10,6 +19,7 @@ import { instruments } from './metrics.ts'
 import { checkOptions } from './options.ts'
 import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
 import { deadLettersPort } from './ports.ts'
+import { settledMarks } from './settled-marks.ts'
 
 export interface ConsumeOptions<T extends EventTypes, Prepared> {
   /** Consumers of one group share the events. Default: the service's name, `/`, and the event types joined by `+`. */
@@ -25,8 +35,8 @@ export interface ConsumeOptions<T extends EventTypes, Prepared> {
   /** How long `prepare` may take before it counts as failed, milliseconds. Default 30,000. The handler has the database's own limit. */
   handlerTimeoutMs?: number
   /**
-   * How long the ids of handled events are kept, milliseconds: a duplicate that comes later is handled again. Longer than the
-   * bus may redeliver. Default 7 days.
+   * How long the ids of handled events are kept, milliseconds. What the bus brings again after that is known by its place, where
+   * the bus gives one (the embedded ones do); what a publisher sends anew after that is handled again. Default 7 days.
    */
   inboxRetentionMs?: number
   /** How often to look for messages that another process made due, by a redrive, milliseconds. Default 1,000. */
@@ -128,9 +138,14 @@ async function run(
       counter.add(1, attributes)
     },
   })
-  const cleaner = inboxCleaner({ database, world, log, group, retentionMs: inboxRetentionMs })
-  const deliver = deliveryHandler({ database, world, log, group, ordering, retry, runner, attributes })
-  const handle = handleBatch({ concurrency, ordering, deliver, signal: stopping.signal })
+  const marks = settledMarks()
+  const cleaner = inboxCleaner({ database, world, log, group, retentionMs: inboxRetentionMs, marks })
+  const deliver = deliveryHandler({ database, world, log, group, ordering, retry, runner, attributes, retentionMs: inboxRetentionMs })
+  const handleAll = handleBatch({ concurrency, ordering, deliver, signal: stopping.signal })
+  const handle = async (batch: readonly Delivery[]) => {
+    await handleAll(batch)
+    marks.settled(batch)
+  }
   const unobserve = observeKeyQueue(database, world, service, group)
   worker.start()
   cleaner.start()

@@ -136,6 +136,7 @@ export function deadLetters(database: Database, options: { world?: World } = {})
         const message = oneOf(await store.find(tx, { id }, 0, 1), id)
         const raw = encodeEnvelope({ ...editable(message), data })
         const now = world.now()
+        if (!(await queue.claim(tx, message))) throw unknownLetter(id)
         await store.audit(tx, auditOf(message, 'edit', decision, now))
         const parking = redrive ? after(message.parking, { kind: 'redriven' }, now, DEFAULT_RETRY) : message.parking
         await queue.save(tx, id, parking, raw)
@@ -168,7 +169,11 @@ function envelopeOf(raw: string): Envelope | undefined {
 
 function oneOf([message]: readonly ParkedMessage[], id: number): ParkedMessage {
   if (message) return message
-  throw new MessagingError('ERR_DEAD_LETTER_UNKNOWN', `there is no dead letter ${id}; it may have been redriven or discarded`, {
+  throw unknownLetter(id)
+}
+
+function unknownLetter(id: number): MessagingError {
+  return new MessagingError('ERR_DEAD_LETTER_UNKNOWN', `there is no dead letter ${id}; it may have been redriven or discarded`, {
     status: 404,
   })
 }

@@ -16,6 +16,8 @@ export interface DeliveryOptions {
   readonly ordering: 'key' | 'none'
   readonly retry: RetrySchedule
   readonly runner: EventRunner
+  /** How long the inbox keeps ids, milliseconds. */
+  readonly retentionMs: number
   /** On every count. */
   readonly attributes: Attributes
 }
@@ -32,8 +34,11 @@ export function deliveryHandler(options: DeliveryOptions): (delivery: Delivery) 
     try {
       if (!envelope) throw undecodable(delivery.raw)
       const result = await take(envelope, delivery, admission, options)
-      const { handled, duplicates } = instruments()
-      if (result === 'new') handled.add(1, attributes)
+      const { handled, duplicates, lag } = instruments()
+      if (result === 'new') {
+        handled.add(1, attributes)
+        lag.record(Math.max(0, options.world.now() - Date.parse(envelope.time)) / 1_000, attributes)
+      }
       if (result === 'duplicate') duplicates.add(1, attributes)
     } catch (error) {
       const failure = envelope ? runner.failureOf(error) : failedAttempt(error, reasonOf(error))
@@ -104,11 +109,16 @@ async function parkFailed(
   return parking
 }
 
-function admissionOf({ envelope, raw, position }: Delivery, { group, ordering }: DeliveryOptions): Admission {
-  if (envelope) return { group, id: envelope.id, lane: ordering === 'key' ? envelope.subject : envelope.id }
+function admissionOf({ envelope, raw, position, place }: Delivery, { group, ordering, world, retentionMs }: DeliveryOptions): Admission {
+  if (envelope) {
+    // Half of the time, so that a publisher whose clock is ahead does not make an old event look young. A young one is known by its
+    // id alone, whatever became of the bus and its offsets.
+    const old = !(Date.parse(envelope.time) > world.now() - retentionMs / 2)
+    return { group, id: envelope.id, lane: ordering === 'key' ? envelope.subject : envelope.id, place, old }
+  }
   // What cannot be read has no id: its place and its bytes are the same each time it comes.
   const id = `undecodable-${createHash('sha256').update(`${position}\n${raw}`).digest('hex').slice(0, 32)}`
-  return { group, id, lane: id }
+  return { group, id, lane: id, place, old: true }
 }
 
 function parkedMessage({ envelope, raw }: Delivery, { group, id, lane }: Admission, parking: Parking, parkedAt: number): NewParkedMessage {

@@ -1,5 +1,6 @@
 import type { Database, Logger, World } from '@banyan/core'
 import { inboxPort } from './ports.ts'
+import type { SettledMarks } from './settled-marks.ts'
 import { pause } from './waker.ts'
 
 /** How often to look for ids that are past their time: the inbox holds at most this much more than its retention. */
@@ -15,11 +16,15 @@ export interface InboxCleanerOptions {
   readonly log: Logger
   readonly group: string
   readonly retentionMs: number
+  readonly marks: SettledMarks
 }
 
-/** Forgets the ids of a group that were handled longer ago than `retentionMs`, a thousand at a time. */
+/**
+ * Notes how far the group has settled the bus, and forgets the ids that were handled longer ago than `retentionMs`, a thousand
+ * at a time: what the bus brings again after that is known by its place.
+ */
 export function inboxCleaner(options: InboxCleanerOptions): { start(): void; stop(): Promise<void> } {
-  const { database, world, log, group, retentionMs } = options
+  const { database, world, log, group, retentionMs, marks } = options
   const inbox = database.store(inboxPort)
   const abort = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -29,7 +34,12 @@ export function inboxCleaner(options: InboxCleanerOptions): { start(): void; sto
       await pause(world, waitMs, abort.signal)
       if (abort.signal.aborted) return
       try {
-        const forgotten = await database.transaction((tx) => inbox.clean(tx, group, world.now() - retentionMs, CHUNK))
+        const places = marks.pending()
+        const forgotten = await database.transaction(async (tx) => {
+          if (places.length > 0) await inbox.mark(tx, group, places)
+          return inbox.clean(tx, group, world.now() - retentionMs, CHUNK)
+        })
+        marks.noted(places)
         waitMs = forgotten === CHUNK ? BREATH_MS : EVERY_MS
       } catch (error) {
         log.warn({ error, group }, 'cannot clean the inbox; it will be tried again')

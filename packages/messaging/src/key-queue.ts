@@ -1,4 +1,5 @@
 import type { Database, Logger, Transaction, World } from '@banyan/core'
+import { instruments } from './metrics.ts'
 import { after, type FailedAttempt, type RetrySchedule } from './parking.ts'
 import { type KeyQueue, keyQueuePort, type ParkedMessage } from './ports.ts'
 import { pause, waker } from './waker.ts'
@@ -115,7 +116,10 @@ async function runOne(options: KeyQueueOptions, queue: KeyQueue, message: Parked
     await noteFailure(options, queue, message, error)
     return undefined
   }
-  if (done) options.onRun(message, 'done')
+  if (done) {
+    recordAttempts(options.group, message.parking.kind === 'due' ? message.parking.attempts + 1 : 1)
+    options.onRun(message, 'done')
+  }
   return next
 }
 
@@ -131,9 +135,14 @@ async function noteFailure(options: KeyQueueOptions, queue: KeyQueue, message: P
   if (!noted || parking.kind === 'waiting') return
   const { messageId, key } = message
   const fields = { group, messageId, key, attempts: parking.attempts, error: messageOfAttempt(failed.error) }
+  if (parking.kind === 'dead') recordAttempts(group, parking.attempts)
   if (parking.kind === 'dead') log.error(fields, 'a parked message has become a dead letter; its key waits for a decision')
   else log.warn({ ...fields, dueAt: parking.dueAt }, 'a parked message failed again and will be retried')
   options.onRun(message, parking.kind === 'dead' ? 'dead' : 'retry')
+}
+
+function recordAttempts(group: string, attempts: number): void {
+  instruments().attempts.record(attempts, { 'banyan.group': group })
 }
 
 function messageOfAttempt({ code, message }: FailedAttempt): string {

@@ -1,4 +1,4 @@
-import { type Counter, type MeterProvider, metrics } from '@opentelemetry/api'
+import { type Counter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 
 /** The counters of messaging; each has the attribute `banyan.service`. */
 export interface Instruments {
@@ -14,7 +14,13 @@ export interface Instruments {
   readonly retries: Counter
   /** Messages that became dead letters. */
   readonly deadLetters: Counter
+  /** From publishing an event to the commit of its handler, seconds. */
+  readonly lag: Histogram
+  /** Runs that a message in trouble took until it was done or a dead letter. */
+  readonly attempts: Histogram
 }
+
+const LAG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600]
 
 const known = new WeakMap<MeterProvider, Instruments>()
 
@@ -32,6 +38,15 @@ export function instruments(): Instruments {
     duplicates: counter('duplicates', 'Events that came again and changed nothing'),
     retries: counter('retries', 'Failed runs that will be repeated'),
     deadLetters: counter('dead_letters', 'Messages that became dead letters'),
+    lag: meter.createHistogram('banyan.messages.lag', {
+      description: 'From publishing an event to the commit of its handler',
+      unit: 's',
+      advice: { explicitBucketBoundaries: LAG_SECONDS },
+    }),
+    attempts: meter.createHistogram('banyan.messages.attempts', {
+      description: 'Runs that a message in trouble took until it was done or a dead letter',
+      advice: { explicitBucketBoundaries: [1, 2, 3, 4, 5, 6, 8, 10, 15, 20] },
+    }),
   }
   known.set(provider, fresh)
   return fresh

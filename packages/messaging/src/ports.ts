@@ -1,4 +1,4 @@
-import { type ReadTransaction, type StorePort, storePort, type Transaction, type World } from '@banyan/core'
+import { type DeliveryPlace, type ReadTransaction, type StorePort, storePort, type Transaction, type World } from '@banyan/core'
 import type { Lease } from './lease.ts'
 import type { FailureReason, Parking } from './parking.ts'
 
@@ -58,11 +58,16 @@ export interface OutboxLog {
   saveLease(tx: Transaction, partition: number, lease: Lease): Promise<void>
   /**
    * Marks everything up to `done` as sent and keeps the lease until `expiresAt`, when the lease still has this epoch; says
-   * whether it had. May drop a bounded number of sent records.
+   * whether it had. `done` never goes back.
    */
   advance(tx: Transaction, partition: number, progress: { epoch: number; done: number; expiresAt: number }): Promise<boolean>
-  /** Up to `limit` records that are not sent, in order, and only such that no record can still appear before them. */
-  read(tx: ReadTransaction, partition: number, limit: number): Promise<OutboxEntry[]>
+  /**
+   * Up to `limit` records after the position `after`, or after what is marked as sent, in order, and only such that no record
+   * can still appear before them. A read of its own, outside any transaction: see the appender fence of the PostgreSQL outbox.
+   */
+  read(partition: number, after: number | undefined, limit: number): Promise<OutboxEntry[]>
+  /** Drops a bounded number of records that are sent, and makes room for those to come. Safe beside everything else. */
+  tidy(): Promise<void>
   stats(tx: ReadTransaction): Promise<OutboxStats>
 }
 
@@ -73,12 +78,16 @@ export interface Admission {
   readonly group: string
   readonly id: string
   readonly lane: string
+  /** Where it stands in the bus, where that has such places. */
+  readonly place?: DeliveryPlace | undefined
+  /** Whether it may be older than the inbox's memory for ids: then the marks decide as well. */
+  readonly old?: boolean
 }
 
 /** `new`: go on. `duplicate`: handled, or parked, before. `parked`: others of its lane are parked; it goes behind them. */
 export type Admitted = 'new' | 'duplicate' | 'parked'
 
-/** The ids of the messages that each group has taken. */
+/** The ids of the messages that each group has taken, and up to where it has settled each partition of the bus. */
 export interface Inbox {
   /**
    * Takes a message: records its id with the transaction, unless it is there. Holds the lane until the end of the
@@ -87,7 +96,9 @@ export interface Inbox {
   admit(tx: Transaction, message: Admission, now: number): Promise<Admitted>
   /** The same question without taking it. */
   peek(tx: ReadTransaction, message: Admission): Promise<Admitted>
-  /** Forgets up to `limit` ids taken before `before`; says how many. */
+  /** Notes that everything up to each place is settled. A mark never goes back. */
+  mark(tx: Transaction, group: string, places: readonly DeliveryPlace[]): Promise<void>
+  /** Forgets up to `limit` ids taken before `before` that a mark covers or that have no place; says how many. */
   clean(tx: Transaction, group: string, before: number, limit: number): Promise<number>
 }
 
@@ -122,6 +133,8 @@ export interface KeyQueue {
    * of the same group and id that is there already stays.
    */
   push(tx: Transaction, message: NewParkedMessage): Promise<void>
+  /** Whether any message of a group is in the queue. */
+  holds(tx: ReadTransaction, group: string): Promise<boolean>
   /** Which of `lanes` have messages in the queue. */
   parkedLanes(tx: ReadTransaction, group: string, lanes: readonly string[]): Promise<ReadonlySet<string>>
   /** The `due` messages of a group, soonest first, also those of later. */

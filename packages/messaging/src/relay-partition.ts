@@ -1,6 +1,7 @@
 import { type Bus, codeOf, decodeEnvelope, type Envelope, EnvelopeError } from '@banyan/core'
 import { MessagingError } from './errors.ts'
 import { instruments } from './metrics.ts'
+import { type OutboxFeed, outboxFeed } from './outbox-feed.ts'
 import { after, firstInLine, type Parking, type RetrySchedule } from './parking.ts'
 import { keyQueuePort, type NewParkedMessage, type OutboxEntry, outboxLogPort, outboxPort } from './ports.ts'
 import { type Sent, send } from './sending.ts'
@@ -30,14 +31,17 @@ export interface PartitionMover {
 
 /** The pause after the first failure in a row, and the longest one. */
 const BACKOFF = { baseMs: 100, capMs: 5_000 }
+/** After so many failures in a row it looks at twice as many records with each further one, up to 2 ** WIDEST batches. */
+const WIDER_FROM = 4
+const WIDEST = 6
+const NONE: ReadonlySet<string> = new Set()
 
 /** Creates a {@link PartitionMover}. An idle one writes nothing: the lease is taken when there is something to move. */
 export function partitionMover(options: PartitionOptions): PartitionMover {
-  const { database, world, log, service, partition, batchSize, minPollMs, maxPollMs } = options
-  const outbox = database.store(outboxLogPort)
+  const { database, world, log, service, partition, minPollMs, maxPollMs } = options
   const wakeUp = waker(world)
   const abort = new AbortController()
-  let turn: Turn | undefined
+  const shift = shiftOf(options)
   let failures = 0
   let trouble: unknown
   let idleMs = minPollMs
@@ -45,24 +49,14 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
   let forget = () => {}
 
   async function round(): Promise<void> {
-    const entries = await database.read((tx) => outbox.read(tx, partition, batchSize))
-    if (entries.length === 0) {
-      await wakeUp.sleep(idleMs)
-      idleMs = Math.min(maxPollMs, idleMs * 2)
-      return
+    const step = await shift.step(failures)
+    if (step.kind === 'moved') idleMs = minPollMs
+    // Another may have moved on between the reading and the claim, so what was read is read again.
+    if (step.kind === 'busy') await pause(world, Math.min(maxPollMs, step.waitMs), abort.signal)
+    if (step.kind === 'empty') {
+      // What woke it may have to wait for a slower writer, and nobody wakes it again then: it looks again soon.
+      idleMs = (await wakeUp.sleep(idleMs)) ? minPollMs : Math.min(maxPollMs, idleMs * 2)
     }
-    idleMs = minPollMs
-    if (!turn || turn.expiresAt <= world.now()) {
-      const claimed = await claim(options)
-      turn = claimed.kind === 'mine' ? claimed.turn : undefined
-      // Another may have moved on between the reading and the claim, so what was read is read again.
-      if (claimed.kind === 'busy') await pause(world, Math.min(maxPollMs, claimed.waitMs), abort.signal)
-      return
-    }
-    const mine = turn
-    const sent = await whileRenewing(options, mine, () => sendBatch(options, entries, failures))
-    if (sent.upTo !== undefined) await settle(options, mine, sent.upTo, sent)
-    if (sent.error !== undefined) throw sent.error
   }
 
   async function loop(): Promise<void> {
@@ -72,7 +66,6 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
         failures = 0
         trouble = undefined
       } catch (error) {
-        if (codeOf(error) === 'ERR_LEASE_LOST') turn = undefined
         failures += 1
         trouble = error
         const fields = { error, service, partition, failures }
@@ -81,10 +74,7 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
         await pause(world, Math.round(world.random() * Math.min(BACKOFF.capMs, BACKOFF.baseMs * 2 ** failures)), abort.signal)
       }
     }
-    if (turn)
-      await release(options, turn).catch((error: unknown) =>
-        log.warn({ error, service, partition }, 'cannot give the lease back; it ends by itself'),
-      )
+    await shift.end()
   }
 
   return {
@@ -102,14 +92,111 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
   }
 }
 
-async function sendBatch({ database, bus, group }: PartitionOptions, entries: readonly OutboxEntry[], failures: number): Promise<Sent> {
+/** What a step did: moved events or took the lease, found nothing, or found the lease with another. */
+type Step = { readonly kind: 'moved' | 'empty' } | { readonly kind: 'busy'; readonly waitMs: number }
+
+/** A turn at work: what it reads, and whether its group has parked keys. */
+interface Shift {
+  readonly turn: Turn
+  readonly feed: OutboxFeed
+  /** False: no key of the group is parked, so none has to be asked about. Only the holder of the turn parks keys of its partition. */
+  mayBeParked: boolean
+}
+
+/** Takes turns at the partition and moves one batch a step. */
+function shiftOf(options: PartitionOptions): { step(failures: number): Promise<Step>; end(): Promise<void> } {
+  const { database, bus, world, log, service, group, partition, batchSize } = options
+  const outbox = database.store(outboxLogPort)
+  let shift: Shift | undefined
+
+  async function begin(): Promise<Step> {
+    await shift?.feed.end()
+    shift = undefined
+    if ((await outbox.read(partition, undefined, 1)).length === 0) return { kind: 'empty' }
+    const claimed = await claim(options)
+    if (claimed.kind === 'busy') return claimed
+    const mayBeParked = await database.read((tx) => database.store(keyQueuePort).holds(tx, group))
+    shift = { turn: claimed.turn, feed: outboxFeed(outbox, partition, claimed.turn.done), mayBeParked }
+    return { kind: 'moved' }
+  }
+
+  async function move(current: Shift, failures: number): Promise<Step> {
+    const { turn, feed } = current
+    const entries = await feed.next(windowOf(batchSize, failures))
+    if (entries.length === 0) return { kind: 'empty' }
+    const sent = await whileRenewing(options, turn, async () => {
+      const parked = await parkedAmong(options, current, entries)
+      return send(entries, { bus, parked, failures, limit: batchSize })
+    })
+    if (sent.upTo !== undefined) {
+      const part = upToBatch(sent, sent.upTo, entries, batchSize)
+      await settle(options, turn, part)
+      if (part.failed.length > 0) current.mayBeParked = true
+      feed.settled(part.upTo)
+    }
+    if (sent.error !== undefined) throw sent.error
+    return { kind: 'moved' }
+  }
+
+  return {
+    async step(failures) {
+      if (!shift || shift.turn.expiresAt <= world.now()) return begin()
+      try {
+        return await move(shift, failures)
+      } catch (error) {
+        if (codeOf(error) === 'ERR_LEASE_LOST') {
+          await shift.feed.end()
+          shift = undefined
+        }
+        throw error
+      }
+    },
+    async end() {
+      await shift?.feed.end()
+      if (shift)
+        await release(options, shift.turn).catch((error: unknown) =>
+          log.warn({ error, service, partition }, 'cannot give the lease back; it ends by itself'),
+        )
+    },
+  }
+}
+
+/**
+ * How many records to look at. More after many failures: a batch full of what the bus does not take, as of one busy key, must not
+ * hide the others behind it for ever.
+ */
+function windowOf(batchSize: number, failures: number): number {
+  return batchSize * 2 ** Math.min(Math.max(0, failures - WIDER_FROM), WIDEST)
+}
+
+async function parkedAmong(
+  { database, group }: PartitionOptions,
+  shift: Shift,
+  entries: readonly OutboxEntry[],
+): Promise<ReadonlySet<string>> {
+  if (!shift.mayBeParked) return NONE
+  const queue = database.store(keyQueuePort)
   const keys = [...new Set(entries.map(({ key }) => key))]
-  const parked = await database.read((tx) => database.store(keyQueuePort).parkedLanes(tx, group, keys))
-  return send(entries, { bus, parked, failures })
+  return database.read(async (tx) => {
+    const parked = await queue.parkedLanes(tx, group, keys)
+    if (parked.size === 0) shift.mayBeParked = await queue.holds(tx, group)
+    return parked
+  })
+}
+
+/** What is settled at once: one batch, however wide the look was. What was sent beyond is sent again, and known at receivers. */
+function upToBatch(sent: Sent, upTo: number, entries: readonly OutboxEntry[], batchSize: number): Sent & { upTo: number } {
+  const end = Math.min(upTo, entries[batchSize - 1]?.position ?? upTo)
+  return {
+    ...sent,
+    upTo: end,
+    failed: sent.failed.filter(({ entry }) => entry.position <= end),
+    waiting: sent.waiting.filter(({ position }) => position <= end),
+  }
 }
 
 /** Marks as sent what the bus has accepted, and parks what it has not; both or none, and only with the lease still held. */
-async function settle(options: PartitionOptions, turn: Turn, upTo: number, { accepted, failed, waiting }: Sent): Promise<void> {
+async function settle(options: PartitionOptions, turn: Turn, { upTo, accepted, failed, waiting }: Sent & { upTo: number }): Promise<void> {
   const { database, world, log, service, group, partition, leaseMs, retry } = options
   const queue = database.store(keyQueuePort)
   const now = world.now()

@@ -1,15 +1,16 @@
 import { type Bus, busOf, type Component, type Database, databaseOf, decodeEnvelope, messageOf, type World } from '@banyan/core'
-import { observeOutbox } from './gauges.ts'
+import { observeKeyQueue, observeOutbox } from './gauges.ts'
 import { type KeyQueueWorker, keyQueueWorker } from './key-queue.ts'
 import { instruments } from './metrics.ts'
 import { checkOptions } from './options.ts'
+import { outboxTidier } from './outbox-tidier.ts'
 import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
 import { outboxLogPort, type ParkedMessage } from './ports.ts'
 import { type PartitionMover, partitionMover } from './relay-partition.ts'
 import { relayFailure } from './sending.ts'
 
 export interface RelayOptions {
-  /** Events handed to the bus at once, a whole number from 1. Default 500. */
+  /** Events handed to the bus at once, a whole number from 1. Default 1,000. */
   batchSize?: number
   /** How long a relay that fell silent keeps others waiting, milliseconds. Default 1,500. */
   leaseMs?: number
@@ -34,10 +35,10 @@ export interface RelayOptions {
  * @see Richardson, Microservices Patterns, 3.3.7, "Polling publisher"
  */
 export function relay(options: RelayOptions = {}): Component {
-  const { batchSize = 500, leaseMs = 1_500, minPollMs = 5, maxPollMs = 1_000 } = options
+  const { batchSize = 1_000, leaseMs = 1_500, minPollMs = 5, maxPollMs = 1_000 } = options
   const retry = { ...DEFAULT_RETRY, baseMs: 1_000, ...options.retry }
   checkOptions('create relay', { batchSize, leaseMs, minPollMs, maxPollMs, ...retry })
-  let running: { movers: PartitionMover[]; worker: KeyQueueWorker; unobserve: () => void; detail: () => Promise<string> } | undefined
+  let running: { parts: { stop(): Promise<void> }[]; unobserve: () => void; detail: () => Promise<string> } | undefined
 
   return {
     name: 'relay',
@@ -50,20 +51,21 @@ export function relay(options: RelayOptions = {}): Component {
       const common = { database, bus, world, log, service, group, batchSize, leaseMs, minPollMs, maxPollMs, retry }
       const owner = `${instanceId}/${world.uuid()}`
       const movers = Array.from({ length: outbox.partitions }, (_, partition) => partitionMover({ ...common, partition, owner }))
-      const worker = parkedSender({ ...common, pollMs: maxPollMs })
-      for (const mover of movers) mover.start()
-      worker.start()
+      const parts = [...movers, parkedSender({ ...common, pollMs: maxPollMs }), outboxTidier(common)]
+      for (const part of parts) part.start()
+      const unobserve = [observeOutbox(database, world, service), observeKeyQueue(database, world, service, group)]
       running = {
-        movers,
-        worker,
-        unobserve: observeOutbox(database, world, service),
+        parts,
+        unobserve: () => {
+          for (const end of unobserve) end()
+        },
         detail: () => describe(database, world, movers),
       }
     },
     async stop() {
       if (!running) return
       running.unobserve()
-      await Promise.all([...running.movers.map((mover) => mover.stop()), running.worker.stop()])
+      await Promise.all(running.parts.map((part) => part.stop()))
       running = undefined
     },
     async health() {

@@ -22,6 +22,8 @@ export interface SendOptions {
   readonly parked: ReadonlySet<string>
   /** How often in a row sending has failed before this. */
   readonly failures: number
+  /** Where the messages go one by one, no more are sent once so many are settled. Default: all. */
+  readonly limit?: number
 }
 
 /** After this many failures in a row the messages of a batch are sent one by one, to find out whether one of them is the cause. */
@@ -29,8 +31,9 @@ const TOGETHER = 3
 
 /** Hands a batch to the bus. Never rejects: what happened is in the result. */
 export async function send(entries: readonly OutboxEntry[], options: SendOptions): Promise<Sent> {
-  const waiting = entries.filter(({ key }) => options.parked.has(key))
-  const free = entries.filter(({ key }) => !options.parked.has(key))
+  const { parked } = options
+  const waiting = parked.size === 0 ? [] : entries.filter(({ key }) => parked.has(key))
+  const free = parked.size === 0 ? entries : entries.filter(({ key }) => !parked.has(key))
   const upTo = entries.at(-1)?.position
   if (options.failures < TOGETHER) {
     try {
@@ -49,7 +52,7 @@ export async function send(entries: readonly OutboxEntry[], options: SendOptions
  * so itself: a bus that takes nothing is away, and no message is to blame. The more failures before, the more is tried, so that
  * many bad messages in front cannot hide the good ones behind them.
  */
-async function sendEach(entries: readonly OutboxEntry[], { bus, parked, failures }: SendOptions): Promise<Sent> {
+async function sendEach(entries: readonly OutboxEntry[], { bus, parked, failures, limit = entries.length }: SendOptions): Promise<Sent> {
   const failed: { entry: OutboxEntry; error: FailedAttempt }[] = []
   const waiting: OutboxEntry[] = []
   const blocked = new Set(parked)
@@ -57,8 +60,8 @@ async function sendEach(entries: readonly OutboxEntry[], { bus, parked, failures
   let accepted = 0
   let upTo: number | undefined
   const mayTry = 2 ** Math.min(failures, 16)
-  for (const entry of entries) {
-    if (suspects.length >= mayTry) break
+  for (const [index, entry] of entries.entries()) {
+    if (suspects.length >= mayTry || (suspects.length === 0 && index >= limit)) break
     if (blocked.has(entry.key)) {
       waiting.push(entry)
     } else {

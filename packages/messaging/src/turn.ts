@@ -1,10 +1,12 @@
 import type { Database, Logger, World } from '@banyan/core'
-import { after, type Lease, type LeaseEvent } from './lease.ts'
-import { type OutboxLog, outboxLogPort } from './ports.ts'
+import { after, type LeaseEvent } from './lease.ts'
+import { type OutboxLog, outboxLogPort, type PartitionState } from './ports.ts'
 
 /** A relay's right to move a partition: worth nothing in the store once another has a later epoch. */
 export interface Turn {
   readonly epoch: number
+  /** Everything up to this position was sent when the turn began. */
+  readonly done: number
   /** Milliseconds since 1970. */
   expiresAt: number
 }
@@ -25,9 +27,9 @@ export interface TurnOptions {
 /** Takes the lease when it is free or its time is over; else says how long that will be. */
 export async function claim(options: TurnOptions): Promise<Claimed> {
   const { owner, leaseMs, world } = options
-  const { lease, changed } = await change(options, { kind: 'claim', owner, leaseMs })
+  const { lease, done, changed } = await change(options, { kind: 'claim', owner, leaseMs })
   if (lease.kind === 'free') throw new Error('a claimed lease cannot be free')
-  if (changed) return { kind: 'mine', turn: { epoch: lease.epoch, expiresAt: lease.expiresAt } }
+  if (changed) return { kind: 'mine', turn: { epoch: lease.epoch, done, expiresAt: lease.expiresAt } }
   return { kind: 'busy', waitMs: Math.max(1, lease.expiresAt - world.now()) }
 }
 
@@ -66,13 +68,13 @@ export async function release(options: TurnOptions, turn: Turn): Promise<void> {
   await change(options, { kind: 'release', epoch: turn.epoch })
 }
 
-async function change({ database, world, partition }: TurnOptions, event: LeaseEvent): Promise<{ lease: Lease; changed: boolean }> {
+async function change({ database, world, partition }: TurnOptions, event: LeaseEvent): Promise<PartitionState & { changed: boolean }> {
   const outbox: OutboxLog = database.store(outboxLogPort)
   return database.transaction(async (tx) => {
-    const { lease } = await outbox.load(tx, partition)
+    const { lease, done } = await outbox.load(tx, partition)
     const next = after(lease, event, world.now())
-    if (next === lease) return { lease, changed: false }
+    if (next === lease) return { lease, done, changed: false }
     await outbox.saveLease(tx, partition, next)
-    return { lease: next, changed: true }
+    return { lease: next, done, changed: true }
   })
 }

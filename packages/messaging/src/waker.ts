@@ -4,8 +4,8 @@ import type { World } from '@banyan/core'
 export interface Waker {
   /** Ends the sleep at hand, or the next one when nobody sleeps. */
   wake(): void
-  /** Resolves after `delayMs`, or sooner when woken. Only one loop may sleep at a time. */
-  sleep(delayMs: number): Promise<void>
+  /** Resolves after `delayMs`, or sooner when woken; says which: true when woken. Only one loop may sleep at a time. */
+  sleep(delayMs: number): Promise<boolean>
 }
 
 /** Creates a {@link Waker}. No call of `wake` is ever lost. */
@@ -21,9 +21,10 @@ export function waker(world: World): Waker {
       return new Promise((resolve) => {
         const finish = () => {
           timer.cancel()
+          const byWake = woken
           woken = false
           end = undefined
-          resolve()
+          resolve(byWake)
         }
         const timer = world.after(delayMs, finish)
         if (woken) finish()

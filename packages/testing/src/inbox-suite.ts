@@ -11,6 +11,8 @@ export function inboxSuite(name: string, options: StoreSuiteOptions): void {
     it('takes an id once among many at the same time', withDatabase(options, takesOnceConcurrently))
     it('tells when others of the lane are parked, in this group only', withDatabase(options, seesParked))
     it('forgets old ids of one group, a bounded number at a time', withDatabase(options, cleans))
+    it('knows an old message by its place once it is marked, and a young one by its id alone', withDatabase(options, knowsByMark))
+    it('keeps ids until a mark covers them', withDatabase(options, keepsUnmarked))
   })
 }
 
@@ -63,4 +65,39 @@ async function cleans(database: Database): Promise<void> {
   expect(await peek(database, 'g', '3', 'a')).toBe('new')
   expect(await peek(database, 'g', '4', 'a')).toBe('duplicate')
   expect(await peek(database, 'h', 'other', 'a')).toBe('duplicate')
+}
+
+async function knowsByMark(database: Database): Promise<void> {
+  const inbox = database.store(inboxPort)
+  const mark = (...places: { partition: string; offset: number }[]) => database.transaction((tx) => inbox.mark(tx, 'g', places))
+  const ask = (offset: number, more: { group?: string; partition?: string; old?: boolean } = {}) => {
+    const { group = 'g', partition = 'p1', old = true } = more
+    const admission = { group, id: `${partition}@${offset}`, lane: 'a', place: { partition, offset }, old }
+    return database.read((tx) => inbox.peek(tx, admission))
+  }
+  await mark({ partition: 'p1', offset: 10 }, { partition: 'p2', offset: 3 })
+  await mark({ partition: 'p1', offset: 7 })
+  expect(await ask(10)).toBe('duplicate')
+  expect(await ask(1)).toBe('duplicate')
+  expect(await ask(11)).toBe('new')
+  expect(await ask(4, { partition: 'p2' })).toBe('new')
+  expect(await ask(1, { partition: 'p3' })).toBe('new')
+  expect(await ask(10, { group: 'h' })).toBe('new')
+  // A bus that was made anew counts from the beginning: what was published just now is not taken for settled.
+  expect(await ask(10, { old: false })).toBe('new')
+  const redelivered = { group: 'g', id: 'x', lane: 'a', place: { partition: 'p1', offset: 10 }, old: true }
+  expect(await database.transaction((tx) => inbox.admit(tx, redelivered, 1))).toBe('duplicate')
+}
+
+async function keepsUnmarked(database: Database): Promise<void> {
+  const inbox = database.store(inboxPort)
+  for (const offset of [1, 2, 3]) {
+    const admission = { group: 'g', id: String(offset), lane: 'a', place: { partition: 'p', offset } }
+    await database.transaction((tx) => inbox.admit(tx, admission, offset))
+  }
+  const clean = () => database.transaction((tx) => inbox.clean(tx, 'g', 1_000, 10))
+  expect(await clean()).toBe(0)
+  await database.transaction((tx) => inbox.mark(tx, 'g', [{ partition: 'p', offset: 2 }]))
+  expect(await clean()).toBe(2)
+  expect(await peek(database, 'g', '3', 'a')).toBe('duplicate')
 }

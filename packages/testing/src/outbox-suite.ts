@@ -18,6 +18,7 @@ export function outboxSuite(name: string, options: StoreSuiteOptions): void {
     it('holds nothing of what rolled back', withDatabase(options, forgetsRolledBack))
     it('keeps the order within a key under concurrent writers', withDatabase(options, ordersConcurrentWriters))
     it('wakes after commits that appended, not after others', withDatabase(options, wakesAfterCommit))
+    it('reads on from a position, and never goes back', withDatabase(options, readsFromCursor))
     it('moves on for the current epoch only', withDatabase(options, fencesByEpoch))
     it('never uses a position again after everything was sent', withDatabase(options, neverReusesPositions))
     it('tells the backlog and its oldest', withDatabase(options, countsBacklog))
@@ -32,9 +33,8 @@ function append(database: Database, ...records: OutboxRecord[]): Promise<void> {
 async function readAll(database: Database, limit = 1_000): Promise<OutboxEntry[]> {
   const log = database.store(outboxLogPort)
   const all: OutboxEntry[] = []
-  for (let partition = 0; partition < log.partitions; partition += 1)
-    all.push(...(await database.read((tx) => log.read(tx, partition, limit))))
-  return all
+  for (let partition = 0; partition < log.partitions; partition += 1) all.push(...(await log.read(partition, undefined, limit)))
+  return all.sort((one, other) => one.position - other.position)
 }
 
 /** Takes the lease of every partition under `epoch`. */
@@ -49,16 +49,15 @@ function hold(database: Database, epoch: number): Promise<void> {
 }
 
 /** Marks everything as sent; gives back which partitions let it. */
-function sendAll(database: Database, epoch: number): Promise<boolean[]> {
+async function sendAll(database: Database, epoch: number): Promise<boolean[]> {
   const log = database.store(outboxLogPort)
-  return database.transaction(async (tx) => {
-    const moved: boolean[] = []
-    for (let partition = 0; partition < log.partitions; partition += 1) {
-      const done = (await log.read(tx, partition, 1_000_000)).at(-1)?.position
-      if (done !== undefined) moved.push(await log.advance(tx, partition, { epoch, done, expiresAt: 9_000 }))
-    }
-    return moved
-  })
+  const moved: boolean[] = []
+  for (let partition = 0; partition < log.partitions; partition += 1) {
+    const done = (await log.read(partition, undefined, 1_000_000)).at(-1)?.position
+    if (done === undefined) continue
+    moved.push(await database.transaction((tx) => log.advance(tx, partition, { epoch, done, expiresAt: 9_000 })))
+  }
+  return moved
 }
 
 async function keepsOrder(database: Database): Promise<void> {
@@ -69,6 +68,30 @@ async function keepsOrder(database: Database): Promise<void> {
   const positions = entries.map(({ position }) => position)
   expect(positions).toEqual([...positions].sort((one, other) => one - other))
   expect(await readAll(database, 2)).toEqual(entries.slice(0, 2))
+}
+
+async function readsFromCursor(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  const numbers = (entries: readonly OutboxEntry[]) => entries.map(({ body }) => Number(/\d+/.exec(body)?.[0]))
+  const all = () => Array.from({ length: log.partitions }, (_, partition) => partition)
+  const readFrom = async (after: number | undefined, limit: number) =>
+    (await Promise.all(all().map((partition) => log.read(partition, after, limit)))).flat()
+  await append(database, record('a', 1), record('a', 2), record('a', 3))
+  const [first, second] = await readFrom(undefined, 10)
+  expect(numbers(await readFrom(first?.position, 10))).toEqual([2, 3])
+  expect(numbers(await readFrom(first?.position, 1))).toEqual([2])
+  expect(await readFrom(second?.position ?? 0, 10)).toHaveLength(1)
+  await hold(database, 1)
+  await sendAll(database, 1)
+  // A relay that reads behind what another has sent may get less, never a wrong order.
+  expect(await readFrom(undefined, 10)).toEqual([])
+  const advance = (done: number) =>
+    database.transaction(async (tx) => {
+      for (const partition of all()) await log.advance(tx, partition, { epoch: 1, done, expiresAt: 9_000 })
+    })
+  await advance(0)
+  await log.tidy()
+  expect(await readFrom(undefined, 10)).toEqual([])
 }
 
 async function forgetsRolledBack(database: Database): Promise<void> {
