@@ -1,4 +1,5 @@
 import type { Migration } from '@banyan/core'
+import { flows } from './migrations/003-flows.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run before the first use of a database. */
-export const banyanMigrations: readonly Migration[] = []
+export const banyanMigrations: readonly Migration[] = [flows]

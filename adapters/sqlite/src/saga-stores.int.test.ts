@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { silentLogger } from '@banyan/core'
-import { participantSuite, type StoreSuiteOptions, sagaStoreSuite } from '@banyan/testing'
+import { flowSuite, participantSuite, type StoreSuiteOptions, sagaStoreSuite } from '@banyan/testing'
 import { sqlite } from './database.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -32,4 +32,5 @@ for (const [name, options] of [
 ] as const) {
   sagaStoreSuite(name, options)
   participantSuite(name, options)
+  flowSuite(name, options)
 }

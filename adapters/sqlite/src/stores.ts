@@ -1,6 +1,7 @@
 import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
-import { participantPort, sagaArchivePort, sagaStorePort } from '@banyan/saga/internal'
+import { flowArchivePort, flowStorePort, participantPort, sagaArchivePort, sagaStorePort } from '@banyan/saga/internal'
 import { sqliteDeadLetters } from './dead-letters.ts'
+import { sqliteFlowArchive, sqliteFlows } from './flow-store.ts'
 import { sqliteInbox } from './inbox.ts'
 import { sqliteKeyQueue } from './key-queue.ts'
 import { sqliteOutbox, sqliteOutboxLog } from './outbox.ts'
@@ -19,4 +20,6 @@ export const stores: readonly StoreBinding[] = [
   bind(sagaStorePort, sqliteSagas),
   bind(sagaArchivePort, sqliteSagaArchive),
   bind(participantPort, sqliteParticipants),
+  bind(flowStorePort, sqliteFlows),
+  bind(flowArchivePort, sqliteFlowArchive),
 ]

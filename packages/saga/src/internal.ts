@@ -1,5 +1,9 @@
 // For sister packages: the stores that adapters bring and contract suites check
 
+export type { FlowFlag, FlowState, SeenEvent } from './flow-state.ts'
+export { openFlags } from './flow-state.ts'
+export type { FlowArchive, FlowDecision, FlowFilter, FlowKey, FlowRecord, FlowStore } from './flow-store.ts'
+export { flowArchivePort, flowStorePort } from './flow-store.ts'
 export type { ParticipantRecord, ParticipantStore } from './participant-store.ts'
 export { participantPort } from './participant-store.ts'
 export type { SagaShape, StepShape } from './shape.ts'

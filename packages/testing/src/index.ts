@@ -7,6 +7,7 @@ export { databaseSuite } from './database-suite.ts'
 export type { DatabaseFixture, DatabaseSite, SmallSite } from './database-fixture.ts'
 
 // What every store must pass: of messages, of sagas, of participants' keys
+export { flowSuite } from './flow-suite.ts'
 export { inboxSuite } from './inbox-suite.ts'
 export { keyQueueSuite } from './key-queue-suite.ts'
 export { outboxSuite } from './outbox-suite.ts'

@@ -1,0 +1,108 @@
+import type { ReadTransaction } from '@banyan/core'
+import { type FlowArchive, type FlowDecision, type FlowKey, type FlowRecord, type FlowStore, openFlags } from '@banyan/saga/internal'
+import { type PostgresDatabase, postgresRead } from './postgres-database.ts'
+
+/** The first of the two numbers of this store's advisory locks; nothing else uses it. */
+const LOCKS = 1_003
+
+/** The flows that are watched. */
+export function postgresFlows({ world }: PostgresDatabase): FlowStore {
+  return { world, load, save, due, forget }
+}
+
+/** The people's side of them. */
+export function postgresFlowArchive(): FlowArchive {
+  return { list, find, note, decisions }
+}
+
+interface FlowRow {
+  flow: string
+  correlation_id: string
+  version: number
+  state: string
+  created_at: number
+  updated_at: number
+}
+
+function recordOf({ flow, correlation_id: correlationId, version, state, created_at, updated_at }: FlowRow): FlowRecord {
+  // Written from a state by `save`.
+  return { flow, correlationId, version, state: JSON.parse(state), createdAt: created_at, updatedAt: updated_at }
+}
+
+const load: FlowStore['load'] = async (tx, key) => {
+  // A row that is not there yet cannot be locked, so its name is. A statement of its own: under READ COMMITTED the next one then sees
+  // what the holder before has written.
+  await tx.sql`select pg_advisory_xact_lock(${LOCKS}::integer, hashtext(${`${key.flow} ${key.correlationId}`}))`
+  return find(tx, key)
+}
+
+const find = async (tx: ReadTransaction, { flow, correlationId }: FlowKey): Promise<FlowRecord | undefined> => {
+  const [row] = await tx.sql<FlowRow>`
+    select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
+    where flow = ${flow} and correlation_id = ${correlationId}`
+  return row && recordOf(row)
+}
+
+const save: FlowStore['save'] = async (tx, { flow, correlationId, version, state, createdAt, updatedAt }) => {
+  const wakeAt = state.status === 'ignored' ? null : (state.wakeAt ?? null)
+  const flags = [...new Set(openFlags(state).map(({ kind }) => kind))].join(',')
+  await tx.sql`
+    insert into banyan_flows (flow, correlation_id, version, status, flags, state, wake_at, created_at, updated_at)
+    values (${flow}, ${correlationId}, ${version}, ${state.status}, ${flags}, ${JSON.stringify(state)}, ${wakeAt}, ${createdAt}, ${updatedAt})
+    on conflict (flow, correlation_id) do update set version = excluded.version, status = excluded.status, flags = excluded.flags,
+      state = excluded.state, wake_at = excluded.wake_at, updated_at = excluded.updated_at`
+}
+
+const due: FlowStore['due'] = (tx, flows, now, limit) =>
+  postgresRead(tx).run<{ flow: string; correlationId: string }>(
+    `select flow, correlation_id as "correlationId" from banyan_flows
+     where wake_at <= $1 and flow = any($2) order by wake_at limit $3`,
+    [now, flows, limit],
+  )
+
+const forget: FlowStore['forget'] = async (tx, flow, { flagged, before }, limit) => {
+  // Two statements, so that each goes by its index.
+  const gone = flagged
+    ? await tx.sql`
+        delete from banyan_flows where (flow, correlation_id) in (
+          select flow, correlation_id from banyan_flows
+          where flow = ${flow} and flags <> '' and wake_at is null and updated_at < ${before} order by updated_at limit ${limit})
+        returning 1`
+    : await tx.sql`
+        delete from banyan_flows where (flow, correlation_id) in (
+          select flow, correlation_id from banyan_flows
+          where flow = ${flow} and flags = '' and wake_at is null and updated_at < ${before} order by updated_at limit ${limit})
+        returning 1`
+  return gone.length
+}
+
+const list: FlowArchive['list'] = async (tx, { flow = null, status = null, flag }, limit) => {
+  const kind = flag === undefined || flag === true ? null : `%,${flag},%`
+  // Flagged ones are few among many, so they have a statement, and an index, of their own.
+  const rows =
+    flag === undefined
+      ? await tx.sql<FlowRow>`
+          select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
+          where (${flow}::text is null or flow = ${flow}) and (${status}::text is null or status = ${status})
+          order by updated_at desc, correlation_id limit ${limit}`
+      : await tx.sql<FlowRow>`
+          select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
+          where flags <> '' and (${kind}::text is null or ',' || flags || ',' like ${kind})
+            and (${flow}::text is null or flow = ${flow}) and (${status}::text is null or status = ${status})
+          order by updated_at desc, correlation_id limit ${limit}`
+  return rows.map(recordOf)
+}
+
+const note: FlowArchive['note'] = async (tx, { flow, correlationId, flag, event, by, why, at }) => {
+  await tx.sql`
+    insert into banyan_flow_audit (flow, correlation_id, flag, event, decided_by, why, at)
+    values (${flow}, ${correlationId}, ${flag}, ${event}, ${by}, ${why}, ${at})`
+}
+
+const decisions: FlowArchive['decisions'] = (tx, key, limit) => {
+  const { flow = null, correlationId = null } = key ?? {}
+  return tx.sql<FlowDecision>`
+    select flow, correlation_id as "correlationId", flag, event, decided_by as "by", why, at from banyan_flow_audit
+    where ${flow}::text is null or (flow = ${flow} and correlation_id = ${correlationId})
+    order by id desc limit ${limit}`
+}
