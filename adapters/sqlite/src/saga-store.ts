@@ -1,10 +1,17 @@
-import type { ReadTransaction } from '@banyan/core'
-import { type DefinitionName, type SagaRecord, type SagaState, type SagaStore, stepOfState } from '@banyan/saga/internal'
+import type { Database, ReadTransaction, Transaction } from '@banyan/core'
+import {
+  type DefinitionName,
+  LEASE_SLACK_MS,
+  type SagaRecord,
+  type SagaStanding,
+  type SagaStatus,
+  type SagaStore,
+} from '@banyan/saga/internal'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
-/** The running sagas. SQLite's single writer keeps two claims from overlapping. */
-export function sqliteSagas({ world }: SqliteDatabase): SagaStore {
-  return { world, insert, advance, enlist, renew, define, claimable, claim }
+/** The running sagas. SQLite's single writer keeps two claims, and a start and its archiving, from overlapping. */
+export function sqliteSagas(database: SqliteDatabase): SagaStore {
+  return { world: database.world, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
 }
 
 /** A row of `banyan_sagas`. */
@@ -13,6 +20,9 @@ export interface SagaRow {
   name: string
   version: number
   key: string
+  status: string
+  live: number
+  step: string | null
   state: string
   input: string
   results: string
@@ -21,6 +31,9 @@ export interface SagaRow {
   epoch: number
   revision: number
   claims: number
+  wake_at: number | null
+  channel: string | null
+  report: string | null
   traceparent: string | null
   tracestate: string | null
   created_at: number
@@ -28,11 +41,16 @@ export interface SagaRow {
 }
 
 export function recordOf(row: SagaRow): SagaRecord {
-  const { id, name, version, key, input, results, revision, claims } = row
+  const { id, name, version, key, state, input, results, revision, claims } = row
   return {
-    ...{ id, name, version, key, input, results, revision, claims },
-    // Written from a state by `advance`, `insert` or `decide`.
-    state: JSON.parse(row.state) as SagaState,
+    ...{ id, name, version, key, state, input, results, revision, claims },
+    // The column is written from a status alone, and checked.
+    status: row.status as SagaStatus,
+    parked: row.live === 0 && row.status === 'waiting',
+    step: row.step ?? undefined,
+    wakeAt: row.wake_at ?? undefined,
+    channel: row.channel ?? undefined,
+    report: row.report ?? undefined,
     output: row.output ?? undefined,
     owner: row.owner === null ? undefined : { worker: row.owner, epoch: row.epoch },
     traceparent: row.traceparent ?? undefined,
@@ -43,91 +61,107 @@ export function recordOf(row: SagaRow): SagaRecord {
 }
 
 /** 1 while a worker should have it. */
-export function liveOf({ status }: SagaState): 0 | 1 {
-  return status === 'running' || status === 'undoing' || status === 'waiting' ? 1 : 0
+export function liveOf({ status, parked }: SagaStanding): 0 | 1 {
+  return !parked && (status === 'running' || status === 'undoing' || status === 'waiting') ? 1 : 0
 }
 
 const insert: SagaStore['insert'] = async (tx, saga) => {
-  const { id, name, version, key, state, input, owner, traceparent = null, tracestate = null, createdAt } = saga
+  const { id, name, version, key, status, step = null, state, input, owner, report = null, wakeAt = null, channel = null } = saga
+  const { traceparent = null, tracestate = null, createdAt } = saga
   const [added] = await tx.sql`
     insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
-      traceparent, tracestate, created_at, updated_at)
-    values (${id}, ${name}, ${version}, ${key}, ${state.status}, ${liveOf(state)}, ${stepOfState(state) ?? null},
-      ${JSON.stringify(state)}, ${input}, '{}', ${owner?.worker ?? null}, ${owner?.epoch ?? 0}, 0, ${owner ? 1 : 0},
-      ${traceparent}, ${tracestate}, ${createdAt}, ${createdAt})
+      wake_at, channel, report, traceparent, tracestate, created_at, updated_at)
+    select ${id}, ${name}, ${version}, ${key}, ${status}, ${liveOf(saga)}, ${step}, ${state}, ${input}, '{}', ${owner?.worker ?? null},
+      ${owner?.epoch ?? 0}, 0, ${owner ? 1 : 0}, ${wakeAt}, ${channel}, ${report}, ${traceparent}, ${tracestate}, ${createdAt}, ${createdAt}
+    where not exists (select 1 from banyan_saga_archive where name = ${name} and key = ${key})
     on conflict (name, key) do nothing returning 1`
   if (added) return id
-  const [there] = await tx.sql<{ id: string }>`select id from banyan_sagas where name = ${name} and key = ${key}`
+  const [there] = await tx.sql<{ id: string }>`
+    select id from banyan_sagas where name = ${name} and key = ${key}
+    union all select id from banyan_saga_archive where name = ${name} and key = ${key}`
   return there?.id ?? id
 }
 
-const advance: SagaStore['advance'] = async (tx, { id, owner, revision, state, results = null, output = null, entry }) => {
+const advance: SagaStore['advance'] = async (tx, step) => {
+  const { id, owner, revision, results = null, output = null, input = null, version = null, entry } = step
   const [moved] = await tx.sql`
-    update banyan_sagas set status = ${state.status}, live = ${liveOf(state)}, step = ${stepOfState(state) ?? null},
-      state = ${JSON.stringify(state)}, results = coalesce(${results}, results), output = coalesce(${output}, output),
-      revision = revision + 1, updated_at = ${entry.at}
+    update banyan_sagas set status = ${step.status}, live = ${liveOf(step)}, step = ${step.step ?? null}, state = ${step.state},
+      results = coalesce(${results}, results), output = coalesce(${output}, output), input = coalesce(${input}, input),
+      version = coalesce(${version}, version), owner = iif(${step.parked}, null, owner), claims = iif(${step.parked}, 0, claims),
+      wake_at = ${step.wakeAt ?? null}, channel = ${step.channel ?? null}, revision = revision + 1, updated_at = ${entry.at}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision} returning 1`
   if (!moved) return false
   await tx.sql`
-    insert into banyan_saga_history (saga, step, action, outcome, attempt, code, message, status, worker, started_at, at)
-    values (${id}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null}, ${entry.message ?? null},
-      ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at})`
+    insert into banyan_saga_history (saga, revision, step, action, outcome, attempt, code, message, status, worker, started_at, at)
+    values (${id}, ${revision + 1}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null},
+      ${entry.message ?? null}, ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at})`
   return true
 }
 
-const enlist: SagaStore['enlist'] = async (tx, { id, expiresAt, now, force }) => {
-  const [row] = await tx.sql<{ epoch: number }>`
-    insert into banyan_saga_workers (id, epoch, expires_at) values (${id}, 1, ${expiresAt})
-    on conflict (id) do update set epoch = epoch + 1, expires_at = excluded.expires_at
-      where ${force} or banyan_saga_workers.expires_at <= ${now}
-    returning epoch`
-  return row?.epoch
-}
-
-const renew: SagaStore['renew'] = async (tx, { worker, epoch }, expiresAt) => {
-  const back = expiresAt === 0
-  // Given back, the epoch moves on: that alone puts all the worker's sagas up for claiming.
-  const [row] = await tx.sql`
-    update banyan_saga_workers set expires_at = ${expiresAt}, epoch = epoch + ${back ? 1 : 0}
-    where id = ${worker} and epoch = ${epoch} returning 1`
-  return row !== undefined
-}
-
-const define: SagaStore['define'] = async (tx, shape) => {
-  await tx.sql`
-    insert into banyan_saga_definitions (name, version, shape) values (${shape.name}, ${shape.version}, ${JSON.stringify(shape)})
-    on conflict (name, version) do update set shape = excluded.shape`
+function write(database: Database, { starts, advances }: Parameters<SagaStore['write']>[0]): ReturnType<SagaStore['write']> {
+  return database.transaction(async (tx) => {
+    const ids: string[] = []
+    for (const saga of starts) ids.push(await insert(tx, saga))
+    const moved: boolean[] = []
+    for (const step of advances) moved.push(await advance(tx, step))
+    return { ids, moved }
+  })
 }
 
 const claimable: SagaStore['claimable'] = async (tx, definitions, now) => {
-  const [dead] = await tx.sql`select 1 from banyan_saga_workers where expires_at > 0 and expires_at <= ${now} limit 1`
-  return dead !== undefined || (await unowned(tx, definitions, 1)).length > 0
+  const [dead] = await tx.sql`
+    select 1 from banyan_saga_workers
+    where expires_at > 0 and (expires_at <= ${now} or expires_at > ${now + LEASE_SLACK_MS} + lease_ms) limit 1`
+  return dead !== undefined || (await unowned(tx, definitions, now, 1)).length > 0
 }
 
 const claim: SagaStore['claim'] = async (tx, { worker, epoch }, definitions, now, limit) => {
   // Fences whoever was silent for too long before anything of theirs is touched.
   await tx.sql`
     update banyan_saga_workers set epoch = epoch + 1, expires_at = 0
-    where expires_at > 0 and expires_at <= ${now} and not (id = ${worker} and epoch = ${epoch})`
+    where expires_at > 0 and (expires_at <= ${now} or expires_at > ${now + LEASE_SLACK_MS} + lease_ms)
+      and not (id = ${worker} and epoch = ${epoch})`
   const [self] = await tx.sql`select 1 from banyan_saga_workers where id = ${worker} and epoch = ${epoch}`
   if (!self) return []
-  const ids = JSON.stringify(await unowned(tx, definitions, limit))
+  const ids = JSON.stringify(await unowned(tx, definitions, now, limit))
   const rows = await tx.sql<SagaRow>`
-    update banyan_sagas set owner = ${worker}, epoch = ${epoch}, claims = claims + 1, revision = revision + 1
+    update banyan_sagas set owner = ${worker}, epoch = ${epoch}, claims = claims + 1, revision = revision + 1, live = 1, wake_at = null,
+      channel = null
     where id in (select value from json_each(${ids})) returning *`
   return rows.map(recordOf).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-/** Live sagas without an owner, or whose owner has another epoch by now; the oldest ids first. */
-async function unowned(tx: ReadTransaction, definitions: readonly DefinitionName[], limit: number): Promise<string[]> {
+/** Live sagas without an owner, or whose owner has another epoch by now, and parked ones that are due; the oldest ids first. */
+async function unowned(tx: ReadTransaction, definitions: readonly DefinitionName[], now: number, limit: number): Promise<string[]> {
   const known = JSON.stringify(definitions.map(({ name, version }) => `${name}@${version}`))
   const rows = await tx.sql<{ id: string }>`
     select id from (
       select s.id, s.name, s.version from banyan_sagas s where s.live = 1 and s.owner is null
       union all
       select s.id, s.name, s.version from banyan_saga_workers w
-        cross join banyan_sagas s indexed by banyan_sagas_live on s.owner = w.id and s.epoch < w.epoch where s.live = 1)
+        cross join banyan_sagas s indexed by banyan_sagas_live on s.owner = w.id and s.epoch < w.epoch where s.live = 1
+      union all
+      select s.id, s.name, s.version from banyan_sagas s where s.wake_at <= ${now})
     where name || '@' || version in (select value from json_each(${known}))
     order by id limit ${limit}`
   return rows.map(({ id }) => id)
+}
+
+const retire: SagaStore['retire'] = async (tx: Transaction, before, limit) => {
+  const rows = await tx.sql<{ id: string }>`
+    select id from banyan_sagas where status in ('completed', 'compensated') and updated_at < ${before} order by updated_at limit ${limit}`
+  if (rows.length === 0) return 0
+  const ids = JSON.stringify(rows.map(({ id }) => id))
+  await tx.sql`
+    insert into banyan_saga_archive (id, name, version, key, status, state, input, results, output, owner, epoch, revision, claims, report,
+      traceparent, tracestate, created_at, updated_at, history)
+    select id, name, version, key, status, state, input, results, output, owner, epoch, revision, claims, report, traceparent, tracestate,
+      created_at, updated_at,
+      (select json_group_array(json_object('step', step, 'action', action, 'outcome', outcome, 'attempt', attempt, 'code', code,
+        'message', message, 'status', status, 'worker', worker, 'startedAt', started_at, 'at', at)) from
+        (select * from banyan_saga_history h where h.saga = s.id order by revision))
+    from banyan_sagas s where id in (select value from json_each(${ids}))`
+  await tx.sql`delete from banyan_saga_history where saga in (select value from json_each(${ids}))`
+  await tx.sql`delete from banyan_sagas where id in (select value from json_each(${ids}))`
+  return rows.length
 }

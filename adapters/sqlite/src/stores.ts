@@ -1,5 +1,5 @@
 import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
-import { flowArchivePort, flowStorePort, participantPort, sagaArchivePort, sagaStorePort } from '@banyan/saga/internal'
+import { flowArchivePort, flowStorePort, participantPort, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWorkersPort } from '@banyan/saga/internal'
 import { sqliteDeadLetters } from './dead-letters.ts'
 import { sqliteFlowArchive, sqliteFlows } from './flow-store.ts'
 import { sqliteInbox } from './inbox.ts'
@@ -7,7 +7,9 @@ import { sqliteKeyQueue } from './key-queue.ts'
 import { sqliteOutbox, sqliteOutboxLog } from './outbox.ts'
 import { sqliteParticipants } from './participant-store.ts'
 import { sqliteSagaArchive } from './saga-archive.ts'
+import { sqliteSagaSignals } from './saga-signals.ts'
 import { sqliteSagas } from './saga-store.ts'
+import { sqliteSagaWorkers } from './saga-workers.ts'
 import { bind, type StoreBinding } from './sqlite-database.ts'
 
 /** The stores that `database.store(port)` and `tx.store(port)` give: `bind(outboxPort, sqliteOutbox)`. */
@@ -18,6 +20,8 @@ export const stores: readonly StoreBinding[] = [
   bind(keyQueuePort, sqliteKeyQueue),
   bind(deadLettersPort, sqliteDeadLetters),
   bind(sagaStorePort, sqliteSagas),
+  bind(sagaWorkersPort, sqliteSagaWorkers),
+  bind(sagaSignalsPort, sqliteSagaSignals),
   bind(sagaArchivePort, sqliteSagaArchive),
   bind(participantPort, sqliteParticipants),
   bind(flowStorePort, sqliteFlows),

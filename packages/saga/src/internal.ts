@@ -12,17 +12,25 @@ export { stepOfState } from './state.ts'
 export type {
   DefinitionName,
   NewSagaRecord,
+  NewWorker,
   SagaAdvance,
   SagaArchive,
+  SagaBatch,
+  SagaChange,
   SagaCount,
   SagaDecision,
   SagaFilter,
   SagaHistoryEntry,
   SagaOwner,
   SagaRecord,
+  SagaSignal,
+  SagaSignals,
+  SagaStanding,
+  SagaStatus,
   SagaStore,
+  SagaWorkers,
 } from './store.ts'
-export { sagaArchivePort, sagaStorePort } from './store.ts'
+export { LEASE_SLACK_MS, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWorkersPort } from './store.ts'
 
 // For the explorer: the engine without its worker, and the guard
 

@@ -1,9 +1,9 @@
 import { type Database, type Logger, messageOf, sleep, type World } from '@banyan/core'
-import type { SagaOwner, SagaStore } from './store.ts'
+import type { SagaOwner, SagaWorkers } from './store.ts'
 
 export interface WorkerLeaseOptions {
   readonly database: Database
-  readonly store: SagaStore
+  readonly workers: SagaWorkers
   readonly world: World
   readonly log: Logger
   readonly workerId: string
@@ -33,7 +33,7 @@ export interface WorkerLease {
  * @see Kleppmann, Designing Data-Intensive Applications, chapter 8, "Fencing tokens"
  */
 export function workerLease(options: WorkerLeaseOptions): WorkerLease {
-  const { database, store, world, log, workerId, leaseMs, onLost, onHeld } = options
+  const { database, workers, world, log, workerId, leaseMs, onLost, onHeld } = options
   const stopping = new AbortController()
   let held: SagaOwner | undefined
   let renewedAt = 0
@@ -47,9 +47,7 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
       const id = `${workerId}/${number}`
       const at = world.monotonic()
       const now = world.now()
-      const epoch = await database.transaction((tx) =>
-        store.enlist(tx, { id, now, expiresAt: now + leaseMs, force: first && number === 0 }),
-      )
+      const epoch = await database.transaction((tx) => workers.enlist(tx, { id, now, leaseMs, force: first && number === 0 }))
       if (epoch === undefined) continue
       held = { worker: id, epoch }
       renewedAt = at
@@ -61,7 +59,7 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
   async function renew(owner: SagaOwner): Promise<void> {
     const at = world.monotonic()
     const wasSure = isSure()
-    if (await database.transaction((tx) => store.renew(tx, owner, world.now() + leaseMs))) {
+    if (await database.transaction((tx) => workers.renew(tx, owner, world.now() + leaseMs))) {
       renewedAt = at
       if (!wasSure) onHeld()
       return
@@ -75,7 +73,7 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
   async function keep(): Promise<void> {
     while (!stopping.signal.aborted) {
       // Rejects only when stopping, which the loop's condition sees.
-      await sleep(world, leaseMs / 3, stopping.signal).catch(() => {})
+      await sleep(world, Math.floor(leaseMs / 3), stopping.signal).catch(() => {})
       if (stopping.signal.aborted) return
       try {
         await (held ? renew(held) : enlist())
@@ -96,7 +94,7 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
       await loop
       const owner = held
       held = undefined
-      if (owner) await database.transaction((tx) => store.renew(tx, owner, 0))
+      if (owner) await database.transaction((tx) => workers.renew(tx, owner, 0))
     },
   }
 }

@@ -3,6 +3,7 @@ import type { AttemptEnd } from './attempt.ts'
 import { readResults, withResult } from './attempt.ts'
 import type { AnySaga } from './define.ts'
 import { fromJson, toJson } from './json.ts'
+import { standingOf, stateOf } from './standing.ts'
 import type { Failure, SagaState } from './state.ts'
 import type { SagaAdvance, SagaHistoryEntry, SagaOwner, SagaRecord } from './store.ts'
 import { after, type Turn } from './transition.ts'
@@ -22,7 +23,7 @@ export interface LiveSaga {
 
 /** A saga as a worker takes it up. One that another life has run may have been in the middle of an attempt. */
 export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaRecord, world: World): LiveSaga {
-  const { state } = after(definition, record.state, { kind: record.claims > 1 ? 'resumed' : 'due' }, world.now())
+  const { state } = after(definition, stateOf(record), { kind: record.claims > 1 ? 'resumed' : 'due' }, world.now())
   const input = fromJson(record.input)
   return { definition, owner, record, state, input, results: readResults(record.results), lost: new AbortController(), timer: undefined }
 }
@@ -40,7 +41,7 @@ export function advanceOf(saga: LiveSaga, { state }: Turn, { event, result }: At
     id: record.id,
     owner,
     revision: record.revision,
-    state,
+    ...standingOf(state),
     ...(results !== undefined && { results }),
     ...(output.json !== undefined && { output: output.json }),
     entry: {
@@ -56,10 +57,10 @@ export function advanceOf(saga: LiveSaga, { state }: Turn, { event, result }: At
 }
 
 /** The saga after its advance is committed. */
-export function moveOn(saga: LiveSaga, advance: SagaAdvance): void {
-  const { state, results = saga.record.results, output } = advance
+export function moveOn(saga: LiveSaga, advance: SagaAdvance, state: SagaState): void {
+  const { status, results = saga.record.results, output } = advance
   if (results !== saga.record.results) saga.results = readResults(results)
-  saga.record = { ...saga.record, state, results, output, revision: saga.record.revision + 1 }
+  saga.record = { ...saga.record, status, state: advance.state, results, output, revision: saga.record.revision + 1 }
   saga.state = state
 }
 

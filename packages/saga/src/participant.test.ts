@@ -1,13 +1,13 @@
 import { manualWorld, refuse, type Transaction } from '@banyan/core'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { participant, participantState } from './participant.ts'
-import { effectsPort, memoryDatabase } from './test/memory-database.ts'
+import { addEffect, testDatabase } from './test/database.ts'
 
 function receiver() {
   const world = manualWorld()
-  const database = memoryDatabase(world)
-  const effects = () => database.state().effects
-  const write = (tx: Transaction, effect: string) => tx.store(effectsPort).add(effect)
+  const database = testDatabase(world)
+  const effects = () => database.effects()
+  const write = (tx: Transaction, effect: string) => addEffect(tx, effect)
   const reserve = (key: string, seats: number = 1, answer: unknown = { seats }) =>
     database.transaction((tx) =>
       participant(tx, { key, operation: 'seats', kind: 'do', fingerprint: { seats, of: 'show' } }, () => {
@@ -31,21 +31,21 @@ describe('do', () => {
     const { reserve, effects, state } = receiver()
     expect(await reserve('k', 2)).toEqual({ seats: 2 })
     expect(await reserve('k', 2)).toEqual({ seats: 2 })
-    expect(effects()).toEqual(['reserved 2'])
+    expect(await effects()).toEqual(['reserved 2'])
     expect(await state('k')).toMatchObject({ operation: 'seats', state: 'done', result: { seats: 2 } })
   })
 
   it('runs once among many at the same time', async () => {
     const { reserve, effects } = receiver()
     await Promise.all(Array.from({ length: 10 }, () => reserve('k')))
-    expect(effects()).toEqual(['reserved 1'])
+    expect(await effects()).toEqual(['reserved 1'])
   })
 
   it('stores and repeats refusals', async () => {
     const { reserve, effects, state } = receiver()
     expect(await reserve('k', 1, refuse('sold-out'))).toEqual({ refused: 'sold-out' })
     expect(await reserve('k', 1)).toEqual({ refused: 'sold-out' })
-    expect(effects()).toHaveLength(1)
+    expect(await effects()).toHaveLength(1)
     expect((await state('k'))?.state).toBe('refused')
   })
 
@@ -77,7 +77,7 @@ describe('do', () => {
     })
     const other = database.transaction((tx) => participant(tx, { key: 'k', operation: 'meals', kind: 'do' }, () => 1))
     await expect(other).rejects.toThrow('it was used for "seats", not for "meals"')
-    expect(effects()).toEqual(['reserved 1'])
+    expect(await effects()).toEqual(['reserved 1'])
   })
 
   it('takes the same content in another order for the same', async () => {
@@ -102,7 +102,7 @@ describe('undo', () => {
     await reserve('k', 3)
     expect(await release('k')).toEqual({ released: 3 })
     expect(await release('k')).toEqual({ released: 3 })
-    expect(effects()).toEqual(['reserved 3', 'released 3'])
+    expect(await effects()).toEqual(['reserved 3', 'released 3'])
     expect((await state('k'))?.state).toBe('undone')
   })
 
@@ -111,7 +111,7 @@ describe('undo', () => {
     expect(await release('k')).toBeUndefined()
     expect(await release('k')).toBeUndefined()
     expect(await reserve('k')).toMatchObject({ refused: 'cancelled' })
-    expect(effects()).toEqual([])
+    expect(await effects()).toEqual([])
     expect((await state('k'))?.state).toBe('cancelled')
   })
 
@@ -119,7 +119,7 @@ describe('undo', () => {
     const { reserve, release, effects } = receiver()
     await reserve('k', 1, refuse('sold-out'))
     expect(await release('k')).toBeUndefined()
-    expect(effects()).toEqual(['reserved 1'])
+    expect(await effects()).toEqual(['reserved 1'])
   })
 
   it('makes a repeated do refused, too', async () => {
@@ -127,7 +127,7 @@ describe('undo', () => {
     await reserve('k')
     await release('k')
     expect(await reserve('k')).toMatchObject({ refused: 'cancelled' })
-    expect(effects()).toEqual(['reserved 1', 'released 1'])
+    expect(await effects()).toEqual(['reserved 1', 'released 1'])
   })
 
   it('that throws can be tried again', async () => {
@@ -138,7 +138,7 @@ describe('undo', () => {
     )
     await expect(failing).rejects.toThrow('no')
     await release('k')
-    expect(effects()).toEqual(['reserved 1', 'released 1'])
+    expect(await effects()).toEqual(['reserved 1', 'released 1'])
   })
 })
 

@@ -4,8 +4,17 @@ import { SagaError } from './errors.ts'
 import { fromJson } from './json.ts'
 import { checkName, checkWhole } from './options.ts'
 import type { SagaShape } from './shape.ts'
+import { standingOf, stateOf } from './standing.ts'
 import { type Failure, type SagaState, type Stuck, stepOfState } from './state.ts'
-import { type SagaArchive, type SagaDecision, type SagaFilter, type SagaHistoryEntry, type SagaRecord, sagaArchivePort } from './store.ts'
+import {
+  type SagaArchive,
+  type SagaDecision,
+  type SagaFilter,
+  type SagaHistoryEntry,
+  type SagaRecord,
+  sagaArchivePort,
+  sagaWorkersPort,
+} from './store.ts'
 import { after, type SagaEvent } from './transition.ts'
 
 /** Who decides, and why: kept for good. */
@@ -100,7 +109,7 @@ export function sagas(database: Database): Sagas {
 
 interface Request {
   readonly id: string
-  readonly action: SagaDecision['action']
+  readonly action: 'retry' | 'skip' | 'undo'
   readonly decided: Decided
 }
 
@@ -110,16 +119,17 @@ async function decideIn(tx: Transaction, archive: SagaArchive, request: Request)
   checkName(`${action} saga "${id}"`, '"reason"', decided.reason)
   const record = known(await archive.find(tx, id), id)
   const fail = (what: string) => new SagaError('ERR_SAGA_STATE', `cannot ${action} saga "${id}": ${what}`, { status: 409 })
-  const { state: stuck } = record
+  const stuck = stateOf(record)
   if (stuck.status !== 'stuck') throw fail(`it is ${stuck.status}, wanted stuck`)
-  const shape = await archive.shape(tx, record)
+  const shape = await tx.store(sagaWorkersPort).shape(tx, record)
   if (!shape) throw fail(`no worker has ever run version ${record.version} of "${record.name}"; start one, so that its steps are known`)
   const now = archive.world.now()
   const state = stateAfter(shape, stuck, eventOf(request), now)
   if (!state) throw fail(`it is stuck at step "${stepOfState(stuck)}" on its way ${stuck.resume.status === 'running' ? 'forward' : 'back'}`)
-  const decision = { saga: id, action, step: stepOfState(stuck) ?? '', by: decided.by, why: decided.reason, at: now }
-  if (!(await archive.decide(tx, id, state, decision))) throw fail('it is stuck no more')
-  return summaryOf({ ...record, state, owner: undefined, updatedAt: now })
+  const decision = { saga: id, action, step: stepOfState(stuck) ?? '', by: decided.by, why: decided.reason, detail: undefined, at: now }
+  const change = { id, revision: record.revision, keepOwner: false, ...standingOf(state) }
+  if (!(await archive.decide(tx, change, decision))) throw fail('it is stuck no more')
+  return summaryOf({ ...record, ...standingOf(state), owner: undefined, updatedAt: now })
 }
 
 function eventOf({ action, decided }: Request): SagaEvent {
@@ -140,7 +150,9 @@ function known(record: SagaRecord | undefined, id: string): SagaRecord {
   throw new SagaError('ERR_SAGA_UNKNOWN', `there is no saga "${id}" in this database`, { status: 404 })
 }
 
-function summaryOf({ id, name, version, key, state, owner, createdAt, updatedAt }: SagaRecord): SagaSummary {
+function summaryOf(record: SagaRecord): SagaSummary {
+  const { id, name, version, key, owner, createdAt, updatedAt } = record
+  const state = stateOf(record)
   const current = state.status === 'waiting' || state.status === 'stuck' ? state.resume : state
   return {
     ...{ id, name, version, key, createdAt, updatedAt },
@@ -164,7 +176,7 @@ function detailsOf(record: SagaRecord, history: SagaHistoryEntry[], decisions: S
     input: fromJson(record.input),
     results: readResults(record.results),
     output: fromJson(record.output),
-    state: record.state,
+    state: stateOf(record),
     traceparent: record.traceparent,
     history,
     decisions,

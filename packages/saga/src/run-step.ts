@@ -2,6 +2,7 @@ import { type Database, type Logger, messageOf, sleep, type Transaction, type Wo
 import type { Attributes } from '@opentelemetry/api'
 import { type Attempt, type AttemptEnd, attemptLocal, attemptRemote } from './attempt.ts'
 import { SagaError } from './errors.ts'
+import { journalOf } from './journal.ts'
 import { advanceOf, type LiveSaga, moveOn } from './live-saga.ts'
 import { instruments } from './metrics.ts'
 import { stepOfState } from './state.ts'
@@ -103,10 +104,11 @@ function attemptOf({ definition, record, state, input, results, lost }: LiveSaga
 
 /** Stores what came of an attempt, however long the database is away: the attempt is over and cannot be unmade. */
 async function store(options: StepRunnerOptions, saga: LiveSaga, turn: Turn, advance: SagaAdvance): Promise<'moved' | 'taken'> {
-  const { database, world, log } = options
+  const { world, log } = options
+  const journal = journalOf(options.store)
   while (!saga.lost.signal.aborted) {
     try {
-      if (!(await database.transaction((tx) => options.store.advance(tx, advance)))) return 'taken'
+      if (!(await journal.advance(advance))) return 'taken'
       settle(options, saga, turn, advance)
       return 'moved'
     } catch (error) {
@@ -123,7 +125,7 @@ function settle({ log, service }: StepRunnerOptions, saga: LiveSaga, turn: Turn,
   const { step, action, attempt, outcome, code, message } = advance.entry
   const labels = { 'banyan.service': service, 'banyan.saga': name }
   const fields = { saga: advance.id, key: saga.record.key, name, version, step, action, attempt, code, message }
-  moveOn(saga, advance)
+  moveOn(saga, advance, turn.state)
   if (turn.alert) instruments().alerts.add(1, { ...labels, 'banyan.step': step })
   if (turn.state.status === 'stuck') log.error(fields, 'a saga is stuck: somebody has to decide, see "banyan saga show"')
   else if (turn.alert) log.error(fields, 'a saga past its point of no return keeps failing; it is tried on')

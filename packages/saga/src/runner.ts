@@ -118,7 +118,7 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
 
 function nextRun(saga: LiveSaga): StepRun | { kind: 'wait'; untilMs: number } | { kind: 'nothing' } {
   // Parked on the way in, because its definition has no such step any more: that is to be written down.
-  if (saga.state.status === 'stuck' && saga.record.state.status !== 'stuck') return { kind: 'park' }
+  if (saga.state.status === 'stuck' && saga.record.status !== 'stuck') return { kind: 'park' }
   return actionOf(saga.state)
 }
 

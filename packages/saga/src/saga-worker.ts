@@ -5,7 +5,7 @@ import { workerLease } from './lease.ts'
 import { addLocalWorker } from './local-workers.ts'
 import { sagaRunner } from './runner.ts'
 import { shapeOf } from './shape.ts'
-import { type DefinitionName, type SagaOwner, type SagaRecord, sagaArchivePort, sagaStorePort } from './store.ts'
+import { type DefinitionName, type SagaOwner, type SagaRecord, sagaArchivePort, sagaStorePort, sagaWorkersPort } from './store.ts'
 
 export interface SagaWorkerSettings {
   readonly database: Database
@@ -33,6 +33,7 @@ const CLAIM_SIZE = 500
 export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   const { database, world, log, definitions, pollMs, drainMs } = settings
   const store = database.store(sagaStorePort)
+  const workers = database.store(sagaWorkersPort)
   const names: DefinitionName[] = definitions.map(({ name, version }) => ({ name, version }))
   const byName = new Map(definitions.map((definition) => [nameOf(definition), definition]))
   const stopping = new AbortController()
@@ -40,7 +41,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   let polling: Promise<void> | undefined
 
   const runner = sagaRunner({ ...settings, store, definitionOf: (record) => byName.get(nameOf(record)), owner: () => lease.owner() })
-  const lease = workerLease({ ...settings, store, onLost: runner.dropAll, onHeld: runner.wake })
+  const lease = workerLease({ ...settings, workers, onLost: runner.dropAll, onHeld: runner.wake })
 
   /** Only what a look has found is written for: an idle worker writes nothing but its lease. */
   async function claimAll(): Promise<void> {
@@ -70,7 +71,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
     async start() {
       await lease.start()
       await database.transaction(async (tx) => {
-        for (const definition of definitions) await store.define(tx, shapeOf(definition))
+        for (const definition of definitions) await workers.define(tx, shapeOf(definition))
       })
       await reportUnknown(settings, names)
       removeLocal = addLocalWorker(store, {
@@ -95,10 +96,10 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
 }
 
 /** Sagas that run under a name or version this program does not know are another program's business, and somebody should know. */
-async function reportUnknown({ database, log }: SagaWorkerSettings, known: readonly DefinitionName[]): Promise<void> {
+async function reportUnknown({ database, log, world }: SagaWorkerSettings, known: readonly DefinitionName[]): Promise<void> {
   const archive = database.store(sagaArchivePort)
   const unknown = await database.read(async (tx) => {
-    const counts = await archive.counts(tx)
+    const counts = await archive.counts(tx, world.now())
     const open = counts.filter((count) => !known.some((name) => nameOf(name) === nameOf(count)))
     return Promise.all(
       open.map(async (count) => ({ count, sagas: await archive.list(tx, { ...nameAndVersion(count), finished: false }, 20) })),
@@ -111,11 +112,11 @@ async function reportUnknown({ database, log }: SagaWorkerSettings, known: reado
 }
 
 async function healthOf(
-  { database }: SagaWorkerSettings,
+  { database, world }: SagaWorkerSettings,
   { active, waiting }: { active: number; waiting: number },
   owner: SagaOwner | undefined,
 ): Promise<Health> {
-  const counts = await database.read((tx) => database.store(sagaArchivePort).counts(tx, 'stuck'))
+  const counts = await database.read((tx) => database.store(sagaArchivePort).counts(tx, world.now(), 'stuck'))
   const stuck = counts.reduce((sum, { count }) => sum + count, 0)
   const lease = owner ? `as ${owner.worker}` : 'without a lease'
   // Stuck sagas are a person's business: a restart of the service would not help them.

@@ -5,13 +5,13 @@ import { saga } from './define.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
 import { type Bench, bench, line } from './test/bench.ts'
-import { effectsPort } from './test/memory-database.ts'
+import { addEffect } from './test/database.ts'
 
 interface Trip {
   tripId: string
 }
 
-const note = (tx: Transaction, effect: string) => tx.store(effectsPort).add(effect)
+const note = (tx: Transaction, effect: string) => addEffect(tx, effect)
 
 /** As a process would have it: steps note who made them, and those in `hang` never answer. */
 function travel({ calls }: Bench, who: string, hang: readonly string[] = [], version = 1) {
@@ -44,7 +44,7 @@ describe('after a crash', () => {
     await b.world.advance(400)
     expect(await b.only()).toMatchObject({ status: 'completed', worker: 'other/0' })
     expect(b.calls).toEqual(['old hotel 1', 'old flight 1', 'new flight 1'])
-    expect(b.database.state().effects).toEqual(['old filed'])
+    expect(await b.database.effects()).toEqual(['old filed'])
   })
 
   it('the same worker goes on at once when it comes back', async () => {
@@ -143,14 +143,14 @@ describe('a worker that slept through its lease', () => {
       .done()
     const rival = await b.run([fast], { workerId: 'rival' })
     await b.world.advance(2_500)
-    expect(b.database.state().effects).toEqual(['rival filed'])
+    expect(await b.database.effects()).toEqual(['rival filed'])
     expect(signals.map(({ aborted }) => aborted)).toEqual([false])
     asleep.mend()
     await b.world.advance(1_000)
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
     answer()
     await b.world.advance(1_000)
-    expect(b.database.state().effects).toEqual(['rival filed'])
+    expect(await b.database.effects()).toEqual(['rival filed'])
     expect((await worker.health?.())?.detail).toBe('0 running, 0 waiting, 0 stuck, as orders/0')
     expect((await rival.health?.())?.detail).toContain('as rival/0')
     expect(b.logged.some(({ message }) => message.includes('lost its lease'))).toBe(true)
@@ -181,9 +181,8 @@ describe('a worker that lost a saga in between', () => {
       .local('file', {
         do(tx, c) {
           note(tx, 'filed')
-          const record = b.database.state().sagas.get(c.id)
           // As if another worker had taken it; the rollback gives it back.
-          if (record && !stolen) b.database.state().sagas.set(c.id, { ...record, owner: { worker: 'thief', epoch: 9 } })
+          if (!stolen) void tx.sql`update banyan_sagas set owner = 'thief', epoch = 9 where id = ${c.id}`
           stolen = true
         },
         undo: nothing('x'),
@@ -193,7 +192,7 @@ describe('a worker that lost a saga in between', () => {
     await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
     await b.world.advance(100)
     expect((await b.only()).status).toBe('completed')
-    expect(b.database.state().effects).toEqual(['filed'])
+    expect(await b.database.effects()).toEqual(['filed'])
   })
 
   it('does not take a saga that was started for its earlier life', async () => {

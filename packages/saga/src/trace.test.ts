@@ -66,7 +66,7 @@ describe('the trace and the correlation of a saga', () => {
       },
       { name: 'saga trip/confirm', traceId: TRACE },
     ])
-    const envelope = JSON.parse(b.database.state().published[0] ?? '{}')
+    const envelope = JSON.parse((await b.published())[0] ?? '{}')
     expect(envelope).toMatchObject({ type: 'trip.confirmed', correlationid: 't1', causationid: `${id}:confirm` })
     expect(envelope.traceparent).toContain(TRACE)
   })

@@ -5,7 +5,7 @@ import { saga } from './define.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
 import { type Bench, bench } from './test/bench.ts'
-import { effectsPort } from './test/memory-database.ts'
+import { addEffect } from './test/database.ts'
 import { runSagas } from './worker.ts'
 
 interface Trip {
@@ -13,7 +13,7 @@ interface Trip {
 }
 
 const trip = () => saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
-const write = (tx: Transaction, effect: string) => tx.store(effectsPort).add(effect)
+const write = (tx: Transaction, effect: string) => addEffect(tx, effect)
 
 /** Note, hotel, flight, confirm (pivot), mail; each call is noted. What `answers` has for a call is done instead. */
 function travel({ calls }: Bench, answers: Record<string, (attempt: number) => unknown> = {}) {
@@ -47,7 +47,7 @@ describe('a saga', () => {
     const shown = await b.only()
     expect(shown).toMatchObject({ id, status: 'completed', output: { tripId: 't1', hotel: { key: `${id}:hotel` } } })
     expect(b.calls).toEqual(['hotel', 'flight', 'mail'])
-    expect(b.database.state().effects).toEqual(['noted t1', 'confirmed confirm'])
+    expect(await b.database.effects()).toEqual(['noted t1', 'confirmed confirm'])
     expect(shown.history.map(({ step, action, outcome, attempt }) => `${step} ${action} ${outcome} ${attempt}`)).toEqual([
       'note do done 1',
       'hotel do done 1',
@@ -76,7 +76,7 @@ describe('a saga', () => {
     expect(await start(b, definition)).toEqual({ ...first, started: false })
     expect((await start(b, definition, 't2')).started).toBe(true)
     await b.world.advance(0)
-    expect(b.database.state().effects.filter((effect) => effect.startsWith('noted'))).toEqual(['noted t1', 'noted t2'])
+    expect((await b.database.effects()).filter((effect) => effect.startsWith('noted'))).toEqual(['noted t1', 'noted t2'])
   })
 
   it('does not start when the transaction rolls back', async () => {
@@ -101,7 +101,7 @@ describe('a saga', () => {
     await b.world.advance(0)
     expect(await b.only()).toMatchObject({ status: 'compensated', failure: { code: 'full', message: 'no seat left' } })
     expect(b.calls).toEqual(['hotel', 'flight', 'hotel back'])
-    expect(b.database.state().effects).toEqual(['noted t1', 'cancelled for full at flight'])
+    expect(await b.database.effects()).toEqual(['noted t1', 'cancelled for full at flight'])
   })
 
   it('is undone after its last attempt, the failing step included', async () => {
@@ -204,7 +204,7 @@ describe('a local step', () => {
     await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
     await b.until('compensated')
     expect(attempts).toBe(2)
-    expect(b.database.state().effects).toEqual([])
+    expect(await b.database.effects()).toEqual([])
   })
 
   it('is done once although the answer of its commit was lost', async () => {
@@ -214,7 +214,7 @@ describe('a local step', () => {
       .local('note', {
         do(tx) {
           write(tx, 'noted')
-          if (lose) b.database.loseAnswer(new Error('connection lost'))
+          if (lose) b.database.loseAnswer(tx, new Error('connection lost'))
           lose = false
         },
         undo: nothing('x'),
@@ -224,7 +224,7 @@ describe('a local step', () => {
     await b.run([definition])
     await b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' }))
     await b.until('completed')
-    expect(b.database.state().effects).toEqual(['noted'])
+    expect(await b.database.effects()).toEqual(['noted'])
     expect(b.calls).toEqual(['hotel'])
   })
 })

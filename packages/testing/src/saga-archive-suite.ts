@@ -1,26 +1,26 @@
 import type { Database } from '@banyan/core'
-import { type SagaDecision, type SagaFilter, type SagaShape, type SagaState, sagaArchivePort, sagaStorePort } from '@banyan/saga/internal'
+import { type SagaDecision, type SagaFilter, type SagaShape, sagaArchivePort, sagaWorkersPort } from '@banyan/saga/internal'
 import { expect, it } from 'vitest'
 import { rolledBack, type StoreSuiteOptions, withDatabase } from './messaging-store-suite.ts'
-import { advance, claim, enlist, insert, newSaga, running } from './saga-store-fixture.ts'
+import { advance, claim, enlist, find, insert, newSaga, parked, resting, running } from './saga-store-fixture.ts'
 
 /** The part of the saga suite about what people see and decide. */
 export function sagaArchiveTests(options: StoreSuiteOptions): void {
   it('lists newest first, by what is asked for, page by page', withDatabase(options, lists))
   it('counts unfinished sagas by name, version and status', withDatabase(options, counts))
-  it('takes a decision about a stuck saga once, keeps it, and hands the saga on', withDatabase(options, decides))
+  it('takes a decision about a saga once, keeps it, and hands the saga on', withDatabase(options, decides))
+  it('leaves a saga to its worker when the decision says so', withDatabase(options, decidesForOwner))
   it('keeps the latest shape of a definition', withDatabase(options, keepsShapes))
 }
 
 const A = { worker: 'a', epoch: 1 }
-const STUCK: SagaState = { status: 'stuck', resume: running('b'), failure: { code: 'X', message: 'x' } }
 
 /** s1 running, s2 stuck, s3 completed, s4 a tour. */
 async function four(database: Database): Promise<void> {
   for (const id of ['s1', 's2', 's3']) await insert(database, newSaga(id, { owner: A }))
   await insert(database, newSaga('s4', { name: 'tour', version: 2 }))
-  await advance(database, 's2', A, 0, { state: STUCK })
-  await advance(database, 's3', A, 0, { state: { status: 'completed' } })
+  await advance(database, 's2', A, 0, resting('stuck'))
+  await advance(database, 's3', A, 0, resting('completed'))
 }
 
 async function lists(database: Database): Promise<void> {
@@ -41,14 +41,19 @@ async function lists(database: Database): Promise<void> {
 async function counts(database: Database): Promise<void> {
   await four(database)
   await insert(database, newSaga('s5'))
-  const count = (status?: 'stuck') => database.read((tx) => database.store(sagaArchivePort).counts(tx, status))
+  for (const [id, wakeAt] of [['p1', 101] as const, ['p2', undefined] as const, ['p3', 100] as const]) {
+    await insert(database, newSaga(id, { owner: A }))
+    await advance(database, id, A, 0, parked({ wakeAt }))
+  }
+  const count = (status?: 'stuck') => database.read((tx) => database.store(sagaArchivePort).counts(tx, 100, status))
   const stuck = { name: 'trip', version: 1, status: 'stuck', count: 1, oldest: 's2' }
   const all = await count()
-  expect(all).toHaveLength(3)
+  expect(all).toHaveLength(4)
   expect(all).toEqual(
     expect.arrayContaining([
       { name: 'trip', version: 1, status: 'running', count: 2, oldest: 's1' },
       stuck,
+      { name: 'trip', version: 1, status: 'waiting', count: 1, oldest: 'p3' },
       { name: 'tour', version: 2, status: 'running', count: 1, oldest: 's4' },
     ]),
   )
@@ -57,28 +62,42 @@ async function counts(database: Database): Promise<void> {
 
 async function decides(database: Database): Promise<void> {
   await four(database)
-  const decision: SagaDecision = { saga: 's2', action: 'retry', step: 'b', by: 'ada', why: 'mended', at: 9 }
-  const decide = (id: string) =>
-    database.transaction((tx) => database.store(sagaArchivePort).decide(tx, id, running('b'), { ...decision, saga: id }))
-  await rolledBack(database, async (tx) => void (await database.store(sagaArchivePort).decide(tx, 's2', running('b'), decision)))
-  expect(await decide('s1')).toBe(false)
-  expect(await Promise.all([decide('s2'), decide('s2')])).toEqual([true, false])
-  const decisions = (id?: string) => database.read((tx) => database.store(sagaArchivePort).decisions(tx, id, 10))
+  const archive = database.store(sagaArchivePort)
+  const decision: SagaDecision = { saga: 's2', action: 'override', step: 'b', by: 'ada', why: 'mended', detail: '7', at: 9 }
+  const change = { ...running('c'), id: 's2', revision: 1, keepOwner: false, results: '{"b":7}' }
+  const decide = () => database.transaction((tx) => archive.decide(tx, change, decision))
+  await rolledBack(database, async (tx) => void (await archive.decide(tx, change, decision)))
+  expect(await database.transaction((tx) => archive.decide(tx, { ...change, revision: 0 }, decision))).toBe(false)
+  expect((await Promise.all([decide(), decide()])).sort()).toEqual([false, true])
+  const decisions = (id?: string) => database.read((tx) => archive.decisions(tx, id, 10))
   expect([await decisions(), await decisions('s2'), await decisions('s1')]).toEqual([[decision], [decision], []])
-  expect(await advance(database, 's2', A, 1, { state: running('c') })).toBe(false)
-  await enlist(database, 'b', { now: 0, expiresAt: 100, force: false })
+  expect(await advance(database, 's2', A, 1, running('c'))).toBe(false)
+  expect(await find(database, 's2')).toMatchObject({ owner: undefined, claims: 0, results: '{"b":7}', input: '{"guests":2}', updatedAt: 9 })
+  await enlist(database, 'b', { now: 0, leaseMs: 100, force: false })
   const [taken] = (await claim(database, { worker: 'b', epoch: 1 }, 1)).filter(({ id }) => id === 's2')
-  expect(taken).toMatchObject({ state: running('b'), claims: 2, revision: 3 })
+  expect(taken).toMatchObject({ ...running('c'), claims: 1, revision: 3 })
+}
+
+/** A decision about one that runs: its worker learns of it when it writes. */
+async function decidesForOwner(database: Database): Promise<void> {
+  await four(database)
+  const decision: SagaDecision = { saga: 's1', action: 'cancel', step: 'a', by: 'ada', why: 'no', detail: undefined, at: 9 }
+  const change = { ...running('z'), id: 's1', revision: 0, keepOwner: true, input: '"other"' }
+  expect(await database.transaction((tx) => tx.store(sagaArchivePort).decide(tx, change, decision))).toBe(true)
+  expect(await find(database, 's1')).toMatchObject({ owner: A, claims: 1, step: 'z', input: '"other"', revision: 1 })
+  expect(await advance(database, 's1', A, 0, running('b'))).toBe(false)
+  expect(await advance(database, 's1', A, 1, running('b'))).toBe(true)
+  expect(await database.read((tx) => database.store(sagaArchivePort).decisions(tx, 's1', 10))).toEqual([decision])
 }
 
 async function keepsShapes(database: Database): Promise<void> {
   const shape: SagaShape = { name: 'trip', version: 1, steps: [] }
-  const find = (version: number) => database.read((tx) => database.store(sagaArchivePort).shape(tx, { name: 'trip', version }))
+  const find = (version: number) => database.read((tx) => database.store(sagaWorkersPort).shape(tx, { name: 'trip', version }))
   expect(await find(1)).toBeUndefined()
   const retry = { attempts: 1, baseMs: 1, capMs: 1 }
   const step = { name: 'a', kind: 'local', place: 'before', undoable: true, withinMs: 1, retry, undoRetry: retry, noUndo: 'x' } as const
-  await database.transaction((tx) => tx.store(sagaStorePort).define(tx, shape))
-  await database.transaction((tx) => tx.store(sagaStorePort).define(tx, { ...shape, steps: [step] }))
+  await database.transaction((tx) => tx.store(sagaWorkersPort).define(tx, shape))
+  await database.transaction((tx) => tx.store(sagaWorkersPort).define(tx, { ...shape, steps: [step] }))
   expect(await find(1)).toEqual({ ...shape, steps: [step] })
   expect(await find(2)).toBeUndefined()
 }

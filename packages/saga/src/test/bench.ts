@@ -3,12 +3,14 @@ import { type Component, type ComponentContext, type Database, type Logger, type
 import type { AnySaga } from '../define.ts'
 import { type SagaDetails, type Sagas, sagas } from '../recover.ts'
 import { runSagas, type SagaWorkerOptions } from '../worker.ts'
-import { type MemoryDatabase, memoryDatabase } from './memory-database.ts'
+import { type TestDatabase, testDatabase } from './database.ts'
 
 export interface Bench {
   readonly world: ManualWorld
-  readonly database: MemoryDatabase
+  readonly database: TestDatabase
   readonly admin: Sagas
+  /** The envelopes that wait in the outbox, as JSON. */
+  published(): Promise<string[]>
   /** What steps have noted, in order. */
   readonly calls: string[]
   /** Messages of warnings and errors. */
@@ -50,9 +52,23 @@ export function line(): Line {
   }
 }
 
-export function bench(): Bench {
+/** Time in small steps: the database, as any other, needs some turns of the event loop for what falls due. */
+function steppedWorld(): ManualWorld {
   const world = manualWorld()
-  const database = memoryDatabase(world)
+  return {
+    ...world,
+    async advance(durationMs) {
+      await world.advance(0)
+      for (let passed = 0; passed < durationMs; passed += 25) await world.advance(Math.min(25, durationMs - passed))
+      await world.advance(0)
+      await world.advance(0)
+    },
+  }
+}
+
+export function bench(): Bench {
+  const world = steppedWorld()
+  const database = testDatabase(world)
   const admin = sagas(database)
   const logged: Bench['logged'] = []
   const note = (level: string) => (fields: object, message: string) => void logged.push({ level, message, fields })
@@ -69,6 +85,10 @@ export function bench(): Bench {
     world,
     database,
     admin,
+    async published() {
+      const rows = await database.read((tx) => tx.sql<{ body: string }>`select body from banyan_outbox order by position`)
+      return rows.map(({ body }) => body)
+    },
     calls: [],
     logged,
     async run(definitions, { line, ...options } = {}) {

@@ -1,0 +1,104 @@
+import type { NewSagaRecord, SagaAdvance, SagaStore } from './store.ts'
+
+/** Writes what sagas do outside of transactions, many at a time. */
+export interface SagaJournal {
+  /** Starts a saga by itself; gives the id of the one of its name and key that is there then. Rejects when the database does. */
+  start(saga: NewSagaRecord): Promise<string>
+  /** Moves a saga on; whether it moved. Rejects when the database does: then it may have moved, or not. */
+  advance(step: SagaAdvance): Promise<boolean>
+}
+
+/** The most writes in one unit: it is held in memory, and its rows are locked while it is written. */
+const MOST = 1_000
+
+/** A write that waits for its turn. */
+type Entry =
+  | {
+      readonly kind: 'start'
+      readonly saga: NewSagaRecord
+      readonly resolve: (id: string) => void
+      readonly reject: (error: unknown) => void
+    }
+  | {
+      readonly kind: 'advance'
+      readonly step: SagaAdvance
+      readonly resolve: (moved: boolean) => void
+      readonly reject: (error: unknown) => void
+    }
+
+const journals = new WeakMap<SagaStore, SagaJournal>()
+
+/** The journal of a store: one, so that all who write to the database share commits. */
+export function journalOf(store: SagaStore): SagaJournal {
+  const known = journals.get(store)
+  if (known) return known
+  const journal = sagaJournal(store)
+  journals.set(store, journal)
+  return journal
+}
+
+/**
+ * Creates a journal. A lone write goes at once; those that come while one is on its way gather, and go together as the next one: the
+ * busier it is, the more share a commit.
+ *
+ * When a unit fails, each of its writes is tried once more by itself, so that one the database will never take does not take the
+ * others with it.
+ *
+ * @see DeWitt et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, "group commit"
+ */
+export function sagaJournal(store: SagaStore): SagaJournal {
+  let waiting: Entry[] = []
+  let writing = false
+
+  async function drain(): Promise<void> {
+    writing = true
+    while (waiting.length > 0) {
+      const { batch, rest } = nextBatch(waiting)
+      waiting = rest
+      await write(store, batch)
+    }
+    writing = false
+  }
+
+  function add(entry: Entry): void {
+    waiting.push(entry)
+    if (!writing) void drain()
+  }
+
+  return {
+    start: (saga) => new Promise((resolve, reject) => add({ kind: 'start', saga, resolve, reject })),
+    advance: (step) => new Promise((resolve, reject) => add({ kind: 'advance', step, resolve, reject })),
+  }
+}
+
+/** As many as may go together: not two starts of one key, of which the second one is to find the first. */
+function nextBatch(waiting: readonly Entry[]): { batch: Entry[]; rest: Entry[] } {
+  const batch: Entry[] = []
+  const rest: Entry[] = []
+  const taken = new Set<string>()
+  for (const entry of waiting) {
+    const name = entry.kind === 'advance' ? entry.step.id : `${entry.saga.name} ${entry.saga.key}`
+    if (batch.length >= MOST || taken.has(name)) rest.push(entry)
+    else batch.push(entry)
+    taken.add(name)
+  }
+  return { batch, rest }
+}
+
+async function write(store: SagaStore, batch: readonly Entry[]): Promise<void> {
+  try {
+    await writeAsOne(store, batch)
+  } catch (error) {
+    const [first] = batch
+    if (batch.length === 1) return first?.reject(error)
+    for (const entry of batch) await writeAsOne(store, [entry]).catch(entry.reject)
+  }
+}
+
+async function writeAsOne(store: SagaStore, batch: readonly Entry[]): Promise<void> {
+  const starts = batch.filter((entry) => entry.kind === 'start')
+  const advances = batch.filter((entry) => entry.kind === 'advance')
+  const { ids, moved } = await store.write({ starts: starts.map(({ saga }) => saga), advances: advances.map(({ step }) => step) })
+  for (const [index, { saga, resolve }] of starts.entries()) resolve(ids[index] ?? saga.id)
+  for (const [index, { resolve }] of advances.entries()) resolve(moved[index] ?? false)
+}
