@@ -1,6 +1,7 @@
 import { ComponentError, type Migration, type StorePort } from '@banyan/core'
 import { openConnection } from './connection.ts'
 import { direct } from './direct.ts'
+import { takeTurns } from './lanes.ts'
 import { runMigrations } from './migrate.ts'
 import { banyanMigrations } from './migrations.ts'
 import { connectionPool } from './pool.ts'
@@ -38,6 +39,7 @@ export function openDatabase(
   const pool = connectionPool(() => openConnection(settings), settings)
   const outside = direct(pool, settings)
   const migrate = (list: readonly Migration[]) => pool.use((connection) => runMigrations(connection, list, world.now))
+  const lanes = takeTurns(world)
   const { inUse, close } = useCounter(async () => {
     await outside.close()
     await pool.close()
@@ -53,14 +55,19 @@ export function openDatabase(
       assertNotInside(database, 'run a transaction')
       return inUse('run a transaction', async () => {
         await prepared()
-        return runAttempts(pool, settings, { database, begin: beginWrite, body: (attempt) => body(attempt.transaction(database.store)) })
+        return runAttempts(pool, settings, {
+          database,
+          begin: beginWrite,
+          lanes,
+          body: (attempt) => body(attempt.transaction(database.store)),
+        })
       })
     },
     async read(body) {
       assertNotInside(database, 'run a read')
       return inUse('read', async () => {
         await prepared()
-        return runAttempts(pool, settings, { database, begin: beginRead, body: (attempt) => body(attempt.read()) })
+        return runAttempts(pool, settings, { database, begin: beginRead, lanes, body: (attempt) => body(attempt.read()) })
       })
     },
     async migrate(migrations) {

@@ -1,5 +1,6 @@
 import { type Logger, sleep, type World } from '@banyan/core'
 import type { Connection } from './connection.ts'
+import type { Lanes } from './lanes.ts'
 import type { Pool } from './pool.ts'
 import { PostgresError } from './postgres-error.ts'
 import { isDisconnect, isStale } from './server-error.ts'
@@ -8,26 +9,32 @@ import { type Attempt, newAttempt } from './transaction.ts'
 import { insideScope } from './transaction-scope.ts'
 
 /** The longest pause between two attempts, milliseconds. */
-const LONGEST_PAUSE_MS = 200
+const LONGEST_PAUSE_MS = 50
+
+/** What is run, and how. */
+export interface TransactionRun<T> {
+  /** What nested transactions are told by. */
+  readonly database: object
+  /** The text that begins it. */
+  readonly begin: string
+  readonly lanes: Lanes
+  readonly body: (attempt: Attempt) => Promise<T>
+}
 
 /**
- * Runs `body` on a connection of the pool and ends its transaction; again where PostgreSQL refused it for the sake of others, or where a
+ * Runs a body on a connection of the pool and ends its transaction; again where PostgreSQL refused it for the sake of others, or where a
  * connection broke before COMMIT was sent.
  *
- * @param database what nested transactions are told by
  * @throws {PostgresError} `ERR_SERIALIZATION` after `attempts`; what `body` throws
  */
-export async function runAttempts<T>(
-  pool: Pool,
-  settings: Settings,
-  options: { database: object; begin: string; body: (attempt: Attempt) => Promise<T> },
-): Promise<T> {
+export async function runAttempts<T>(pool: Pool, settings: Settings, run: TransactionRun<T>): Promise<T> {
   const { world, attempts } = settings
   for (let number = 1; ; number += 1) {
     try {
-      return await pool.use((connection) => runOnce(connection, settings, options))
+      return await pool.use((connection) => runOnce(connection, settings, run))
     } catch (error) {
       if (!(error instanceof Again)) throw error
+      run.lanes.refused(error.firstText, number)
       if (number >= attempts) throw exhausted(error.reason, attempts)
       await sleep(world, pauseMs(number, world))
     }
@@ -37,18 +44,16 @@ export async function runAttempts<T>(
 /** Nothing of the attempt is stored, and it was not the body's doing. */
 class Again extends Error {
   readonly reason: PostgresError
-  constructor(reason: PostgresError) {
+  readonly firstText: string
+  constructor(reason: PostgresError, firstText: string) {
     super(reason.message)
     this.reason = reason
+    this.firstText = firstText
   }
 }
 
-async function runOnce<T>(
-  connection: Connection,
-  settings: Settings,
-  { database, begin, body }: { database: object; begin: string; body: (attempt: Attempt) => Promise<T> },
-): Promise<T> {
-  const attempt = newAttempt(connection, begin)
+async function runOnce<T>(connection: Connection, settings: Settings, { database, begin, lanes, body }: TransactionRun<T>): Promise<T> {
+  const attempt = newAttempt(connection, (firstText) => begin + lanes.behindBegin(firstText))
   let value: T
   try {
     value = await inTime(settings, connection, attempt, async () => {
@@ -60,7 +65,7 @@ async function runOnce<T>(
     await takeBack(connection, attempt, error)
     // What the statement said, not what the body threw: it may have caught the one and thrown another.
     const reason = attempt.failure()
-    if (reason && isRepeatable(reason) && !isFinal(error)) throw new Again(reason)
+    if (reason && isRepeatable(reason) && !isFinal(error)) throw new Again(reason, attempt.firstText())
     throw error
   }
   notify(attempt, settings.log)

@@ -21,12 +21,14 @@ export interface Attempt {
   isOver(): boolean
   /** The first error of a statement: after it, PostgreSQL takes no other, whatever the body makes of it. */
   failure(): PostgresError | undefined
+  /** The text of the first statement. */
+  firstText(): string
   /** The calls of `afterCommit`. */
   readonly committed: readonly (() => void)[]
 }
 
 /** Creates an {@link Attempt}. Nothing is sent before the first statement. */
-export function newAttempt(connection: Connection, begin: string): Attempt {
+export function newAttempt(connection: Connection, begin: (firstText: string) => string): Attempt {
   const writes: (() => Promise<void>)[] = []
   const last: Statement[] = []
   const committed: (() => void)[] = []
@@ -85,13 +87,14 @@ export function newAttempt(connection: Connection, begin: string): Attempt {
     },
     isOver: () => over,
     failure: sender.failure,
+    firstText: sender.firstText,
     committed,
   }
 }
 
 /** A transaction's statements on their way: BEGIN goes with the first, others may go with COMMIT. */
-function statementSender(connection: Connection, begin: string) {
-  let begun = false
+function statementSender(connection: Connection, begin: (firstText: string) => string) {
+  let first: string | undefined
   let failure: PostgresError | undefined
 
   function fail(error: PostgresError): never {
@@ -99,10 +102,10 @@ function statementSender(connection: Connection, begin: string) {
     throw error
   }
   function send<Row extends object>(statement: Statement): Promise<Result<Row>> {
-    if (!begun) {
-      begun = true
+    if (first === undefined) {
+      first = statement.text
       // Its answer is not waited for: what makes it fail (a broken connection) makes the statement fail too, which says so.
-      connection.exec(begin).catch((error) => {
+      connection.exec(begin(first)).catch((error) => {
         failure ??= error
       })
     }
@@ -112,15 +115,16 @@ function statementSender(connection: Connection, begin: string) {
   return {
     send,
     failure: () => failure,
+    firstText: () => first ?? '',
     /** Sends COMMIT right behind the last statements. */
     async commit(last: readonly Statement[]): Promise<void> {
       if (failure) throw afterFailure(failure)
-      if (!begun && last.length === 0) return
+      if (first === undefined && last.length === 0) return
       const statements = last.map((statement) => send(statement))
       await finish(statements, connection.exec('commit').catch(fail))
     },
     async rollback(): Promise<void> {
-      if (begun && !connection.isBroken()) await connection.exec('rollback')
+      if (first !== undefined && !connection.isBroken()) await connection.exec('rollback')
     },
   }
 }

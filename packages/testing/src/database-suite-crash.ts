@@ -40,9 +40,13 @@ export function crashTests(test: DatabaseTest): void {
 }
 
 /** What happens when there is no room left. */
-export function diskTests({ fixture }: DatabaseTest): void {
+export function diskTests({ fixture: { createSmall } }: DatabaseTest): void {
+  if (typeof createSmall === 'string') {
+    it.skip(`left out: ${createSmall}`)
+    return
+  }
   it('rejects with a named error, loses nothing that was acknowledged, and works again when there is room', async () => {
-    const site = await fixture.createSmall()
+    const site = await createSmall()
     const database = site.open()
     try {
       await database.migrate([{ id: 'suite', sql: TABLES }])

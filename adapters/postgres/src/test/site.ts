@@ -1,5 +1,5 @@
 import { type Database, silentLogger } from '@banyan/core'
-import { type DatabaseSite, testPostgres } from '@banyan/testing'
+import { type DatabaseSite, type TestDatabase, testPostgres } from '@banyan/testing'
 import { postgres } from '../index.ts'
 
 // Places for the tests' databases. Not published.
@@ -12,8 +12,10 @@ export function open(place: string, options: { transactionTimeoutMs?: number } =
   return postgres(place, { log: silentLogger, ...options })
 }
 
-/** An empty database on the run's server. */
-export async function createSite(): Promise<DatabaseSite> {
-  const { url, drop } = await testPostgres()
-  return { place: url, open: (options) => open(url, options), remove: drop }
+/** Makes sites in databases that `create` gives: of the run's server, if nothing else is said. */
+export function siteMaker(create: () => Promise<TestDatabase> = testPostgres): () => Promise<DatabaseSite> {
+  return async () => {
+    const { url, drop } = await create()
+    return { place: url, open: (options) => open(url, options), remove: drop }
+  }
 }
