@@ -1,49 +1,127 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Bus, type Component, type Database, type Logger, silentLogger, systemWorld } from '@banyan/core'
-import { sqlite, sqliteBus } from '@banyan/sqlite'
-import { underHarness } from '@banyan/testing'
+import { type Bus, type Component, codeOf, type Database, messageOf, systemWorld } from '@banyan/core'
+import { crashPoint, underHarness } from '@banyan/testing/crash'
+import { busAt, databaseAt, log, type Places } from './places.ts'
 
-/** The files of a trial, in its folder. */
-export function openShop(folder: string): ReturnType<typeof sqlite> {
-  return sqlite(join(folder, 'shop.db'), { log })
+/** What a trial tells each of its programs, as JSON in the first argument. */
+export interface RoleSettings {
+  /** The role's name: a program may play several. */
+  readonly name: string
+  /** The trial's. */
+  readonly folder: string
+  readonly places: Places
+  readonly seed: number
+  /** What is wrong on purpose: see `--break`. */
+  readonly broken: string | undefined
 }
 
-export function openBook(folder: string): ReturnType<typeof sqlite> {
-  return sqlite(join(folder, 'book.db'), { log })
+/** {@link RoleSettings}, and what a program needs to begin. */
+export interface Role extends RoleSettings {
+  /** The file that says, by being there, that the trial comes to its end. */
+  readonly closing: string
+  /** Opens the database of a service. */
+  database(service: string): Promise<Database>
+  bus(): Promise<Bus>
 }
 
-export function openBus(folder: string): Bus {
-  return sqliteBus(join(folder, 'bus.db'), { log, leaseMs: 300, saveMs: 50 })
+/** Reads what the trial says. */
+export function roleOf(): Role {
+  const [, , text] = process.argv
+  if (!text) throw new RangeError('cannot run a role: wanted its settings, as JSON')
+  // Written by the trial.
+  const settings = JSON.parse(text) as RoleSettings
+  const place = (name: string) => {
+    const found = settings.places[name]
+    if (found === undefined) throw new RangeError(`cannot open "${name}": the trial has no such place`)
+    return found
+  }
+  return {
+    ...settings,
+    closing: closingFile(settings.folder),
+    database: (service) => databaseAt(place(service), service),
+    bus: () => busAt(place('bus')),
+  }
 }
 
-/** The folder of the trial: the first argument of every role. */
-export function folderOf(): string {
-  const folder = process.argv[2]
-  if (!folder) throw new RangeError('cannot run a role: no folder given')
-  mkdirSync(folder, { recursive: true })
-  return folder
+export function closingFile(folder: string): string {
+  return join(folder, 'closing')
 }
 
-/** Starts a component and ends it, then the process, on SIGTERM. */
-export async function runRole(component: Component, parts: { database: Database; bus: Bus }): Promise<void> {
-  const { database, bus } = parts
-  process.once('SIGTERM', async () => {
-    // Kept with the files of a trial that failed: how the role saw things. None: it did not even get to say so.
-    writeFileSync(join(folderOf(), `${component.name.split(' ')[0]}-health.json`), JSON.stringify(await component.health?.()) ?? 'null')
-    await component.stop()
-    await bus.close()
-    await database.close()
-    process.exit(0)
-  })
-  await component.start({ service: component.name, instanceId: systemWorld.uuid(), world: systemWorld, log, database, bus })
+interface Parts {
+  /** Default: the component's name. */
+  readonly service?: string
+  readonly database: Database
+  readonly bus?: Bus | undefined
+}
+
+/** Starts a component beside the one of {@link runRole}; it ends first. */
+export async function runComponent(component: Component, { service = component.name, database, bus }: Parts): Promise<void> {
+  running.unshift({ component, parts: { database, bus } })
+  await untilStarted(() => component.start({ service, instanceId: systemWorld.uuid(), world: systemWorld, log, database, bus }))
+}
+
+const running: { component: Component; parts: Parts }[] = []
+
+/** Starts the last component, tells the harness that all works, and ends everything, then the process, on SIGTERM. */
+export async function runRole(component: Component, parts: Parts): Promise<void> {
+  process.once('SIGTERM', () => void end())
+  await runComponent(component, parts)
   underHarness()
 }
 
-/** Expected troubles are many here; what matters is what the checker says. Set `CRASH_LOG` to see them. */
-export const log: Logger = process.env.CRASH_LOG ? loud() : silentLogger
+async function end(): Promise<void> {
+  const { folder, name } = roleOf()
+  const health = await Promise.all(running.map(({ component }) => component.health?.().catch(messageOf)))
+  // Kept with the files of a trial that failed: how the role saw things. None: it did not even get to say so.
+  writeFileSync(join(folder, `${name}-health.json`), JSON.stringify(health))
+  for (const { component } of running) await component.stop()
+  const open = new Set(running.flatMap(({ parts: { database, bus } }) => [database, bus]))
+  for (const one of open) await one?.close()
+  process.exit(0)
+}
 
-function loud(): Logger {
-  const say = (level: string) => (fields: object, message: string) => console.error(process.pid, level, message, fields)
-  return { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
+/** A service is started again until its database is there, as whoever runs it would do. */
+async function untilStarted(start: () => Promise<void>): Promise<void> {
+  while (!(await unlessAway(start))) await new Promise((resolve) => systemWorld.after(50, () => resolve(undefined)))
+}
+
+/** The database, with a point before and one after each commit, whoever makes it. */
+export function watched(database: Database): Database {
+  return {
+    ...database,
+    async transaction(body) {
+      const result = await database.transaction(async (tx) => {
+        const value = await body(tx)
+        // Registered last, so it comes last.
+        tx.beforeCommit(async () => crashPoint('before-commit'))
+        return value
+      })
+      crashPoint('after-commit')
+      return result
+    },
+  }
+}
+
+/** What says that the database is away for a moment, or that nobody knows how a commit went. */
+const AWAY = [
+  'ERR_DATABASE_BUSY',
+  'ERR_DATABASE_UNREACHABLE',
+  'ERR_CONNECTIONS_EXHAUSTED',
+  'ERR_COMMIT_UNKNOWN',
+  'ERR_COMMIT_FAILED',
+  'ERR_TRANSACTION_TIMEOUT',
+  'ERR_SERIALIZATION',
+]
+
+/** Does `work`; false when the database is away, and it is to be tried again. */
+export async function unlessAway(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (!AWAY.includes(codeOf(error) ?? '')) throw error
+    log.warn({ error: messageOf(error) }, 'the database is away')
+    return false
+  }
 }

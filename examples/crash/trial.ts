@@ -1,90 +1,127 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Database, manualWorld } from '@banyan/core'
-import { deadLetters } from '@banyan/messaging'
 import {
+  type CrashOutsider,
   type CrashRole,
   type CrashTrial,
-  checkEffects,
-  countFaults,
+  type CrashVictim,
   crashPlan,
   crashTrial,
-  type EffectFaults,
-  type Kill,
-  type Numbered,
-} from '@banyan/testing'
-import { openBook, openShop } from './role.ts'
-import { bookTables, KEYS, SALES, shopTables } from './sale.ts'
-
-/** The roles and the places where each may die. */
-export const POINTS: Readonly<Record<string, readonly string[]>> = {
-  producer: ['after-state', 'before-commit', 'after-commit'],
-  relay: ['before-publish', 'after-publish'],
-  consumer: ['after-effect', 'before-commit', 'after-commit', 'before-acknowledge'],
-}
+  type Mishap,
+} from '@banyan/testing/crash'
+import type { Engine } from './engine.ts'
+import { databaseAt } from './places.ts'
+import { type RoleSettings, unlessAway } from './role.ts'
+import type { Scenario, Verdict, Watch } from './scenario.ts'
 
 export interface TrialOptions {
   readonly seed: number
-  /** Who is killed. */
-  readonly victims: readonly string[]
-  readonly kills: number
-  /** Who is killed when, instead of a drawn plan. */
-  readonly plan?: readonly Kill[]
-  /** Use the consumer with the broken inbox. */
-  readonly breakInbox: boolean
+  readonly scenario: Scenario
+  readonly engine: Engine
+  /** Who is hit; left out: anybody. */
+  readonly role?: string | undefined
+  /** How many kills. Default 3. */
+  readonly kills?: number
+  /** How many pauses beside them. Default 1. */
+  readonly pauses?: number
+  /** How long a pause is, milliseconds, in the place of the scenario's own lengths. */
+  readonly pauseMs?: number | undefined
+  /** Who is hit when, instead of a drawn plan. */
+  readonly plan?: readonly Mishap[]
+  /** What is wrong on purpose. */
+  readonly broken?: string | undefined
+  /** How long it may take, milliseconds. Default 20,000 and the pauses. */
+  readonly timeoutMs?: number | undefined
 }
 
-export interface TrialResult extends CrashTrial {
-  readonly plan: readonly Kill[]
-  readonly faults: EffectFaults
-  /** Where the files of a trial with faults are. */
+export interface TrialResult extends CrashTrial, Verdict {
+  readonly seed: number
+  readonly plan: readonly Mishap[]
+  readonly failed: boolean
+  /** Where the files of a failed trial are. */
   readonly folder: string | undefined
 }
 
-/** One life of the little system: three processes, some kills, and whether every sale has come to the book once and in order. */
-export async function runTrial({ seed, victims, kills, breakInbox, ...given }: TrialOptions): Promise<TrialResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'banyan-crash-'))
-  const { random } = manualWorld({ seed })
-  const plan = given.plan ?? crashPlan({ victims: victims.map((role) => ({ role, points: POINTS[role] ?? [] })), kills, random })
-  const shop = openShop(folder)
-  const book = openBook(folder)
-  await shop.migrate(shopTables)
-  await book.migrate(bookTables)
+/** One life of a little system: its processes, some mishaps, and whether all is as it should be in the end. */
+export async function runTrial(options: TrialOptions): Promise<TrialResult> {
+  const { seed, scenario, engine, broken } = options
+  const site = await engine.site(scenario.wanted)
+  const outsiders = [...engine.outsiders, busOutsider(scenario)]
+  const plan = options.plan ?? planOf(options)
+  const databases: Record<string, Database> = {}
+  let failed = true
   try {
-    const trial = await crashTrial({ roles: rolesOf(folder, breakInbox), kills: plan, isDone: () => isDone(shop, book) })
-    const faults = checkEffects(await sentOf(shop), await effectsOf(book))
-    const failed = !trial.done || countFaults(faults) > 0
-    if (!failed) rmSync(folder, { recursive: true, force: true })
-    return { ...trial, plan, faults, folder: failed ? folder : undefined }
+    for (const { service } of scenario.wanted) databases[service] = await databaseAt(site.places[service] ?? '', service)
+    const watch = scenario.watch({ seed, folder: site.folder, databases })
+    const trial = await crashTrial({
+      roles: rolesOf(scenario, { folder: site.folder, places: site.places, seed, broken }),
+      outsiders,
+      mishaps: plan,
+      onStruck: watch.close,
+      isDone: () => isDone(watch),
+      timeoutMs: options.timeoutMs ?? 20_000 + pausesOf(plan),
+    })
+    const verdict = await checked(watch)
+    failed = !trial.done || Object.values(verdict.faults).some((list) => list.length > 0)
+    return { ...trial, ...verdict, seed, plan, failed, folder: failed ? site.folder : undefined }
   } finally {
-    await Promise.all([shop.close(), book.close()])
+    for (const database of Object.values(databases)) await database.close()
+    if (!failed) await site.remove()
   }
 }
 
-function rolesOf(folder: string, breakInbox: boolean): CrashRole[] {
-  const program = (name: string) => join(import.meta.dirname, `${name}.ts`)
-  return Object.keys(POINTS).map((name) => ({
+/** Who may be hit in a scenario on an engine: its processes, its bus, and the databases' server where there is one. */
+export function victimsOf(scenario: Scenario, outsiders: readonly CrashOutsider[]): CrashVictim[] {
+  const others = [...outsiders, ...(scenario.onBus.length > 0 ? [busOutsider(scenario)] : [])]
+  return [...scenario.victims, ...others.map(({ name }) => ({ role: name, points: [], outsider: true }))]
+}
+
+function planOf({ seed, scenario, engine, role, kills = 3, pauses = 1, pauseMs }: TrialOptions): readonly Mishap[] {
+  const { random } = manualWorld({ seed })
+  const all = victimsOf(scenario, engine.outsiders).map((victim) =>
+    victim.pauseMs && pauseMs !== undefined ? { ...victim, pauseMs: { min: pauseMs, max: pauseMs } } : victim,
+  )
+  const chosen = role === undefined ? all : all.filter((victim) => victim.role === role)
+  // An outsider alone strikes while one of the processes stands at a point.
+  const witnesses = chosen.every(({ outsider }) => outsider) ? all.filter(({ outsider }) => !outsider) : []
+  return crashPlan({ victims: chosen, witnesses, kills, pauses, random })
+}
+
+/** The embedded bus has no process of its own: it dies with all the processes that have it open. */
+function busOutsider({ onBus }: Scenario): CrashOutsider {
+  return {
+    name: 'bus',
+    async strike(kill) {
+      for (const role of onBus) kill(role)
+    },
+  }
+}
+
+function rolesOf(scenario: Scenario, settings: Omit<RoleSettings, 'name'>): CrashRole[] {
+  return Object.entries(scenario.programs).map(([name, program]) => ({
     name,
-    program: program(name),
-    args: name === 'consumer' && breakInbox ? [folder, '--break-inbox'] : [folder],
+    program,
+    args: [JSON.stringify({ ...settings, name } satisfies RoleSettings)],
   }))
 }
 
-/** Everything is sold, has an effect, and nothing waits. */
-async function isDone(shop: Database, book: Database): Promise<boolean> {
-  const sold = await sentOf(shop)
-  if (sold.length < KEYS.length * SALES) return false
-  const [row] = await book.read((tx) => tx.sql<{ count: number }>`select count(*) as count from (select distinct key, n from effects)`)
-  return row?.count === sold.length && (await deadLetters(book).stats()).length === 0
+function pausesOf(plan: readonly Mishap[]): number {
+  return plan.reduce((sum, { deed }) => sum + (deed.kind === 'pause' ? deed.forMs : 0), 0)
 }
 
-/** The sales that the shop has counted: each was published, or the transaction is broken. */
-async function sentOf(shop: Database): Promise<Numbered[]> {
-  const rows = await shop.read((tx) => tx.sql<Numbered>`select key, n from sold order by key`)
-  return rows.flatMap(({ key, n }) => Array.from({ length: n }, (_, index) => ({ key, n: index + 1 })))
+async function isDone(watch: Watch): Promise<boolean> {
+  let done = false
+  await unlessAway(async () => {
+    done = await watch.isDone()
+  })
+  return done
 }
 
-function effectsOf(book: Database): Promise<Numbered[]> {
-  return book.read((tx) => tx.sql<Numbered>`select key, n from effects order by position`)
+async function checked(watch: Watch): Promise<Verdict> {
+  let verdict: Verdict | undefined
+  while (!verdict) {
+    await unlessAway(async () => {
+      verdict = await watch.check()
+    })
+  }
+  return verdict
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { crashTrial } from './crash-harness.ts'
+import type { Mishap } from './crash-plan.ts'
 
 let folder: string
 
@@ -27,19 +28,23 @@ ${body}`,
 }
 
 const steps = () => readFileSync(join(folder, 'log'), 'utf8').trim().split('\n')
+const COUNTING = `step('start')
+for (let n = 1; n <= 3; n += 1) { step('before ' + n); crashPoint('middle'); step('after ' + n) }
+process.on('SIGTERM', () => { step('end'); process.exit(0) })
+setInterval(() => {}, 1000)
+step('ready')`
+const IDLE = `step('start'); setInterval(() => {}, 1000); process.on('SIGTERM', () => process.exit(0))`
+const atMiddle = (deed: Mishap['deed'], hit = 2): Mishap => ({
+  role: 'counting',
+  when: { kind: 'point', point: 'middle', hit, withinMs: 20_000 },
+  deed,
+})
 
 describe('crashTrial', () => {
   it('kills a process exactly at its point and starts it again', async () => {
-    const counting = program(
-      'counting',
-      `step('start')
-for (let n = 1; n <= 3; n += 1) { step('before ' + n); crashPoint('middle'); step('after ' + n) }
-process.on('SIGTERM', () => { step('end'); process.exit(0) })
-step('ready')`,
-    )
     const trial = await crashTrial({
-      roles: [{ name: 'counting', program: counting }],
-      kills: [{ kind: 'point', role: 'counting', point: 'middle', hit: 2, withinMs: 20_000 }],
+      roles: [{ name: 'counting', program: program('counting', COUNTING) }],
+      mishaps: [atMiddle({ kind: 'kill' })],
       isDone: async () => steps().includes('ready'),
     })
     expect(trial).toMatchObject({ done: true, kills: 1, atPoint: 1 })
@@ -49,34 +54,74 @@ step('ready')`,
     ])
   })
 
-  it('kills at a time a process that never comes to its point', async () => {
-    const idle = program('idle', `step('start'); setInterval(() => {}, 1000); process.on('SIGTERM', () => process.exit(0))`)
+  it('pauses a process at its point, and it goes on where it stood', async () => {
+    const stood: string[] = []
     const trial = await crashTrial({
-      roles: [{ name: 'idle', program: idle }],
-      kills: [
-        { kind: 'point', role: 'idle', point: 'nowhere', hit: 1, withinMs: 10 },
-        { kind: 'time', role: 'idle', afterMs: 0 },
+      roles: [{ name: 'counting', program: program('counting', COUNTING) }],
+      outsiders: [{ name: 'looker', strike: async () => void stood.push(...steps()) }],
+      mishaps: [
+        atMiddle({ kind: 'pause', forMs: 200 }),
+        {
+          role: 'counting',
+          when: { kind: 'point', point: 'middle', hit: 3, withinMs: 20_000 },
+          deed: { kind: 'strike', outsider: 'looker' },
+        },
+      ],
+      isDone: async () => steps().includes('ready'),
+    })
+    expect(trial).toMatchObject({ done: true, kills: 0, pauses: 1, strikes: 1, atPoint: 2 })
+    expect(trial.tookMs).toBeGreaterThanOrEqual(200)
+    expect(stood.at(-1)).toBe('before 3')
+    expect(steps()).toEqual(['start', 'before 1', 'after 1', 'before 2', 'after 2', 'before 3', 'after 3', 'ready', 'end'])
+  })
+
+  it('lets an outsider strike at times of its own, and kill the processes that it takes along', async () => {
+    const trial = await crashTrial({
+      roles: [{ name: 'idle', program: program('idle', IDLE) }],
+      outsiders: [{ name: 'machine', strike: async (kill) => kill('idle') }],
+      mishaps: [1, 2].map(() => ({ role: 'machine', when: { kind: 'time', afterMs: 150 }, deed: { kind: 'strike', outsider: 'machine' } })),
+      isDone: async () => steps().length >= 3,
+    })
+    expect(trial).toMatchObject({ done: true, kills: 0, strikes: 2 })
+  })
+
+  it('kills at a time a process that never comes to its point', async () => {
+    const kill = { kind: 'kill' } as const
+    const trial = await crashTrial({
+      roles: [{ name: 'idle', program: program('idle', IDLE) }],
+      mishaps: [
+        { role: 'idle', when: { kind: 'point', point: 'nowhere', hit: 1, withinMs: 10 }, deed: kill },
+        { role: 'idle', when: { kind: 'time', afterMs: 0 }, deed: kill },
       ],
       isDone: async () => true,
     })
     expect(trial).toMatchObject({ done: true, kills: 2, atPoint: 0 })
   })
 
+  it('tells once that all mishaps have happened, and only then asks whether all is done', async () => {
+    const told: string[] = []
+    await crashTrial({
+      roles: [{ name: 'counting', program: program('counting', COUNTING) }],
+      mishaps: [atMiddle({ kind: 'kill' }, 1)],
+      onStruck: async () => void told.push('struck'),
+      isDone: async () => told.push('asked') === 3,
+    })
+    expect(told).toEqual(['struck', 'asked', 'asked'])
+  })
+
   it('says when the time is over before all is done', async () => {
-    const idle = program('idle', `setInterval(() => {}, 1000); process.on('SIGTERM', () => process.exit(0))`)
-    const trial = await crashTrial({ roles: [{ name: 'idle', program: idle }], kills: [], isDone: async () => false, timeoutMs: 300 })
+    const roles = [{ name: 'idle', program: program('idle', IDLE) }]
+    const trial = await crashTrial({ roles, mishaps: [], isDone: async () => false, timeoutMs: 300 })
     expect(trial.done).toBe(false)
   })
 
   it('rejects when a process ends by itself: that crash was not planned', async () => {
-    const failing = program('failing', `process.exit(3)`)
-    const other = program('idle', `setInterval(() => {}, 1000); process.on('SIGTERM', () => process.exit(0))`)
     const trial = crashTrial({
       roles: [
-        { name: 'other', program: other },
-        { name: 'failing', program: failing },
+        { name: 'other', program: program('idle', IDLE) },
+        { name: 'failing', program: program('failing', `process.exit(3)`) },
       ],
-      kills: [],
+      mishaps: [],
       isDone: async () => false,
     })
     await expect(trial).rejects.toThrow('the "failing" process ended by itself: exit code 3')

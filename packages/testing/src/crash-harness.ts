@@ -1,39 +1,35 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { sleep, systemWorld } from '@banyan/core'
-import type { Kill } from './crash-plan.ts'
-import { CRASH_AT, CRASH_DESCRIPTOR, CRASH_READY } from './crash-point.ts'
+import { type CrashCounts, type CrashLife, type CrashRole, crashLife } from './crash-life.ts'
+import type { Mishap } from './crash-plan.ts'
 
-/** A program that is killed and started again. It ends on SIGTERM. */
-export interface CrashRole {
+/** Something that fails and is no process of the trial: a database server, or several processes at once. */
+export interface CrashOutsider {
   readonly name: string
-  /** The TypeScript or JavaScript file. */
-  readonly program: string
-  readonly args?: readonly string[]
+  /** Resolves when it has failed; it comes back by itself. `kill` ends the current process of a role. */
+  strike(kill: (role: string) => void): Promise<void>
 }
 
 export interface CrashTrialOptions {
   readonly roles: readonly CrashRole[]
+  readonly outsiders?: readonly CrashOutsider[]
   /** In order; those of one role one life after another. */
-  readonly kills: readonly Kill[]
-  /** Whether everything that should have happened has. Asked again and again, first after the last kill. */
+  readonly mishaps: readonly Mishap[]
+  /** Called once, when all mishaps have happened: the system may come to its end now. */
+  readonly onStruck?: () => Promise<void>
+  /** Whether everything that should have happened has. Asked again and again, first after the last mishap. */
   readonly isDone: () => Promise<boolean>
   /** How long a trial may take, milliseconds. Default 20,000. */
   readonly timeoutMs?: number
 }
 
-export interface CrashTrial {
+export interface CrashTrial extends Readonly<CrashCounts> {
   /** False: the time was over before `isDone` said yes. */
   readonly done: boolean
-  /** How many processes were killed; less than planned when one came to its end before. */
-  readonly kills: number
-  /** How many of them stood at their named point; the others died at a time. */
-  readonly atPoint: number
   readonly tookMs: number
 }
 
-/** How long a process may take to end on SIGTERM before it is killed, milliseconds. */
-const STOP_MS = 5_000
+/** How often `isDone` is asked, milliseconds. */
+const LOOK_EVERY_MS = 25
 
 /**
  * Runs the roles as processes, kills them with SIGKILL as planned, starts them again at once, waits until all is done, and
@@ -42,120 +38,60 @@ const STOP_MS = 5_000
  * @throws {Error} when a process ends by itself: a crash that was not planned is a bug of the program
  */
 export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial> {
-  const { roles, kills, isDone, timeoutMs = 20_000 } = options
+  const { roles, mishaps, isDone, onStruck = async () => {}, timeoutMs = 20_000 } = options
   const started = systemWorld.monotonic()
-  const late = () => systemWorld.monotonic() - started > timeoutMs
   const abort = new AbortController()
-  const lives = roles.map((role) =>
-    live(
-      role,
-      kills.filter((kill) => kill.role === role.name),
-      abort.signal,
-    ),
-  )
-  const failed = Promise.race(lives.map(({ ended }) => ended.then(() => undefined)))
+  const counts: CrashCounts = { kills: 0, pauses: 0, strikes: 0, atPoint: 0 }
+  const lives = new Map<string, CrashLife>()
+  const strike = strikes(options, lives)
+  const of = (name: string) => mishaps.filter(({ role }) => role === name)
+  for (const role of roles) lives.set(role.name, crashLife({ role, mishaps: of(role.name), strike, counts, signal: abort.signal }))
+  const outside = (options.outsiders ?? []).map(({ name }) => outsiderLife(of(name), strike, counts, abort.signal))
+  const failed = Promise.race([...[...lives.values()].map(({ ended }) => ended), ...outside.map(({ ended }) => ended)].map(never))
+  const isThrough = () => [...lives.values(), ...outside].every((one) => one.isThrough())
   try {
+    let struck = false
     let done = false
-    const killed = () => lives.reduce((sum, { kills }) => sum + kills(), 0)
-    const atPoint = () => lives.reduce((sum, { atPoint }) => sum + atPoint(), 0)
-    while (!done && !late()) {
-      await Promise.race([sleep(systemWorld, 15), failed])
-      done = killed() === kills.length && (await isDone())
+    while (!done && systemWorld.monotonic() - started <= timeoutMs) {
+      await Promise.race([sleep(systemWorld, LOOK_EVERY_MS), failed])
+      if (!isThrough()) continue
+      if (!struck) await onStruck()
+      struck = true
+      done = await isDone()
     }
-    return { done, kills: killed(), atPoint: atPoint(), tookMs: Math.round(systemWorld.monotonic() - started) }
+    return { done, ...counts, tookMs: Math.round(systemWorld.monotonic() - started) }
   } finally {
     abort.abort()
-    await Promise.all(lives.map(({ ended }) => ended))
+    await Promise.all([...[...lives.values()].map(({ ended }) => ended), ...outside.map(({ ended }) => ended)])
   }
 }
 
-interface Life {
-  kills(): number
-  atPoint(): number
-  /** Resolves when it has ended after the abort; rejects when it ended by itself. */
-  readonly ended: Promise<void>
+/** Passes a failure on and nothing else. */
+function never(ended: Promise<void>): Promise<never> {
+  return ended.then(() => new Promise<never>(() => {}))
 }
 
-/** One process after another, each to its kill; the last one to the abort. */
-function live(role: CrashRole, kills: readonly Kill[], signal: AbortSignal): Life {
-  let killed = 0
-  let atPoint = 0
+function strikes({ outsiders = [] }: CrashTrialOptions, lives: ReadonlyMap<string, CrashLife>): (name: string) => Promise<void> {
+  return async (name) => {
+    const outsider = outsiders.find((one) => one.name === name)
+    if (!outsider) throw new RangeError(`cannot strike "${name}": the trial has no such outsider`)
+    await outsider.strike((role) => lives.get(role)?.kill())
+  }
+}
+
+/** The mishaps of an outsider that come at a time: one after another. */
+function outsiderLife(mishaps: readonly Mishap[], strike: (name: string) => Promise<void>, counts: CrashCounts, signal: AbortSignal) {
+  let left = mishaps.length
   async function run(): Promise<void> {
-    for (const kill of [...kills, undefined]) {
+    for (const { when, deed } of mishaps) {
+      if (when.kind === 'point' || deed.kind !== 'strike') throw new RangeError('an outsider only strikes, and at a time: it has no points')
+      // Rejects when the trial is over.
+      await sleep(systemWorld, when.afterMs, signal).catch(() => {})
       if (signal.aborted) return
-      const child = start(role, kill)
-      const exited = once(child, 'exit')
-      const end = kill ? due(child, kill, signal) : aborted(signal)
-      const reached = await Promise.race([end, exited.then(() => false)])
-      if (child.exitCode !== null || child.signalCode !== null)
-        throw new Error(`the "${role.name}" process ended by itself: exit code ${child.exitCode}, signal ${child.signalCode}`)
-      if (signal.aborted) return stop(child, exited)
-      child.kill('SIGKILL')
-      await exited
-      killed += 1
-      if (reached) atPoint += 1
+      counts.strikes += 1
+      await strike(deed.outsider)
+      left -= 1
     }
   }
-  return { kills: () => killed, atPoint: () => atPoint, ended: run() }
-}
-
-function start({ program, args = [] }: CrashRole, kill: Kill | undefined): ChildProcess {
-  const at = kill?.kind === 'point' ? `${kill.point}:${kill.hit}` : ''
-  // The channel of node carries nothing: its end tells the process that this one is gone.
-  const stdio: ('ignore' | 'inherit' | 'pipe' | 'ipc')[] = ['ipc', 'inherit', 'inherit']
-  stdio[CRASH_DESCRIPTOR] = 'pipe'
-  return spawn(process.execPath, [...process.execArgv, program, ...args], { stdio, env: { ...process.env, [CRASH_AT]: at } })
-}
-
-/** Resolves when the process stands at its point, with true, or when its time has come. */
-async function due(child: ChildProcess, kill: Kill, signal: AbortSignal): Promise<boolean> {
-  const over = new AbortController()
-  const both = AbortSignal.any([signal, over.signal])
-  const told = tellings(child)
-  // Cut short or not: it did not come to its point.
-  const wait = (ms: number) =>
-    sleep(systemWorld, ms, both).then(
-      () => false,
-      () => false,
-    )
-  // A point is waited for from when the process works; a time counts from its start, so that booting is hit as well.
-  const late = kill.kind === 'time' ? wait(kill.afterMs) : told.ready.then(() => wait(kill.withinMs))
-  try {
-    return await Promise.race([late, told.point, aborted(both)])
-  } finally {
-    over.abort()
-  }
-}
-
-/** What the process says on its descriptor. */
-function tellings(child: ChildProcess): { ready: Promise<void>; point: Promise<boolean> } {
-  const ready = Promise.withResolvers<void>()
-  const point = Promise.withResolvers<boolean>()
-  child.stdio[CRASH_DESCRIPTOR]?.on('data', (chunk: Buffer) => {
-    for (const line of String(chunk).trim().split('\n')) {
-      if (line === CRASH_READY) ready.resolve()
-      else point.resolve(true)
-    }
-  })
-  return { ready: ready.promise, point: point.promise }
-}
-
-async function stop(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  child.kill('SIGTERM')
-  const over = new AbortController()
-  const ended = exited.then(() => over.abort())
-  // Rejects when it has ended in time, and that is well.
-  const inTime = await sleep(systemWorld, STOP_MS, over.signal).then(
-    () => false,
-    () => true,
-  )
-  if (!inTime) child.kill('SIGKILL')
-  await ended
-}
-
-function aborted(signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(false)
-    signal.addEventListener('abort', () => resolve(false), { once: true })
-  })
+  return { isThrough: () => left === 0, ended: run() }
 }

@@ -1,12 +1,13 @@
 import { manualWorld } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
-import { crashPlan, describeKill } from './crash-plan.ts'
+import { crashPlan, describeMishap } from './crash-plan.ts'
 
 const victims = [
-  { role: 'relay', points: ['before-publish', 'after-publish'] },
+  { role: 'relay', points: ['before-publish', 'after-publish'], pauseMs: { min: 300, max: 400 } },
   { role: 'consumer', points: [] },
+  { role: 'database', points: [], outsider: true },
 ]
-const plan = (seed: number, kills = 200) => crashPlan({ victims, kills, random: manualWorld({ seed }).random })
+const plan = (seed: number, kills = 200, pauses = 50) => crashPlan({ victims, kills, pauses, random: manualWorld({ seed }).random })
 
 describe('crashPlan', () => {
   it('repeats itself from a seed, and differs with another', () => {
@@ -15,15 +16,38 @@ describe('crashPlan', () => {
   })
 
   it('kills every victim, at every named point and at random times', () => {
-    const all = new Set(plan(1).map((kill) => `${kill.role} ${kill.kind === 'point' ? kill.point : 'time'}`))
+    const kills = plan(1).filter(({ deed }) => deed.kind === 'kill')
+    const all = new Set(kills.map(({ role, when }) => `${role} ${when.kind === 'point' ? when.point : 'time'}`))
     expect([...all].sort()).toEqual(['consumer time', 'relay after-publish', 'relay before-publish', 'relay time'])
   })
 
-  it('says who dies where', () => {
-    expect(describeKill({ kind: 'point', role: 'relay', point: 'after-publish', hit: 2, withinMs: 1 })).toBe(
-      'relay at after-publish, hit 2',
+  it('pauses only who may be paused, and as long as is said', () => {
+    const pauses = plan(1).flatMap(({ role, deed }) => (deed.kind === 'pause' ? [{ role, forMs: deed.forMs }] : []))
+    expect(pauses).toHaveLength(50)
+    expect(pauses.filter(({ role, forMs }) => role !== 'relay' || forMs < 300 || forMs > 400)).toEqual([])
+  })
+
+  it('lets an outsider strike while a process stands at a point, and at times of its own', () => {
+    const strikes = plan(1).filter(({ deed }) => deed.kind === 'strike')
+    expect(new Set(strikes.map(({ role, when }) => `${role} ${when.kind}`))).toEqual(new Set(['relay point', 'database time']))
+    expect(plan(1).filter(({ deed }) => deed.kind !== 'pause')).toHaveLength(200)
+  })
+
+  it('lets an outsider that is the only victim strike at the points of witnesses', () => {
+    const { random } = manualWorld({ seed: 1 })
+    const mishaps = crashPlan({ victims: victims.slice(2), witnesses: victims.slice(0, 1), kills: 50, random })
+    expect(new Set(mishaps.map(({ role, deed }) => `${role} ${deed.kind}`))).toEqual(new Set(['relay strike', 'database strike']))
+  })
+
+  it('says who is hit where', () => {
+    const at = { kind: 'point', point: 'after-publish', hit: 2, withinMs: 1 } as const
+    expect(describeMishap({ role: 'relay', when: at, deed: { kind: 'kill' } })).toBe('relay at after-publish, hit 2: kill')
+    expect(describeMishap({ role: 'relay', when: { kind: 'time', afterMs: 30 }, deed: { kind: 'pause', forMs: 400 } })).toBe(
+      'relay after 30 ms: pause 400 ms',
     )
-    expect(describeKill({ kind: 'time', role: 'relay', afterMs: 30 })).toBe('relay after 30 ms')
+    expect(describeMishap({ role: 'relay', when: at, deed: { kind: 'strike', outsider: 'database' } })).toBe(
+      'relay at after-publish, hit 2: strike database',
+    )
   })
 
   it('wants somebody to kill', () => {

@@ -1,33 +1,30 @@
-import { writeSync } from 'node:fs'
+import { readSync, writeSync } from 'node:fs'
 
-/** The environment variable that tells a process where to die: `after-publish:3`, at the third time it gets there. */
+/** The environment variable that tells a process where to stand still: `after-publish:3,before-commit:1`, at which time it gets there. */
 export const CRASH_AT = 'BANYAN_CRASH_AT'
 
-/** The descriptor on which a process tells its harness that it stands at the point. */
+/** The descriptor on which a process tells its harness that it stands at a point, and hears that it may go on. */
 export const CRASH_DESCRIPTOR = 3
 
 /** What a process says there when it works. */
 export const CRASH_READY = 'ready'
 
-/** How long a process stands at its point before it takes its harness for dead, milliseconds. */
-const ALONE_MS = 30_000
-
 const passed = new Map<string, number>()
+let armed: ReadonlySet<string> | undefined
 
 /**
- * A place in a program where the crash harness may kill its process. Does nothing, but where and when {@link CRASH_AT} says:
- * then the process says so and stands still until it is killed, so that not one more instruction runs.
+ * A place in a program where the crash harness may strike. Does nothing, but where and when {@link CRASH_AT} says: then the
+ * process says so and stands still, so that not one more instruction runs, until it is killed or told to go on.
  */
 export function crashPoint(name: string): void {
-  const [wanted, hit] = (process.env[CRASH_AT] ?? '').split(':')
-  if (wanted !== name) return
+  armed ??= new Set((process.env[CRASH_AT] ?? '').split(',').filter((one) => one !== ''))
+  if (armed.size === 0) return
   const times = (passed.get(name) ?? 0) + 1
   passed.set(name, times)
-  if (times !== Number(hit)) return
-  writeSync(CRASH_DESCRIPTOR, `${name}\n`)
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ALONE_MS)
-  // Nobody came: the harness is gone.
-  process.kill(process.pid, 'SIGKILL')
+  if (!armed.has(`${name}:${times}`)) return
+  writeSync(CRASH_DESCRIPTOR, `${name}:${times}\n`)
+  // No byte: the harness is gone, and nobody else would ever end this process.
+  if (readSync(CRASH_DESCRIPTOR, Buffer.alloc(1)) === 0) process.kill(process.pid, 'SIGKILL')
 }
 
 /**

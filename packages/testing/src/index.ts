@@ -15,15 +15,6 @@ export { participantSuite } from './participant-suite.ts'
 export { sagaStoreSuite } from './saga-store-suite.ts'
 export type { StoreSuiteOptions } from './messaging-store-suite.ts'
 
-// Killing processes on purpose
-export { crashTrial } from './crash-harness.ts'
-export type { CrashRole, CrashTrial, CrashTrialOptions } from './crash-harness.ts'
-export { crashPlan, describeKill } from './crash-plan.ts'
-export type { CrashPlanOptions, Kill } from './crash-plan.ts'
-export { crashPoint, underHarness } from './crash-point.ts'
-export { checkEffects, countFaults } from './effect-check.ts'
-export type { EffectFaults, Numbered } from './effect-check.ts'
-
 // A real PostgreSQL server
 export { startPostgres } from './postgres-server.ts'
 export type { PostgresServer, PostgresServerOptions } from './postgres-server.ts'

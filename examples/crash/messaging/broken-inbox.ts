@@ -1,5 +1,5 @@
 import { busOf, type Component, type Delivery, databaseOf, type Subscription } from '@banyan/core'
-import { crashPoint } from '@banyan/testing'
+import { crashPoint } from '@banyan/testing/crash'
 import { type Sale, saleMade } from './sale.ts'
 
 /**
@@ -12,20 +12,17 @@ export function consumeWithBrokenInbox(): Component {
     name: 'book',
     async start(context) {
       const database = databaseOf(context, 'book')
-      await database.migrate([{ id: '002-naive-inbox', sql: 'create table naive_inbox (id text primary key) strict' }])
       const handleOne = async ({ envelope }: Delivery) => {
         if (!envelope) throw new Error('the bus carries sales only')
         // Only the producer of this example publishes here.
         const { key, n } = envelope.data as Sale
-        const known = await database.read((tx) => tx.sql`select 1 from naive_inbox where id = ${envelope.id}`)
+        const known = await database.read((tx) => tx.sql`select 1 as one from naive_inbox where id = ${envelope.id}`)
         if (known.length > 0) return
         await database.transaction(async (tx) => {
           await tx.sql`insert into effects (key, n) values (${key}, ${n})`
+          crashPoint('after-effect')
         })
-        crashPoint('after-commit')
-        await database.transaction(async (tx) => {
-          await tx.sql`insert into naive_inbox (id) values (${envelope.id})`
-        })
+        await database.transaction((tx) => tx.sql`insert into naive_inbox (id) values (${envelope.id}) on conflict (id) do nothing`)
       }
       const handle = async (batch: readonly Delivery[]) => {
         for (const delivery of batch) await handleOne(delivery)

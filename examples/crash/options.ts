@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { systemWorld } from '@banyan/core'
+import { ENGINES, type EngineName } from './engine.ts'
+import { scenarios } from './scenarios.ts'
+
+export interface Options {
+  readonly trials: number
+  readonly kills: number
+  readonly pauses: number
+  readonly pauseMs: number | undefined
+  readonly seed: number
+  /** `undefined`: anybody. */
+  readonly role: string | undefined
+  readonly engine: EngineName
+  readonly scenarios: readonly string[]
+  readonly parallel: number
+  readonly broken: string | undefined
+  readonly timeoutMs: number | undefined
+}
+
+const names = Object.keys(scenarios)
+const roles = [...new Set(Object.values(scenarios).flatMap(({ victims }) => victims.map(({ role }) => role)))]
+const breaks = Object.values(scenarios).flatMap((scenario) => scenario.breaks)
+const atOnce = 3 * availableParallelism()
+
+const HELP = `Kills the processes of little systems with SIGKILL, again and again, and counts what was lost, done twice or out of order.
+
+  npm run crash -- [options]
+
+  --trials N         how many trials of each scenario, each with fresh databases (default 20)
+  --scenario NAME    ${names.join(', ')} or all (default all)
+  --engine NAME      ${ENGINES.join(' or ')} (default ${ENGINES[0]}); postgres starts a server of its own
+  --seed N           the seed of the first trial; the next ones count up (default: drawn)
+  --role NAME        who is hit: ${roles.join(', ')},
+                     bus (the processes that have it open, together), database (PostgreSQL's server), or all (default all)
+  --kills N          how many kills a trial (default 3)
+  --pauses N         how many pauses a trial, by SIGSTOP and SIGCONT (default 1)
+  --pause-ms N       how long each pause is (default: somewhat longer than the leases)
+  --parallel N       how many trials at once (default three a processor: ${atOnce})
+  --timeout-ms N     how long a trial may take before it counts as failed (default 20000, and the pauses)
+  --break NAME       break something on purpose, to see the checker find it: ${breaks.join(', ')}
+
+A failing trial prints its seed, its plan and the folder of its files; --trials 1 --seed S runs its plan again. Exit codes: 0 all is
+well, 1 a trial failed, 2 the options are wrong.
+
+  npm run crash -- --trials 1000
+  npm run crash -- --trials 500 --scenario saga --engine postgres
+  npm run crash -- --trials 5 --scenario saga --pause-ms 30000
+  npm run crash -- --trials 20 --break inbox --role consumer`
+
+/** What the command line says, or `undefined` when it asks for help, which has been printed then. */
+export function readOptions(args: readonly string[]): Options | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      trials: { type: 'string', default: '20' },
+      kills: { type: 'string', default: '3' },
+      pauses: { type: 'string', default: '1' },
+      'pause-ms': { type: 'string' },
+      'timeout-ms': { type: 'string' },
+      seed: { type: 'string', default: String(Math.floor(systemWorld.random() * 1_000_000)) },
+      role: { type: 'string', default: 'all' },
+      engine: { type: 'string', default: 'sqlite' },
+      scenario: { type: 'string', default: 'all' },
+      parallel: { type: 'string', default: String(atOnce) },
+      break: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    return undefined
+  }
+  const number = (name: 'trials' | 'kills' | 'pauses' | 'pause-ms' | 'timeout-ms' | 'seed' | 'parallel') => wholeNumber(name, values[name])
+  const broken = values.break
+  if (broken !== undefined) oneOf('break', broken, breaks)
+  const scenario = oneOf('scenario', values.scenario, [...names, 'all'])
+  const role = oneOf('role', values.role, [...roles, 'bus', 'database', 'all'])
+  const chosen = names.filter((name) => scenario === 'all' || name === scenario)
+  return {
+    trials: number('trials'),
+    kills: number('kills'),
+    pauses: number('pauses'),
+    pauseMs: values['pause-ms'] === undefined ? undefined : number('pause-ms'),
+    timeoutMs: values['timeout-ms'] === undefined ? undefined : number('timeout-ms'),
+    seed: number('seed'),
+    role: role === 'all' ? undefined : role,
+    engine: oneOf('engine', values.engine, ENGINES),
+    // What is to be broken, or hit, is not in every scenario.
+    scenarios: chosen.filter((name) => broken === undefined || scenarios[name]?.breaks.includes(broken)),
+    parallel: Math.max(1, number('parallel')),
+    broken,
+  }
+}
+
+/** A command line that cannot be followed. */
+export class OptionError extends Error {}
+
+function oneOf<T extends string>(name: string, value: string, wanted: readonly T[]): T {
+  const found = wanted.find((one) => one === value)
+  if (found === undefined) throw new OptionError(`"--${name}" is "${value}", wanted ${wanted.join(', ')}`)
+  return found
+}
+
+function wholeNumber(name: string, text: string | undefined): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new OptionError(`"--${name}" is "${text}", wanted a whole number from 0`)
+  return value
+}

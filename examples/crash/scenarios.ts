@@ -1,0 +1,5 @@
+import { messaging } from './messaging/scenario.ts'
+import type { Scenario } from './scenario.ts'
+
+/** All of them, by name. */
+export const scenarios: Readonly<Record<string, Scenario>> = { messaging }
