@@ -32,7 +32,9 @@ describe('banyan', () => {
     ['registry', '--help'],
     ['saga', '--help'],
     ['dead-letters', '--help'],
+    ['flow', '--help'],
     ['saga', 'retry', '--help'],
+    ['flow', 'ack', '--help'],
     ['dead-letters', 'list', '--help'],
     ['gateway', 'run', '--help'],
   ])('shows examples in %s %s %s', async (...args) => {
@@ -44,6 +46,8 @@ describe('banyan', () => {
   it.each([
     [['deadletters'], 'Did you mean dead-letters?'],
     [['saga', 'lst'], 'Did you mean list?'],
+    [['flow', 'list', '--flag', 'stoped'], 'Did you mean "stopped"?'],
+    [['flow', 'diagram', 'no-such-file.ts'], 'cannot read "no-such-file.ts"'],
     [['registry', '--prot', '1'], 'Did you mean --port?'],
     [['dev', 'x.ts', '--processes', 'on'], 'Did you mean "one"?'],
     [['registry', '--port', '85000'], 'Wanted a whole number from 0 to 65535'],

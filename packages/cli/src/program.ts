@@ -2,6 +2,7 @@ import { CodedError, messageOf } from '@banyan/core'
 import { Command, CommanderError } from 'commander'
 import { deadLettersCommand } from './commands/dead-letters.ts'
 import { devCommand } from './commands/dev.ts'
+import { flowCommand } from './commands/flow.ts'
 import { gatewayCommand } from './commands/gateway.ts'
 import { registryCommand } from './commands/registry.ts'
 import { sagaCommand } from './commands/saga.ts'
@@ -18,6 +19,7 @@ Examples:
   $ banyan gateway check gateway.yaml           look a gateway file over
   $ banyan registry --port 8500                 run the embedded registry
   $ banyan saga list --db data/orders.db --status stuck
+  $ banyan flow list --db data/orders.db --flagged
   $ banyan dead-letters redrive --db data/shipping.db --all --dry-run`
 
 /** The `banyan` program. */
@@ -30,6 +32,7 @@ export function program(output: Output): Command {
     .addCommand(gatewayCommand(output))
     .addCommand(registryCommand(output))
     .addCommand(sagaCommand(output))
+    .addCommand(flowCommand(output))
     .addCommand(deadLettersCommand(output))
   for (const command of everyCommand(root)) {
     command.exitOverride().configureOutput({ writeOut: output.write, writeErr: output.writeError, outputError: output.writeError })
