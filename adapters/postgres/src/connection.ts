@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
-import { isStale, toPostgresError } from './server-error.ts'
+import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
 import { placeOf, type Settings } from './settings.ts'
 import { shorten } from './statement.ts'
 import { type StatementNames, statementNames } from './statement-names.ts'
@@ -54,12 +54,11 @@ export async function openConnection(settings: Settings): Promise<Connection> {
   const client = newClient(settings, socket)
   // Those under way hear of it themselves; this is for when there are none.
   let broken = false
-  client.on('error', () => {
+  const isGone = () => {
     broken = true
-  })
-  client.on('end', () => {
-    broken = true
-  })
+  }
+  client.on('error', isGone)
+  client.on('end', isGone)
   const timer = world.after(connectTimeoutMs, () =>
     socket.destroy(new Error(`no answer within ${connectTimeoutMs} ms ("connectTimeoutMs")`)),
   )
@@ -72,10 +71,15 @@ export async function openConnection(settings: Settings): Promise<Connection> {
     timer.cancel()
   }
 
+  function noteLoss(error: unknown): never {
+    // The server's last word comes before the socket closes: nobody may take the connection in between.
+    if (isDisconnect(error)) broken = true
+    throw error
+  }
   const names = prepare ? statementNames(client, maxStatements) : undefined
   return {
-    query: (statement) => runStatement(client, names, statement),
-    exec: (text) => ask(client, { text }, text),
+    query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
+    exec: (text) => ask<Record<string, unknown>>(client, { text }, text).catch(noteLoss),
     inTransaction: () => ['T', 'E'].includes(client.getTransactionStatus() ?? ''),
     isBroken: () => broken,
     onGone: (call) => void (broken ? call() : client.once('end', call)),

@@ -14,6 +14,8 @@ const MEANING: readonly (readonly [prefix: string, code: PostgresErrorCode, retr
   ['53100', 'ERR_DISK_FULL', 1_000],
   ['53300', 'ERR_CONNECTIONS_EXHAUSTED', 1_000],
   ['57P', 'ERR_DATABASE_UNREACHABLE', 1_000],
+  // A statement that does not fit its values, though its class is that of connections.
+  ['08P01', 'ERR_SQL'],
   ['08', 'ERR_DATABASE_UNREACHABLE', 1_000],
   ['28', 'ERR_DATABASE_OPEN'],
   ['3D000', 'ERR_DATABASE_OPEN'],
