@@ -1,0 +1,84 @@
+import type { StorePort, Transaction, World } from '@banyan/core'
+import { type Outbox, outboxPort } from '@banyan/messaging/internal'
+import { ExploreError } from './explore-errors.ts'
+
+/**
+ * The database of the service that runs the saga, for its local steps: a real one in memory or a simulated one. The explorer goes
+ * back and forth between moments, so what is in it can be taken out and put back.
+ */
+export interface ExploredDatabase {
+  /** Runs `body` as one atomic unit; takes everything back when it throws. */
+  transaction<T>(body: (tx: Transaction) => Promise<T>): Promise<T>
+  /** Everything in it that matters, as plain data: equal content gives equal data. */
+  save(): unknown
+  /** Makes its content what {@link ExploredDatabase.save} gave. */
+  load(saved: unknown): unknown
+}
+
+/** What {@link simulatedDatabase} keeps. */
+export interface SimulatedContent<State = unknown> {
+  readonly state: State
+  /** The events its transactions have published: the type and the data of each. */
+  readonly published: readonly { readonly type: string; readonly data: unknown }[]
+}
+
+const states = new WeakMap<Transaction, unknown>()
+
+/** The state of a {@link simulatedDatabase}, for local steps to read and to change in place. */
+export function localState<State>(tx: Transaction): State {
+  const state = states.get(tx)
+  if (state === undefined) throw new ExploreError('ERR_OUTSIDE_SIMULATION', 'this transaction is not one of a simulated database')
+  // The caller names the type of the state the database was made with.
+  return state as State
+}
+
+/** A database without SQL: its local steps read and change {@link localState}, and may publish events. */
+export function simulatedDatabase<State>(world: World, initial: State): ExploredDatabase {
+  let content: SimulatedContent<State> = { state: structuredClone(initial), published: [] }
+
+  return {
+    async transaction(body) {
+      const before = content
+      const state = structuredClone(content.state)
+      const published = [...content.published]
+      const writes: (() => Promise<void>)[] = []
+      const tx = transactionOf(outboxOf(world, published), writes)
+      states.set(tx, state)
+      const result = await body(tx)
+      for (let write = writes.shift(); write; write = writes.shift()) await write()
+      if (content === before) content = { state, published }
+      return result
+    },
+    save: () => content,
+    load(saved) {
+      // What `save` gave, a copy of it.
+      content = saved as SimulatedContent<State>
+    },
+  }
+}
+
+function transactionOf(outbox: Outbox, writes: (() => Promise<void>)[]): Transaction {
+  return {
+    dialect: 'sqlite',
+    sql: () => Promise.reject(new ExploreError('ERR_OUTSIDE_SIMULATION', 'a simulated database has no SQL; give explore() a "database"')),
+    beforeCommit: (write) => void writes.push(write),
+    afterCommit: () => {},
+    store<T>(port: StorePort<T>): T {
+      if (port.name !== outboxPort.name)
+        throw new ExploreError('ERR_OUTSIDE_SIMULATION', `a simulated database has no "${port.name}"; give explore() a "database"`)
+      // The one port it has is that of the outbox.
+      return outbox as T
+    },
+  }
+}
+
+function outboxOf(world: World, published: { type: string; data: unknown }[]): Outbox {
+  return {
+    source: 'explored',
+    world,
+    async append(_tx, records) {
+      for (const { type, body } of records) published.push({ type, data: (JSON.parse(body) as { data?: unknown }).data })
+    },
+    onAppend: () => () => {},
+  }
+}

@@ -1,0 +1,65 @@
+import type { Found } from './explore-search.ts'
+
+/** A schedule that breaks a rule. */
+export interface Counterexample {
+  /** What is broken. */
+  readonly rule: string
+  readonly faults: number
+  /** What happens, a line a move. */
+  readonly lines: readonly string[]
+  /** The same as a short text, for `replay`. */
+  readonly schedule: string
+}
+
+/** How much was looked at. */
+export interface Figures {
+  /** Ways from the start to an end: two differ in what happens, in the order of it, or in a fault. */
+  readonly schedules: number
+  /** Different moments that came up in them. */
+  readonly moments: number
+  /** Different moves between moments: each was really made, by the saga's own functions and the engine's own transition. */
+  readonly moves: number
+  readonly seconds: number
+  readonly schedulesPerSecond: number
+  /** False: there was more than `maxMoments` to look at. */
+  readonly complete: boolean
+}
+
+export function figuresOf({ schedules, moments, moves, complete }: Found, seconds: number): Figures {
+  return { schedules, moments, moves, seconds, schedulesPerSecond: Math.round(schedules / Math.max(seconds, 0.001)), complete }
+}
+
+export interface Headline {
+  readonly name: string
+  readonly version: number
+  readonly faults: number
+}
+
+/** All of it for people. */
+export function explorationText({ name, version, faults }: Headline, figures: Figures, broken: Counterexample | undefined): string {
+  const head = `saga ${name}, version ${version}, every schedule with up to ${counted(faults, 'fault')}: `
+  if (broken)
+    return `${head}BROKEN\n${brokenText(broken)}\nfound among ${grouped(figures.moments)} moments, in ${figures.seconds.toFixed(2)} s`
+  return `${head}${figures.complete ? 'nothing is broken' : 'nothing broken was found, but NOT ALL was looked at; raise maxMoments'}\n${figuresText(figures)}`
+}
+
+/** A counterexample for people: what is broken, what happens, and how to see it again. */
+export function brokenText({ rule, faults, lines, schedule }: Counterexample): string {
+  const width = String(lines.length).length
+  const numbered = lines.map((line, index) => `  ${String(index + 1).padStart(width)}. ${line}`)
+  const again = schedule === '' ? 'it breaks without any fault' : `replay: ${schedule}`
+  return [`broken: ${rule}`, `shortest schedule, ${counted(faults, 'fault')}:`, ...numbered, again].join('\n')
+}
+
+export function figuresText({ schedules, moments, moves, seconds, schedulesPerSecond }: Figures): string {
+  const made = `${grouped(moves)} moves between ${grouped(moments)} moments`
+  return `${grouped(schedules)} schedules (${made}) in ${seconds.toFixed(2)} s: ${grouped(schedulesPerSecond)} schedules/s, ${grouped(Math.round(moves / Math.max(seconds, 0.001)))} moves/s`
+}
+
+function grouped(number: number): string {
+  return number.toLocaleString('en')
+}
+
+function counted(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

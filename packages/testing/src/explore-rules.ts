@@ -1,0 +1,121 @@
+import { messageOf } from '@banyan/core'
+import { type AnySaga, readResults, type SagaState } from '@banyan/saga/internal'
+import { SAGA_ID } from './explore-body.ts'
+import type { Effect, Moment } from './explore-moment.ts'
+import type { Book } from './explore-operation.ts'
+import type { Site } from './explore-site.ts'
+
+/** What an invariant looks at. */
+export interface ExploredWorld<States = Readonly<Record<string, unknown>>, Local = unknown> {
+  /** The state of each service, by name. */
+  readonly services: States
+  /** What is in the saga's own database: what its `save` gave. */
+  readonly local: Local
+  readonly saga: {
+    readonly status: SagaState['status']
+    /** By step. */
+    readonly results: Readonly<Record<string, unknown>>
+    /** Of a completed saga: what its `done` gave. */
+    readonly output: unknown
+  }
+}
+
+/** Holds unless it gives `false`, or a text that says what is wrong, or throws (so that assertions of a test library do). */
+export type Invariant<World> = (world: World) => boolean | string | undefined | void
+
+export type Invariants<World> = Readonly<Record<string, Invariant<World>>>
+
+export interface RuleOptions {
+  readonly saga: AnySaga
+  readonly input: unknown
+  readonly always: Invariants<ExploredWorld>
+  readonly atEnd: Invariants<ExploredWorld>
+}
+
+export interface Rules {
+  /** What is broken at a moment of which something may follow. */
+  onTheWay(site: Site, moment: Moment): string | undefined
+  /** What is broken at the end of a schedule. */
+  atTheEnd(moment: Moment): string | undefined
+}
+
+export function rulesOf(options: RuleOptions): Rules {
+  // How many effects each step leaves when all goes well, by what schedules without a fault show.
+  const usual = new Map<string, Set<number>>()
+  return {
+    onTheWay(site, moment) {
+      if (moment.wrong !== undefined) return moment.wrong
+      const undone = moment.passed && site.engine.actions(moment.state).find(({ kind }) => kind === 'undo')
+      if (undone) return `nothing is undone past the pivot: "${undone.step}" is about to be`
+      return effectsTwice(moment.effects) ?? brokenOf(options.always, options, moment)
+    },
+    atTheEnd(moment) {
+      const { status } = moment.state
+      if (status === 'stuck') return moment.excused ? undefined : 'the saga is stuck and needs a person'
+      if (status !== 'completed' && status !== 'compensated') return `the saga never ends: it is ${status}, and nothing can happen any more`
+      const effects = status === 'completed' ? unusual(usual, moment) : leftBehind(moment.effects)
+      return effects ?? brokenOf(options.atEnd, options, moment)
+    },
+  }
+}
+
+function effectsTwice(effects: readonly Effect[]): string | undefined {
+  const twice = effects.find(({ count }) => count > 1)
+  if (twice) return `no effect happens twice: that of "${twice.step}" (${twice.at}) has`
+  const under = effects.find(({ count }) => count < 0)
+  return under && `nothing is taken back twice, or without having been done: that of "${under.step}" (${under.at}) was`
+}
+
+function leftBehind(effects: readonly Effect[]): string | undefined {
+  const [left] = effects
+  return left && `a compensated saga leaves no effect: that of "${left.step}" (${left.at}) is still there`
+}
+
+/** A saga that completes leaves what it leaves when nothing goes wrong: no effect lost, none more. */
+function unusual(usual: Map<string, Set<number>>, { effects, results, faults }: Moment): string | undefined {
+  const counts = new Map(Object.keys(readResults(results)).map((step) => [step, 0]))
+  for (const { step, count } of effects) counts.set(step, (counts.get(step) ?? 0) + count)
+  if (faults === 0) {
+    for (const [step, count] of counts) usual.set(step, (usual.get(step) ?? new Set()).add(count))
+    return undefined
+  }
+  for (const step of usual.keys()) if (!counts.has(step)) counts.set(step, 0)
+  for (const [step, count] of counts) {
+    const known = usual.get(step)
+    if (!known || known.has(count)) continue
+    const most = Math.max(...known)
+    if (count > most) return `no effect happens twice: the saga completed, and "${step}" has left ${count} effects in place of ${most}`
+    return `no effect is lost: the saga completed, and "${step}" has left ${count} effects in place of ${most}`
+  }
+  return undefined
+}
+
+function brokenOf(invariants: Invariants<ExploredWorld>, options: RuleOptions, moment: Moment): string | undefined {
+  const names = Object.keys(invariants)
+  if (names.length === 0) return undefined
+  const world = worldOf(options, moment)
+  for (const name of names) {
+    const said = saidBy(() => invariants[name]?.(world))
+    if (said === false) return name
+    if (typeof said === 'string') return `${name}: ${said}`
+  }
+  return undefined
+}
+
+function saidBy(invariant: () => boolean | string | undefined | void): boolean | string | undefined | void {
+  try {
+    return invariant()
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function worldOf({ saga, input }: RuleOptions, moment: Moment): ExploredWorld {
+  const services = Object.fromEntries(Object.entries(moment.books).map(([name, book]) => [name, (JSON.parse(book) as Book).state]))
+  const results = readResults(moment.results)
+  const { status } = moment.state
+  const context = { ...results, input, id: SAGA_ID, key: SAGA_ID }
+  // The builder typed the function by the steps whose results these are.
+  const output = status === 'completed' ? saga.outputOf(context as never) : undefined
+  return { services, local: JSON.parse(moment.local), saga: { status, results, output } }
+}

@@ -1,0 +1,100 @@
+import type { AnySaga, Saga } from '@banyan/saga/internal'
+import { bodyRunner } from './explore-body.ts'
+import { type ExploredDatabase, simulatedDatabase } from './explore-database.ts'
+import { engineOf } from './explore-engine.ts'
+import { FAULT_KINDS, type FaultKind } from './explore-fault.ts'
+import type { Moment } from './explore-moment.ts'
+import { bookOf } from './explore-operation.ts'
+import { type ExploredWorld, type Invariants, type Rules, rulesOf } from './explore-rules.ts'
+import type { Site } from './explore-site.ts'
+import { stillWorld } from './explore-world.ts'
+
+/** What the steps of the saga call: the operations of each service. */
+export type ClientsOf<Services> = {
+  readonly [Name in keyof Services]: Services[Name] extends { readonly client: infer Client } ? Client : never
+}
+
+type StatesOf<Services> = { readonly [Name in keyof Services]: Services[Name] extends { readonly state: infer State } ? State : never }
+
+export interface ExploreOptions<Input, Services, Local = unknown> {
+  /** What the saga is started with. */
+  input: Input
+  /** Those who take part, by name. */
+  services: Services
+  /** What must hold at the end of each schedule, when nothing is under way any more; not of a saga that is rightly stuck. */
+  invariants?: Invariants<ExploredWorld<StatesOf<Services>, Local>>
+  /** What must hold at every moment. */
+  always?: Invariants<ExploredWorld<StatesOf<Services>, Local>>
+  /** The most faults in one schedule, 0 to 10. Default 3. */
+  faults?: number
+  /** Which faults there are. Default: all, see {@link FaultKind}. */
+  kinds?: readonly FaultKind[]
+  /** The database of the local steps. Default: a {@link simulatedDatabase} of {@link ExploreOptions.local}. */
+  database?: ExploredDatabase
+  /** What `localState(tx)` is at the start: plain data. Default: `{}`. */
+  local?: object
+  /** A schedule to go through alone, as a report has printed it. */
+  replay?: string
+  /** How many different moments are looked at, from 1; more than that is told as incomplete. Default 1,000,000. */
+  maxMoments?: number
+}
+
+/** Any services: their types are those of `service()`. */
+export type AnyServices = Readonly<Record<string, { readonly state: unknown; readonly operations: object; readonly client: object }>>
+
+/** The most faults a schedule can have. */
+export const MOST_FAULTS = 10
+
+/** Everything that is the same in all schedules, and where they begin. */
+export interface Prepared {
+  readonly definition: AnySaga
+  readonly site: Site
+  readonly rules: Rules
+  readonly first: Moment
+}
+
+/** @throws {RangeError} for an option out of range */
+export async function prepare<Input, Services extends AnyServices, Local>(
+  saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
+  options: ExploreOptions<Input, Services, Local>,
+): Promise<Prepared> {
+  const { input, faults = 3, invariants = {}, always = {}, kinds = FAULT_KINDS, local = {} } = options
+  checkWhole('faults', faults, 0, MOST_FAULTS)
+  checkWhole('maxMoments', options.maxMoments ?? 1, 1, Number.MAX_SAFE_INTEGER)
+  const world = stillWorld()
+  const database = options.database ?? simulatedDatabase(world, local)
+  // The types of a service's operations say what steps may call; here they are called by name.
+  const services = options.services as unknown as Site['services']
+  const clients = Object.fromEntries(Object.entries(services).map(([name, { client }]) => [name, client])) as ClientsOf<Services>
+  const definition: AnySaga = typeof saga === 'function' ? saga(clients) : saga
+  const engine = engineOf(definition, world.now())
+  const bodies = bodyRunner({ saga: definition, input, database, engine, world })
+  const first: Moment = {
+    state: engine.begin(),
+    results: '{}',
+    attempts: [],
+    wire: [],
+    books: Object.fromEntries(Object.entries(services).map(([name, { state }]) => [name, bookOf(state, {}, name)])),
+    local: JSON.stringify(await database.save()),
+    effects: [],
+    passed: false,
+    excused: false,
+    wrong: undefined,
+    life: 1,
+    faults: 0,
+  }
+  const site: Site = { engine, bodies, world, services, faults, kinds: new Set(kinds) }
+  // Invariants are typed by the services' states; here they are called with the same states.
+  const rules = rulesOf({
+    saga: definition,
+    input,
+    always: always as Invariants<ExploredWorld>,
+    atEnd: invariants as Invariants<ExploredWorld>,
+  })
+  return { definition, site, rules, first }
+}
+
+function checkWhole(name: string, value: number, least: number, most: number): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return
+  throw new RangeError(`cannot explore: "${name}" is ${value}, wanted a whole number from ${least} to ${most}`)
+}

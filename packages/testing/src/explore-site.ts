@@ -1,0 +1,48 @@
+import type { World } from '@banyan/core'
+import type { BodyRunner } from './explore-body.ts'
+import type { Engine } from './explore-engine.ts'
+import type { FaultKind } from './explore-fault.ts'
+import type { Moment } from './explore-moment.ts'
+import type { SimulatedService } from './explore-service.ts'
+
+/** One thing that may happen next. */
+export interface Move {
+  /** Unique among the moves of a moment: `money.lost`. */
+  readonly id: string
+  readonly cost: 0 | 1
+  readonly to: Moment
+  /** A line for people. */
+  readonly tell: () => string
+}
+
+/** What does not change in an exploration. */
+export interface Site {
+  readonly engine: Engine
+  readonly bodies: BodyRunner
+  readonly world: World
+  readonly services: Readonly<Record<string, SimulatedService<unknown>>>
+  /** How many faults a schedule may have. */
+  readonly faults: number
+  readonly kinds: ReadonlySet<FaultKind>
+}
+
+/** Whether one more fault of a kind may happen. */
+export function mayFail({ faults, kinds }: Site, moment: Moment, kind: FaultKind): boolean {
+  return moment.faults < faults && kinds.has(kind)
+}
+
+/** In one order, however they came to be there: equal moments must look equal. */
+export function sorted(wire: Moment['wire']): Moment['wire'] {
+  if (wire.length < 2) return wire
+  return wire
+    .map((sent) => [JSON.stringify(sent), sent] as const)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, sent]) => sent)
+}
+
+/** The moment after the worker's end. What services are in the middle of goes on without it. */
+export function crashed({ engine }: Site, moment: Moment): Moment {
+  const orphans = moment.attempts.flatMap(({ kind, step, calling }) => (calling ? [{ kind, step, letter: calling }] : []))
+  const wire = orphans.length > 0 ? sorted([...moment.wire, ...orphans]) : moment.wire
+  return { ...moment, state: engine.resumed(moment.state), attempts: [], wire, life: moment.life + 1 }
+}

@@ -1,0 +1,92 @@
+import type { Saga } from '@banyan/saga/internal'
+import type { Moment } from './explore-moment.ts'
+import { type Counterexample, explorationText, type Figures, figuresOf } from './explore-report.ts'
+import { chooserOf, scheduleText } from './explore-schedule.ts'
+import { type Found, search, walk } from './explore-search.ts'
+import { type AnyServices, type ClientsOf, type ExploreOptions, MOST_FAULTS, type Prepared, prepare } from './explore-setup.ts'
+import type { Site } from './explore-site.ts'
+
+/** How many moments without a fault a replay looks at, to learn what is usual. */
+const REPLAY_MOMENTS = 100_000
+
+/** What came of it. */
+export interface Exploration extends Figures {
+  /** The shortest schedule that breaks a rule; `undefined`: none does. */
+  readonly broken: Counterexample | undefined
+  /** All of it for people. */
+  readonly text: string
+}
+
+/**
+ * Runs a saga's own steps against simulated services through every schedule with so many faults: each point where the worker may
+ * die, each call that may be lost, late, repeated or refused, each order of what runs side by side. Says which schedule, the
+ * shortest one, breaks a rule; nothing is random, and the same saga gives the same answer.
+ *
+ * Rules of its own, beside your invariants: a saga ends completed or compensated (or stuck, where an undo fails for good by the
+ * schedule's will); a compensated one leaves no effect, a completed one leaves what it leaves when nothing goes wrong; no effect
+ * happens twice; nothing is undone past the pivot.
+ *
+ * Moments from which the same can happen are looked at once, so steps and operations must depend on nothing but what they are
+ * given: no counters in a module, no clock, no chance.
+ *
+ * @throws {ExploreError} when a step or an operation cannot be simulated; {@link RangeError} for an option out of range
+ * @see Killian et al., "Life, Death, and the Critical Transition" (MaceMC), NSDI 2007; Leesatapornwongsa et al., "SAMC", OSDI 2014
+ */
+export async function explore<Input, const Services extends AnyServices, Local = unknown>(
+  saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
+  options: ExploreOptions<Input, Services, Local>,
+): Promise<Exploration> {
+  const { maxMoments = 1_000_000 } = options
+  const { definition, site, rules, first } = await prepare(saga, options)
+  const begun = performance.now()
+  const found =
+    options.replay === undefined
+      ? await search({ site, rules, first, maxMoments, breathe })
+      : await replay({ site, rules, first, schedule: options.replay })
+  const figures = figuresOf(found, (performance.now() - begun) / 1_000)
+  const broken = found.broken && (await counterexample(site, first, found.broken))
+  return {
+    ...figures,
+    broken,
+    text: explorationText({ name: definition.name, version: definition.version, faults: site.faults }, figures, broken),
+  }
+}
+
+/** One schedule alone, up to its end or to what it breaks. */
+async function replay({ site, rules, first, schedule }: Omit<Prepared, 'definition'> & { schedule: string }): Promise<Found> {
+  // What is usual is learnt from the schedules without a fault.
+  const usual = await search({ site: { ...site, faults: 0 }, rules, first, maxMoments: REPLAY_MOMENTS, breathe })
+  if (usual.broken?.path.length === 0) return usual
+  const all = { ...site, faults: MOST_FAULTS }
+  const choose = chooserOf(schedule)
+  let moment = first
+  const { made, over } = await walk(all, first, (moves, at) => {
+    const move = rules.onTheWay(all, moment) === undefined ? choose(moves, at) : undefined
+    if (move) moment = move.to
+    return move
+  })
+  const rule = rules.onTheWay(all, moment) ?? (over ? rules.atTheEnd(moment) : undefined)
+  const path = made.map(({ id }) => id)
+  const size = { moments: path.length + 1, moves: path.length, schedules: 1, complete: true }
+  return { ...size, broken: rule === undefined ? undefined : { rule, path } }
+}
+
+async function counterexample(
+  site: Site,
+  first: Moment,
+  { rule, path }: { rule: string; path: readonly string[] },
+): Promise<Counterexample> {
+  const chosen: { id: string; first: boolean }[] = []
+  // A replayed schedule may have more faults than a search would try.
+  const { made, last } = await walk({ ...site, faults: MOST_FAULTS }, first, (moves, at) => {
+    const move = moves.find(({ id }) => id === path[at])
+    if (move) chosen.push({ id: move.id, first: move === moves[0] })
+    return move
+  })
+  return { rule, faults: last.faults, lines: made.map(({ tell }) => tell()), schedule: scheduleText(chosen) }
+}
+
+/** A macrotask: others may run, and a test's own time limit can end it. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

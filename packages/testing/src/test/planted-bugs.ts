@@ -1,0 +1,485 @@
+import { isRefusal, refuse, type Transaction } from '@banyan/core'
+import { nothing, saga } from '@banyan/saga'
+import { type Exploration, explore } from '../explore.ts'
+import { localState } from '../explore-database.ts'
+import { service } from '../explore-service.ts'
+
+// Sagas with one mistake each, as teams make them, and the same sagas without it.
+
+export interface PlantedBug {
+  readonly name: string
+  /** What the counterexample must say is broken. */
+  readonly rule: RegExp
+  readonly broken: (replay?: string) => Promise<Exploration>
+  readonly mended: () => Promise<Exploration>
+}
+
+interface Order {
+  readonly orderId: string
+  readonly cents: number
+}
+
+const input: Order = { orderId: 'o1', cents: 500 }
+const options = { version: 1, key: (order: Order) => order.orderId }
+const again = (replay: string | undefined) => (replay === undefined ? {} : { replay })
+
+interface Keyed extends Order {
+  readonly key: string
+}
+
+/** A stock that does everything right: the guard sees to it. */
+const stock = service({
+  state: { free: 3 },
+  operations: {
+    reserve: {
+      guard: 'stock',
+      refusals: ['out-of-stock'],
+      do(state, { orderId }: Keyed) {
+        state.free -= 1
+        return { reservationId: `r-${orderId}` }
+      },
+    },
+    release: {
+      guard: 'stock',
+      undo(state, _request: { key: string }) {
+        state.free += 1
+      },
+    },
+  },
+})
+
+/** A till that does everything right. */
+const till = service({
+  state: { taken: 0 },
+  operations: {
+    charge: {
+      guard: 'money',
+      refusals: ['declined'],
+      do(state, { cents }: { key: string; cents: number }) {
+        state.taken += cents
+        return { paymentId: 'p1', cents }
+      },
+    },
+    refund: {
+      guard: 'money',
+      undo(state, { cents }: { key: string; cents: number }) {
+        state.taken -= cents
+      },
+    },
+  },
+})
+
+const shop = { stock, till }
+type Stock = typeof stock.client
+type Till = typeof till.client
+interface Shop {
+  readonly stock: Stock
+  readonly till: Till
+}
+
+const reserve = ({ stock }: { stock: Stock }) => ({
+  do: (c: { input: Order; key: string }) => stock.reserve({ ...c.input, key: c.key }),
+  undo: (c: { key: string }) => stock.release({ key: c.key }),
+})
+const charge = ({ till }: { till: Till }) => ({
+  do: (c: { input: Order; key: string }) => till.charge({ cents: c.input.cents, key: c.key }),
+  undo: (c: { input: Order; key: string }) => till.refund({ cents: c.input.cents, key: c.key }),
+})
+const confirm = { local: (tx: Transaction) => void Object.assign(localState<object>(tx), { confirmed: true }) }
+
+/** The checkout without a mistake: stock, money, no way back. */
+const checkout = (clients: Shop) =>
+  saga<Order>('checkout', options).step('stock', reserve(clients)).step('money', charge(clients)).pivot('confirm', confirm).done()
+
+const good = () => explore(checkout, { input, services: shop })
+
+/** 1. The undo is left out when the step's own result is not there: an effect whose answer was lost stays for ever. */
+const undoAfterSuccess: PlantedBug = {
+  name: 'an undo that runs only after success',
+  rule: /a compensated saga leaves no effect: that of "stock"/,
+  broken: (replay) =>
+    explore(
+      (clients: Shop) =>
+        saga<Order>('checkout', options)
+          .step('stock', {
+            do: (c) => clients.stock.reserve({ ...c.input, key: c.key }),
+            undo: (c) => (c.stock ? clients.stock.release({ key: c.key }) : undefined),
+          })
+          .step('money', charge(clients))
+          .pivot('confirm', confirm)
+          .done(),
+      { input, services: shop, ...again(replay) },
+    ),
+  mended: good,
+}
+
+/** 2. A refund that gives the money back each time it is asked. */
+const undoTwice: PlantedBug = {
+  name: 'an undo that is not idempotent',
+  rule: /nothing is taken back twice/,
+  broken: (replay) => explore(checkout, { input, services: { stock, till: tillOf({ forgetsRefunds: true }) }, ...again(replay) }),
+  mended: () => explore(checkout, { input, services: { stock, till: tillOf({}) } }),
+}
+
+/** 3. A refund of what never came leaves no trace, so the charge that comes late goes through. */
+const noTombstone: PlantedBug = {
+  name: 'no tombstone',
+  rule: /a compensated saga leaves no effect: that of "money"/,
+  broken: (replay) => explore(checkout, { input, services: { stock, till: tillOf({ forgetsEmptyRefunds: true }) }, ...again(replay) }),
+  mended: () => explore(checkout, { input, services: { stock, till: tillOf({}) } }),
+}
+
+/** 4. A step past the point of no return that may be refused: the saga can neither go on nor back. */
+const refusalPastPivot: PlantedBug = {
+  name: 'a refusal after the pivot',
+  rule: /"label" can neither be done nor given up/,
+  broken: (replay) =>
+    explore(
+      (clients: Shop & { shipping: typeof shipping.client }) =>
+        saga<Order>('checkout', options)
+          .step('stock', reserve(clients))
+          .pivot('confirm', confirm)
+          .step('label', { do: (c) => clients.shipping.label({ orderId: c.input.orderId, key: c.key }) })
+          .done(),
+      { input, services: { ...shop, shipping }, ...again(replay) },
+    ),
+  mended: () =>
+    explore(
+      (clients: Shop & { shipping: typeof sureShipping.client }) =>
+        saga<Order>('checkout', options)
+          .step('stock', reserve(clients))
+          .step('address', {
+            do: (c) => clients.shipping.checkAddress({ orderId: c.input.orderId }),
+            undo: nothing('it only looks'),
+          })
+          .pivot('confirm', confirm)
+          .step('label', { do: (c) => clients.shipping.label({ orderId: c.input.orderId, key: c.key }) })
+          .done(),
+      { input, services: { ...shop, shipping: sureShipping } },
+    ),
+}
+
+/** 5. A seat is booked, the answer is lost, and the next attempt finds the seat taken: by itself. */
+const refusedOnRetry: PlantedBug = {
+  name: 'a crash after the effect, and a refusal on retry',
+  rule: /stuck and needs a person: step "seat" ended with "seat" was refused, taken/,
+  broken: (replay) => explore(booking, { input, services: { hall: hallOf(false) }, ...again(replay) }),
+  mended: () => explore(booking, { input, services: { hall: hallOf(true) } }),
+}
+
+/** 6. Looks whether the key is there in one transaction and does the work in another. */
+const readBeforeLock: PlantedBug = {
+  name: 'reading before the lock',
+  rule: /no effect happens twice: that of "stock"/,
+  broken: (replay) => explore(checkout, { input, services: { stock: readsFirst(false), till }, ...again(replay) }),
+  mended: () => explore(checkout, { input, services: { stock: readsFirst(true), till } }),
+}
+
+/** 7. A new key for each attempt: the receiver cannot tell a repetition. */
+const keyPerAttempt: PlantedBug = {
+  name: 'a key that differs per attempt',
+  rule: /no effect happens twice: the saga completed, and "money" has left 2 effects|leaves no effect: that of "money"/,
+  broken: (replay) =>
+    explore(
+      (clients: Shop) =>
+        saga<Order>('checkout', options)
+          .step('money', {
+            do: (c) => clients.till.charge({ cents: c.input.cents, key: `${c.key}:${c.attempt}` }),
+            undo: (c) => clients.till.refund({ cents: c.input.cents, key: `${c.key}:1` }),
+          })
+          .pivot('confirm', confirm)
+          .done(),
+      { input, services: shop, ...again(replay) },
+    ),
+  mended: good,
+}
+
+/** 8. No key at all, and a receiver that does what it is told each time. */
+const noKey: PlantedBug = {
+  name: 'a do without an idempotency key',
+  rule: /no effect happens twice: that of "points"/,
+  broken: (replay) => explore(bonus, { input, services: { points: pointsOf(false) }, ...again(replay) }),
+  mended: () => explore(bonus, { input, services: { points: pointsOf(true) } }),
+}
+
+/** 9. Charges the discounted price and gives the full one back. */
+const refundTooMuch: PlantedBug = {
+  name: 'a refund of more than was charged',
+  rule: /the till has what its customers owe: it has -50/,
+  broken: (replay) => explore(discounted(0), { ...discountedOptions, ...again(replay) }),
+  mended: () => explore(discounted(50), discountedOptions),
+}
+
+/** 10. A local step that sends a mail while its transaction is open: the mail goes out, the transaction may not. */
+const effectInTransaction: PlantedBug = {
+  name: 'a local effect outside its transaction',
+  rule: /no effect happens twice: that of "order"|leaves no effect: that of "order"/,
+  broken: (replay) =>
+    explore(
+      (clients: Shop & { mail: typeof mail.client }) =>
+        saga<Order>('checkout', options)
+          .local('order', {
+            do: async (tx, c) => {
+              await clients.mail.send({ orderId: c.input.orderId })
+              localState<{ orders: string[] }>(tx).orders.push(c.input.orderId)
+            },
+            undo: (tx) => void localState<{ orders: string[] }>(tx).orders.pop(),
+          })
+          .pivot('confirm', confirm)
+          .done(),
+      { input, services: { ...shop, mail }, local: { orders: [] }, ...again(replay) },
+    ),
+  mended: () =>
+    explore(
+      (clients: Shop & { mail: typeof mail.client }) =>
+        saga<Order>('checkout', options)
+          .local('order', {
+            do: (tx, c) => void localState<{ orders: string[] }>(tx).orders.push(c.input.orderId),
+            undo: (tx) => void localState<{ orders: string[] }>(tx).orders.pop(),
+          })
+          .pivot('confirm', confirm)
+          // Past the pivot, and under a key.
+          .step('mail', { do: (c) => clients.mail.sendOnce({ orderId: c.input.orderId, key: c.key }) })
+          .done(),
+      { input, services: { ...shop, mail }, local: { orders: [] } },
+    ),
+}
+
+/** 11. A client that takes every answer for a success: an order is confirmed that nobody has paid. */
+const refusalSwallowed: PlantedBug = {
+  name: 'a refusal swallowed as a success',
+  rule: /no effect is lost: the saga completed, and "money" has left 0 effects/,
+  broken: (replay) =>
+    explore(
+      (clients: Shop) =>
+        saga<Order>('checkout', options)
+          .step('money', {
+            do: async (c) => {
+              const answer = await clients.till.charge({ cents: c.input.cents, key: c.key })
+              return { paymentId: isRefusal(answer) ? 'unknown' : answer.paymentId }
+            },
+            undo: (c) => clients.till.refund({ cents: c.input.cents, key: c.key }),
+          })
+          .pivot('confirm', confirm)
+          .done(),
+      { input, services: shop, ...again(replay) },
+    ),
+  mended: good,
+}
+
+/** 12. A timeout told as a refusal: the engine is made to believe that nothing has happened. */
+const timeoutAsRefusal: PlantedBug = {
+  name: 'a timeout treated as a refusal',
+  rule: /a compensated saga leaves no effect: that of "money"/,
+  broken: (replay) =>
+    explore(
+      (clients: Shop) =>
+        saga<Order>('checkout', options)
+          .step('money', {
+            do: (c) => clients.till.charge({ cents: c.input.cents, key: c.key }).catch(() => refuse('timeout')),
+            undo: (c) => clients.till.refund({ cents: c.input.cents, key: c.key }),
+          })
+          .pivot('confirm', confirm)
+          .done(),
+      { input, services: shop, ...again(replay) },
+    ),
+  mended: good,
+}
+
+/** 13. An undo that fails when there is nothing to undo: 404, again and again. */
+const undoOfNothingFails: PlantedBug = {
+  name: 'an undo that fails when there is nothing to undo',
+  rule: /stuck and needs a person: the undo of step "money" ended with an error, ERR_UNKNOWN_PAYMENT/,
+  broken: (replay) => explore(checkout, { input, services: { stock, till: tillOf({ failsEmptyRefunds: true }) }, ...again(replay) }),
+  mended: () => explore(checkout, { input, services: { stock, till: tillOf({}) } }),
+}
+
+export const plantedBugs: readonly PlantedBug[] = [
+  undoAfterSuccess,
+  undoTwice,
+  noTombstone,
+  refusalPastPivot,
+  refusedOnRetry,
+  readBeforeLock,
+  keyPerAttempt,
+  noKey,
+  refundTooMuch,
+  effectInTransaction,
+  refusalSwallowed,
+  timeoutAsRefusal,
+  undoOfNothingFails,
+]
+
+interface TillMistakes {
+  readonly forgetsRefunds?: boolean
+  readonly forgetsEmptyRefunds?: boolean
+  readonly failsEmptyRefunds?: boolean
+}
+
+/** A till written by hand, without the guard, with the mistakes asked for. */
+function tillOf({ forgetsRefunds = false, forgetsEmptyRefunds = false, failsEmptyRefunds = false }: TillMistakes) {
+  return service({
+    state: { charges: {} as Record<string, 'charged' | 'refunded' | 'void'> },
+    operations: {
+      charge: {
+        refusals: ['declined'],
+        run(state, { key, cents }: { key: string; cents: number }, call) {
+          const before = state.charges[key]
+          if (before === 'charged') return { paymentId: 'p1', cents }
+          if (before === 'refunded' || before === 'void') return refuse('cancelled')
+          state.charges[key] = 'charged'
+          call.did()
+          return { paymentId: 'p1', cents }
+        },
+      },
+      refund(state, { key }: { key: string; cents: number }, call) {
+        const before = state.charges[key]
+        if (before === undefined && failsEmptyRefunds)
+          throw Object.assign(new Error('there is no such payment'), { code: 'ERR_UNKNOWN_PAYMENT', status: 404 })
+        if (before === undefined && !forgetsEmptyRefunds) state.charges[key] = 'void'
+        if (before !== 'charged' && !(before === 'refunded' && forgetsRefunds)) return undefined
+        state.charges[key] = 'refunded'
+        call.undid()
+        return undefined
+      },
+    },
+  })
+}
+
+const shipping = service({
+  state: { labels: 0 },
+  operations: {
+    label: {
+      guard: 'label',
+      refusals: ['unknown-address'],
+      do(state, { orderId }: { orderId: string; key: string }) {
+        state.labels += 1
+        return { tracking: `t-${orderId}` }
+      },
+    },
+  },
+})
+
+/** Says no while there is a way back, and not after it. */
+const sureShipping = service({
+  state: { labels: 0 },
+  operations: {
+    checkAddress: { refusals: ['unknown-address'], run: (_state, _request: { orderId: string }) => ({ known: true }) },
+    label: {
+      guard: 'label',
+      do(state, { orderId }: { orderId: string; key: string }) {
+        state.labels += 1
+        return { tracking: `t-${orderId}` }
+      },
+    },
+  },
+})
+
+function hallOf(knowsItsGuests: boolean) {
+  return service({
+    state: { seat: undefined as string | undefined },
+    operations: {
+      book(state, { key }: { key: string }, call) {
+        if (state.seat !== undefined) return knowsItsGuests && state.seat === key ? { seat: 1 } : refuse('taken')
+        state.seat = key
+        call.did()
+        return { seat: 1 }
+      },
+    },
+  })
+}
+
+const booking = ({ hall }: { hall: ReturnType<typeof hallOf>['client'] }) =>
+  saga<Order>('booking', options)
+    .pivot('seat', { do: (c) => hall.book({ key: c.key }) })
+    .done()
+
+function readsFirst(locked: boolean) {
+  return service({
+    state: { free: 3, keys: {} as Record<string, 'held' | 'void'> },
+    operations: {
+      reserve: {
+        async steps(atomic, { key }: Keyed, call) {
+          const answer = { reservationId: `r-${key}` }
+          const known = locked ? undefined : await atomic((state) => state.keys[key])
+          if (known) return known === 'held' ? answer : refuse('cancelled')
+          const seen = await atomic((state) => {
+            const before = locked ? state.keys[key] : undefined
+            if (before) return before
+            state.keys[key] = 'held'
+            state.free -= 1
+            call.did()
+            return 'held'
+          })
+          return seen === 'held' ? answer : refuse('cancelled')
+        },
+      },
+      release(state, { key }: { key: string }, call) {
+        if (state.keys[key] === 'held') {
+          state.free += 1
+          call.undid()
+        }
+        state.keys[key] = 'void'
+      },
+    },
+  })
+}
+
+function pointsOf(withKey: boolean) {
+  const give = (state: { points: number }, _request: { key: string }) => {
+    state.points += 10
+    return { points: state.points }
+  }
+  return service({
+    state: { points: 0 },
+    operations: {
+      give: withKey
+        ? { guard: 'points', do: give }
+        : (state: { points: number }, request: { key: string }, call: { did(): void }) => {
+            call.did()
+            return give(state, request)
+          },
+    },
+  })
+}
+
+const bonus = ({ points }: { points: ReturnType<typeof pointsOf>['client'] }) =>
+  saga<Order>('bonus', options)
+    .pivot('confirm', confirm)
+    .step('points', { do: (c) => points.give({ key: c.key }) })
+    .done()
+
+const discounted = (discount: number) => (clients: Shop) =>
+  saga<Order>('checkout', options)
+    .step('money', {
+      do: (c) => clients.till.charge({ cents: c.input.cents - 50, key: c.key }),
+      undo: (c) => clients.till.refund({ cents: c.input.cents - discount, key: c.key }),
+    })
+    .step('stock', reserve(clients))
+    .pivot('confirm', confirm)
+    .done()
+
+const discountedOptions = {
+  input,
+  services: shop,
+  invariants: {
+    'the till has what its customers owe': ({ services, saga }: { services: { till: { taken: number } }; saga: { status: string } }) =>
+      services.till.taken === (saga.status === 'completed' ? 450 : 0) || `it has ${services.till.taken}`,
+  },
+}
+
+const mail = service({
+  state: { sent: 0 },
+  operations: {
+    send(state, _request: { orderId: string }, call) {
+      state.sent += 1
+      call.did()
+    },
+    sendOnce: {
+      guard: 'mail',
+      do(state, _request: { orderId: string; key: string }) {
+        state.sent += 1
+      },
+    },
+  },
+})
