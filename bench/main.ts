@@ -9,6 +9,9 @@ interface Bench {
 
 const benches: Readonly<Record<string, Bench>> = {
   sqlite: { summary: 'commits a second, one by one and grouped, at synchronous=FULL', load: () => import('./sqlite.bench.ts') },
+  saga: { summary: 'sagas a second beside DBOS and Restate; --resume: after kill -9', load: () => import('./saga.bench.ts') },
+  relay: { summary: 'messages a second of the relay beside job queues and another outbox', load: () => import('./relay.bench.ts') },
+  commit: { summary: 'what publishing costs a transaction, and how soon a handler has the event', load: () => import('./commit.bench.ts') },
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -1,0 +1,168 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CostResult, CostTask } from './commit/cost-child.ts'
+import type { LatencyResult, LatencyTask } from './commit/latency-child.ts'
+import { runContestant } from './contestant.ts'
+import { readOptions } from './options.ts'
+import { median, writeReport } from './report.ts'
+import { type Server, startServer } from './server.ts'
+import { alone, note, printVerdicts, series, type Verdict } from './verdict.ts'
+
+const HELP = `npm run bench -- commit [--rounds 5] [--quick]
+
+What publishing costs, and how soon the event is there:
+  cost      time of a transaction of one insert and an event, to that of the same without the event, at 1 and at 32 clients, on
+            PostgreSQL and SQLite (FULL); somebody listens to be woken. "relayed": a relay moves the events meanwhile, in the same process
+  latency   from the commit to the handler at 1,000 events a second: outbox and inbox on SQLite over the SQLite bus, on PostgreSQL
+            over the SQLite bus, and all on PostgreSQL
+Rounds take turns, each in a new process on new databases. About 7 minutes for 5 rounds; --quick takes one.
+
+Writes bench/results/commit.json; --quick writes nothing. Fails when a target is missed.`
+
+const ENGINES = ['postgres', 'sqlite'] as const
+const LEVELS = [1, 32]
+const SHAPES = ['sqlite to sqlite', 'postgres to sqlite'] as const
+const EVENTS_PER_SECOND = 1_000
+const TIMEOUT_MS = 180_000
+
+type Engine = (typeof ENGINES)[number]
+type Shape = (typeof SHAPES)[number]
+
+/** Measures and reports. */
+export async function run(args: readonly string[]): Promise<void> {
+  const options = readOptions(args, HELP)
+  if (!options) return
+  const { rounds, quick } = options
+  const costs: Record<Engine, CostResult[][]> = { postgres: [], sqlite: [] }
+  const latencies: Record<Shape, LatencyResult[]> = { 'sqlite to sqlite': [], 'postgres to sqlite': [] }
+  const server = await startServer()
+  try {
+    for (let round = 1; round <= rounds; round += 1) {
+      const say = (what: string) => console.error(`round ${round} of ${rounds}: ${what}`)
+      for (const engine of ENGINES) {
+        const cost = await measureCost(server, engine, quick ? 1 : 4)
+        costs[engine].push(cost)
+        for (const { clients, plain, published, relayed } of cost)
+          say(
+            `${engine}, ${clients} clients: ${Math.round(plain)}/s, published ${Math.round(published)}/s, relayed ${Math.round(relayed)}/s`,
+          )
+      }
+      for (const shape of SHAPES) {
+        const latency = await measureLatency(server, shape, quick ? 3 : 10)
+        latencies[shape].push(latency)
+        const { p50, p99, eventsPerSecond } = latency
+        say(`${shape}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${Math.round(eventsPerSecond)} events/s`)
+      }
+    }
+    report(server, { costs, latencies, rounds, quick })
+  } finally {
+    await server.stop()
+  }
+}
+
+async function measureCost(server: Server, engine: Engine, seconds: number): Promise<CostResult[]> {
+  return server.withDatabase((url) =>
+    inFolder(async (folder) => {
+      await server.settle()
+      const task: CostTask = { engine, url, folder, levels: LEVELS, seconds }
+      return runContestant<CostResult[]>('commit/cost-child.ts', task, TIMEOUT_MS)
+    }),
+  )
+}
+
+async function measureLatency(server: Server, shape: Shape, seconds: number): Promise<LatencyResult> {
+  return server.withDatabase((shop) =>
+    server.withDatabase((book) =>
+      server.withDatabase((bus) =>
+        inFolder(async (folder) => {
+          await server.settle()
+          const task: LatencyTask = { shape, urls: [shop, book, bus], folder, eventsPerSecond: EVENTS_PER_SECOND, seconds }
+          return runContestant<LatencyResult>('commit/latency-child.ts', task, TIMEOUT_MS)
+        }),
+      ),
+    ),
+  )
+}
+
+/** Beside this file: the system's folder for temporary files may be in memory, where a sync costs nothing. */
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const data = join(import.meta.dirname, 'data')
+  mkdirSync(data, { recursive: true })
+  const folder = mkdtempSync(join(data, 'commit-'))
+  try {
+    return await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+interface Measured {
+  readonly costs: Record<Engine, readonly CostResult[][]>
+  readonly latencies: Record<Shape, readonly LatencyResult[]>
+  readonly rounds: number
+  readonly quick: boolean
+}
+
+function report(server: Server, measured: Measured): void {
+  const { costs, latencies, rounds, quick } = measured
+  const verdicts = [
+    ...ENGINES.flatMap((engine) => judgeCost(engine, costs[engine])),
+    ...SHAPES.flatMap((shape) => judgeLatency(shape, latencies[shape])),
+  ]
+  console.log(
+    `\nwhat publishing costs, and how soon the event is there, median of ${rounds} rounds, PostgreSQL ${server.version}, fsync on\n`,
+  )
+  const met = printVerdicts(verdicts)
+  if (!met) process.exitCode = 1
+  if (quick) return
+  const settings = { rounds, eventsPerSecond: EVENTS_PER_SECOND, postgres: { version: server.version, ...server.settings } }
+  const figures = {
+    cost: Object.fromEntries(ENGINES.map((engine) => [engine, costFigures(costs[engine])])),
+    latency: Object.fromEntries(
+      SHAPES.map((shape) => [
+        shape,
+        { p50Ms: series(latencies[shape].map(({ p50 }) => p50)), p99Ms: series(latencies[shape].map(({ p99 }) => p99)) },
+      ]),
+    ),
+  }
+  console.log(`\n${writeReport('commit', { settings, verdicts, figures, met })}`)
+}
+
+function costFigures(rounds: readonly CostResult[][]): object[] {
+  return LEVELS.map((clients) => {
+    const of = (kind: 'plain' | 'published' | 'relayed') => series(atLevel(rounds, clients).map((one) => one[kind]))
+    return { clients, plainPerSecond: of('plain'), publishedPerSecond: of('published'), relayedPerSecond: of('relayed') }
+  })
+}
+
+function judgeCost(engine: Engine, rounds: readonly CostResult[][]): Verdict[] {
+  const name = { postgres: 'PostgreSQL', sqlite: 'SQLite FULL' }[engine]
+  return LEVELS.flatMap((clients) => {
+    const level = atLevel(rounds, clients)
+    const times = (kind: 'published' | 'relayed') => median(level.map((one) => one.plain / one[kind]))
+    const people = clients === 1 ? '1 client' : `${clients} clients`
+    return [
+      alone(`${name}, ${people}: time with an event to time without`, times('published'), { atMost: 1.15 }, 'x'),
+      note(`${name}, ${people}: and a relay in the same process`, times('relayed'), 'x'),
+    ]
+  })
+}
+
+function judgeLatency(shape: Shape, rounds: readonly LatencyResult[]): Verdict[] {
+  const name = {
+    'sqlite to sqlite': 'embedded',
+    'postgres to sqlite': 'PostgreSQL, embedded bus',
+  }[shape]
+  const wanted = { 'sqlite to sqlite': 10, 'postgres to sqlite': 25 }[shape]
+  const what = (part: string) => `${name}: commit to handler at 1,000 events/s, ${part}`
+  const p50 = median(rounds.map((one) => one.p50))
+  const p99 = median(rounds.map((one) => one.p99))
+  return [
+    note(what('p50'), p50, ' ms'),
+    wanted === undefined ? note(what('p99'), p99, ' ms') : alone(what('p99'), p99, { atMost: wanted }, ' ms'),
+  ]
+}
+
+function atLevel(rounds: readonly CostResult[][], clients: number): CostResult[] {
+  return rounds.flatMap((levels) => levels.filter((one) => one.clients === clients))
+}

@@ -1,0 +1,107 @@
+import { join } from 'node:path'
+import { type Component, type Database, systemWorld } from '@banyan/core'
+import { publish, relay } from '@banyan/messaging'
+import { outboxPort } from '@banyan/messaging/internal'
+import { postgres } from '@banyan/postgres'
+import { sqlite } from '@banyan/sqlite'
+import { contextOf, troubleLog } from '../component.ts'
+import { settingsOfContestant, tell } from '../contestant.ts'
+import { NOTE, orderPlaced } from '../events.ts'
+
+// What publishing costs a writing transaction: npm run bench -- commit starts it.
+
+export interface CostTask {
+  readonly engine: 'postgres' | 'sqlite'
+  readonly url: string
+  readonly folder: string
+  /** How many clients write at once, one level after the other. */
+  readonly levels: readonly number[]
+  /** Seconds of each kind, in slices that take turns. */
+  readonly seconds: number
+}
+
+export interface CostResult {
+  readonly clients: number
+  /** Transactions a second of one insert. */
+  readonly plain: number
+  /** With an event in each, others woken by it. */
+  readonly published: number
+  /** And a relay in the same process that moves the events meanwhile. */
+  readonly relayed: number
+}
+
+const KINDS = ['plain', 'published', 'relayed'] as const
+const SLICES = 8
+
+const task = settingsOfContestant<CostTask>()
+const database: Database =
+  task.engine === 'postgres'
+    ? postgres(task.url, { name: 'bench', log: troubleLog })
+    : sqlite(join(task.folder, 'bench.db'), { log: troubleLog })
+await database.migrate([{ id: 'bench', sql: 'create table orders (id text primary key, key text not null, note text not null)' }])
+// As a relay does: somebody is there to be woken, in this process and in others.
+const forget = database.store(outboxPort).onAppend(() => {})
+
+const results: CostResult[] = []
+await slice('published', 8, 0.5)
+for (const clients of task.levels) {
+  const done = { plain: 0, published: 0, relayed: 0 }
+  const took = { plain: 0, published: 0, relayed: 0 }
+  for (let turn = 0; turn < SLICES; turn += 1) {
+    // In turns, and in another order each time: what one kind leaves behind is not always the same one's burden.
+    for (let place = 0; place < KINDS.length; place += 1) {
+      const kind = KINDS[(turn + place) % KINDS.length] ?? 'plain'
+      const { count, seconds } = await slice(kind, clients, task.seconds / SLICES)
+      done[kind] += count
+      took[kind] += seconds
+    }
+  }
+  const rate = (kind: (typeof KINDS)[number]) => done[kind] / took[kind]
+  results.push({ clients, plain: rate('plain'), published: rate('published'), relayed: rate('relayed') })
+}
+forget()
+await database.close()
+await tell('result', results)
+process.exit(0)
+
+async function slice(kind: (typeof KINDS)[number], clients: number, seconds: number): Promise<{ count: number; seconds: number }> {
+  const mover = kind === 'relayed' ? await startRelay() : undefined
+  let count = 0
+  const startedAt = performance.now()
+  const until = startedAt + seconds * 1_000
+  const client = async (key: string) => {
+    while (performance.now() < until) {
+      await write(key, kind !== 'plain')
+      count += 1
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, (_, index) => client(`order-${index}`)))
+  const elapsed = (performance.now() - startedAt) / 1_000
+  await mover?.stop()
+  return { count, seconds: elapsed }
+}
+
+function write(key: string, publishing: boolean): Promise<void> {
+  const id = systemWorld.uuid()
+  return database.transaction(async (tx) => {
+    await tx.sql`insert into orders (id, key, note) values (${id}, ${key}, ${NOTE})`
+    if (publishing) await publish(tx, orderPlaced, { orderId: key, n: 1, note: NOTE })
+  })
+}
+
+/** With what the slices before have left moved away first. */
+async function startRelay(): Promise<Component> {
+  let last = performance.now()
+  const bus = {
+    features: { ordering: 'key', redelivery: true, replay: true } as const,
+    async publish() {
+      last = performance.now()
+    },
+    subscribe: () => Promise.reject(new Error('the sink of this benchmark gives nothing back')),
+    close: async () => {},
+  }
+  const mover = relay()
+  await mover.start(contextOf('bench', { database, bus }))
+  while (performance.now() - last < 100) await new Promise((resolve) => setTimeout(resolve, 10))
+  return mover
+}

@@ -1,0 +1,176 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { runContestant } from './contestant.ts'
+import { readOptions } from './options.ts'
+import { installPeers } from './peers.ts'
+import { median, writeReport } from './report.ts'
+import type { LevelResult, SagaResult } from './saga/child.ts'
+import { measureResume, RESUME_HELP } from './saga/resume.ts'
+import { type Server, startServer } from './server.ts'
+import { alone, beside, note, printVerdicts, series, type Verdict } from './verdict.ts'
+
+const HELP = `npm run bench -- saga [--rounds 5] [--quick] [--resume]
+
+Sagas a second of four remote steps that do nothing, so that only the engine is measured, with 1, 16 and 64 in flight:
+  postgres, sqlite   ours, on PostgreSQL and on one SQLite file with synchronous=FULL
+  dbos               DBOS Transact on the same PostgreSQL: a workflow of four steps, called directly
+  restate            Restate, its server from npm on the same disk: a handler of four ctx.run
+Rounds take turns, each engine in a new process on a new database or folder. Then commits and statements a saga are counted,
+as the difference of two runs of fixed length. About 8 minutes for 5 rounds; --quick takes one.
+${RESUME_HELP}
+Writes bench/results/saga.json, with --resume bench/results/resume.json; --quick writes nothing. Fails when a target is missed.`
+
+const ENGINES = ['postgres', 'dbos', 'restate', 'sqlite'] as const
+type Engine = (typeof ENGINES)[number]
+const LEVELS = [1, 16, 64]
+
+/** Measures and reports. */
+export async function run(args: readonly string[]): Promise<void> {
+  const options = readOptions(args, HELP, ['resume'])
+  if (!options) return
+  installPeers()
+  const server = await startServer()
+  try {
+    if (options.given.has('resume')) await measureResume(server, options)
+    else await measureRates(server, options)
+  } finally {
+    await server.stop()
+  }
+}
+
+async function measureRates(server: Server, { rounds, quick }: { rounds: number; quick: boolean }): Promise<void> {
+  const seconds = quick ? 1 : 4
+  const results: Record<Engine, (readonly LevelResult[])[]> = { postgres: [], dbos: [], restate: [], sqlite: [] }
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const engine of ENGINES) {
+      const { levels } = await runEngine(server, engine, { levels: LEVELS, seconds })
+      results[engine].push(levels)
+      const rates = levels.map(({ inFlight, sagasPerSecond }) => `${Math.round(sagasPerSecond)}/s at ${inFlight}`)
+      console.error(`round ${round} of ${rounds}: ${engine.padEnd(8)} ${rates.join(', ')}, p50 alone ${levels[0]?.p50.toFixed(2)} ms`)
+    }
+  }
+  const costs = {
+    postgres: await countCosts(server, 'postgres', quick),
+    dbos: await countCosts(server, 'dbos', quick),
+  }
+  report(server, { results, costs, rounds, seconds, quick })
+}
+
+interface Task {
+  levels?: readonly number[]
+  seconds?: number
+  count?: { sagas: number; inFlight: number }
+}
+
+/** One engine in a process of its own, on a database and a folder of its own. */
+function runEngine(server: Server, subject: Engine, task: Task): Promise<SagaResult & { commits: number }> {
+  return server.withDatabase(async (url) => {
+    const folder = newFolder()
+    try {
+      await server.settle()
+      const result = await runContestant<SagaResult>('saga/child.ts', { subject, url, folder, ...task }, 180_000)
+      return { ...result, commits: await server.commits(url) }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+}
+
+/** Beside this file: the system's folder for temporary files may be in memory, where a sync costs nothing. */
+function newFolder(): string {
+  const data = join(import.meta.dirname, 'data')
+  mkdirSync(data, { recursive: true })
+  return mkdtempSync(join(data, 'saga-'))
+}
+
+interface Costs {
+  readonly commits: number
+  readonly statements: number
+}
+
+/** What starting up costs is the same in both runs, so that the difference is what the sagas cost. */
+async function countCosts(server: Server, engine: Engine, quick: boolean): Promise<{ alone: Costs; at64: Costs }> {
+  const measure = async (inFlight: number, sagas: number): Promise<Costs> => {
+    const few = await runEngine(server, engine, { count: { sagas, inFlight } })
+    const many = await runEngine(server, engine, { count: { sagas: 3 * sagas, inFlight } })
+    console.error(`counted ${engine} at ${inFlight} in flight`)
+    return { commits: (many.commits - few.commits) / (2 * sagas), statements: (many.statements - few.statements) / (2 * sagas) }
+  }
+  const scale = (engine === 'dbos' ? 1 : 5) / (quick ? 4 : 1)
+  return { alone: await measure(1, 200 * scale), at64: await measure(64, 800 * scale) }
+}
+
+interface Measured {
+  readonly results: Record<Engine, readonly (readonly LevelResult[])[]>
+  readonly costs: Record<'postgres' | 'dbos', { alone: Costs; at64: Costs }>
+  readonly rounds: number
+  readonly seconds: number
+  readonly quick: boolean
+}
+
+function report(server: Server, measured: Measured): void {
+  const { results, costs, rounds, seconds, quick } = measured
+  const figures = Object.fromEntries(ENGINES.map((engine) => [engine, levelFigures(results[engine])]))
+  const verdicts = judge(measured)
+  console.log(`\nsagas of four steps, median of ${rounds} rounds of ${seconds} s each, PostgreSQL ${server.version}, fsync on\n`)
+  const met = printVerdicts(verdicts)
+  if (!met) process.exitCode = 1
+  if (quick) return
+  const settings = { rounds, seconds, postgres: { version: server.version, ...server.settings }, ...PEER_SETTINGS }
+  console.log(`\n${writeReport('saga', { settings, verdicts, figures, costs, met })}`)
+}
+
+const PEER_SETTINGS = {
+  dbos: 'systemDatabasePoolSize 20, workflows called directly, logLevel error',
+  restate: 'one node, 4 partitions, log synced (its default), called through the ingress',
+}
+
+function levelFigures(rounds: readonly (readonly LevelResult[])[]): object[] {
+  return LEVELS.map((inFlight, index) => {
+    const of = (pick: (level: LevelResult) => number) => series(rounds.map((levels) => picked(levels, index, pick)))
+    return { inFlight, sagasPerSecond: of((one) => one.sagasPerSecond), p50Ms: of((one) => one.p50), p99Ms: of((one) => one.p99) }
+  })
+}
+
+function picked(levels: readonly LevelResult[], index: number, pick: (level: LevelResult) => number): number {
+  const level = levels[index]
+  return level ? pick(level) : Number.NaN
+}
+
+function judge({ results, costs }: Measured): Verdict[] {
+  const of = (engine: Engine, inFlight: number, pick: (level: LevelResult) => number) =>
+    median(results[engine].map((levels) => picked(levels, LEVELS.indexOf(inFlight), pick)))
+  const rate = (engine: Engine, inFlight: number) => of(engine, inFlight, (level) => level.sagasPerSecond)
+  const p50 = (engine: Engine) => of(engine, 1, (level) => level.p50)
+  const p99 = (engine: Engine) => of(engine, 1, (level) => level.p99)
+  return [
+    beside('PostgreSQL, 64 in flight', rate('postgres', 64), 'DBOS', rate('dbos', 64), { atLeast: 10 }, '/s'),
+    beside('PostgreSQL, one at a time', rate('postgres', 1), 'DBOS', rate('dbos', 1), { atLeast: 3 }, '/s'),
+    beside('PostgreSQL, one at a time, p50', p50('postgres'), 'DBOS', p50('dbos'), { atMost: 0.4 }, ' ms'),
+    beside('PostgreSQL, 64 in flight', rate('postgres', 64), 'Restate', rate('restate', 64), { atLeast: 6 }, '/s'),
+    alone('SQLite FULL, 64 in flight', rate('sqlite', 64), { atLeast: 6_000 }, '/s'),
+    alone('SQLite FULL, one at a time', rate('sqlite', 1), { atLeast: 1_200 }, '/s'),
+    alone('commits a saga, 64 in flight', costs.postgres.at64.commits, { atMost: 0.3 }, ''),
+    // Lease renewals and looks for work are in it: some hundredths.
+    alone('commits a saga of 4 steps, one at a time', costs.postgres.alone.commits, { atMost: 5.1 }, ''),
+    note('statements a saga, 64 in flight', costs.postgres.at64.statements, ''),
+    note('statements a saga, one at a time', costs.postgres.alone.statements, ''),
+    { ...note('DBOS: commits and statements a saga', Number.NaN, ''), ours: '', theirs: textOf(costs.dbos.alone) },
+    { what: 'PostgreSQL, 16 in flight', ours: `${Math.round(rate('postgres', 16)).toLocaleString('en')}/s`, theirs: others(rate, 16) },
+    note('SQLite FULL, 16 in flight', rate('sqlite', 16), '/s'),
+    { what: 'PostgreSQL, one at a time, p99', ours: `${p99('postgres').toFixed(2)} ms`, theirs: `DBOS ${p99('dbos').toFixed(2)} ms` },
+    {
+      what: 'PostgreSQL, one at a time, p50',
+      ours: `${p50('postgres').toFixed(2)} ms`,
+      theirs: `Restate ${p50('restate').toFixed(2)} ms`,
+    },
+  ]
+}
+
+function textOf({ commits, statements }: Costs): string {
+  return `DBOS ${commits.toFixed(1)}, ${statements.toFixed(1)}`
+}
+
+function others(rate: (engine: Engine, inFlight: number) => number, inFlight: number): string {
+  return `DBOS ${Math.round(rate('dbos', inFlight))}/s, Restate ${Math.round(rate('restate', inFlight))}/s`
+}

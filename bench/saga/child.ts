@@ -1,0 +1,83 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { settingsOfContestant, tell } from '../contestant.ts'
+import { countStatements } from '../statements.ts'
+import type { SagaSite, SagaSubject } from './subject.ts'
+
+// One engine in a process of its own: npm run bench -- saga starts it.
+
+export interface SagaTask extends SagaSite {
+  readonly subject: string
+  /** Either some time with so many in flight, or so many sagas: for counting. */
+  readonly levels?: readonly number[]
+  readonly seconds?: number
+  readonly count?: { readonly sagas: number; readonly inFlight: number }
+}
+
+export interface LevelResult {
+  readonly inFlight: number
+  readonly sagasPerSecond: number
+  /** Milliseconds from the call to the stored end. */
+  readonly p50: number
+  readonly p99: number
+}
+
+export interface SagaResult {
+  readonly levels: readonly LevelResult[]
+  /** Sent since the process began. */
+  readonly statements: number
+}
+
+/** How each engine is opened. */
+const subjects: Readonly<Record<string, () => Promise<(site: SagaSite) => Promise<SagaSubject>>>> = {
+  postgres: async () => (await import('./banyan.ts')).openBanyan('postgres'),
+  sqlite: async () => (await import('./banyan.ts')).openBanyan('sqlite'),
+  dbos: async () => (await import('./dbos.ts')).openDbos,
+  restate: async () => (await import('./restate.ts')).openRestate,
+}
+
+const task = settingsOfContestant<SagaTask>()
+const load = subjects[task.subject]
+if (!load) throw new RangeError(`there is no engine "${task.subject}"`)
+const statements = countStatements()
+const subject = await (await load())(task)
+let next = 0
+
+const levels: LevelResult[] = []
+if (task.count) {
+  const { sagas, inFlight } = task.count
+  await drive(subject, inFlight, () => next < sagas)
+} else {
+  const { seconds = 1 } = task
+  await driveFor(subject, 16, seconds / 2)
+  for (const inFlight of task.levels ?? []) levels.push(await driveFor(subject, inFlight, seconds))
+}
+await subject.close()
+await tell('result', { levels, statements: statements() } satisfies SagaResult)
+// What a peer has left open must not keep the process.
+process.exit(0)
+
+async function driveFor(one: SagaSubject, inFlight: number, seconds: number): Promise<LevelResult> {
+  // What the level before has left gets a moment.
+  await pause(200)
+  const startedAt = performance.now()
+  const tookMs = await drive(one, inFlight, () => performance.now() < startedAt + seconds * 1_000)
+  const elapsed = (performance.now() - startedAt) / 1_000
+  const sorted = tookMs.toSorted((a, b) => a - b)
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return { inFlight, sagasPerSecond: sorted.length / elapsed, p50: at(0.5), p99: at(0.99) }
+}
+
+/** So many at a time, each followed by the next. @returns how long each took, milliseconds */
+async function drive(one: SagaSubject, inFlight: number, more: () => boolean): Promise<number[]> {
+  const tookMs: number[] = []
+  const loop = async () => {
+    while (more()) {
+      next += 1
+      const begun = performance.now()
+      await one.run(`order-${next}`)
+      tookMs.push(performance.now() - begun)
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, loop))
+  return tookMs
+}
