@@ -1,7 +1,7 @@
 // Keeps what the docs quote of the code and of the benchmarks true: node scripts/quote.mjs [--check]. A page marks a quotation
 // with <!-- region FILE NAME --> ... <!-- end -->, the file with "// region NAME" and "// endregion"; a table of figures with
 // <!-- bench NAME --> ... <!-- end -->, which comes from bench/results/NAME.json.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
 const PAGES = ['README.md']
 
@@ -25,7 +25,7 @@ export function quote(check) {
 /** A table for each benchmark, from the figures it wrote. */
 const tables = {
   sqlite() {
-    const { commitsPerSecond, settings, ratio, commit, date, machine } = JSON.parse(readFileSync('bench/results/sqlite.json', 'utf8'))
+    const { commitsPerSecond, settings, ratio, commit, date, machine } = resultsOf('sqlite')
     const figure = (value) => value.toLocaleString('en')
     return [
       `| commits/s, synchronous=FULL, median of ${settings.rounds} rounds | one by one | ${settings.producers} at once, grouped | ratio |`,
@@ -33,6 +33,31 @@ const tables = {
       `| ${commit}, ${date.slice(0, 10)}, ${machine} | ${figure(commitsPerSecond.oneByOne.median)} | ${figure(commitsPerSecond.grouped.median)} | ${ratio} |`,
     ].join('\n')
   },
+  saga: () => verdicts('saga', 'sagas of four remote steps'),
+  resume: () => verdicts('resume', 'sagas in flight, `kill -9`, a new process'),
+  relay: () => verdicts('relay', 'messages a second of one process'),
+  commit: () => verdicts('commit', 'outbox'),
+}
+
+/** What a benchmark found, line by line, with what was wanted: missed targets too. */
+function verdicts(name, title) {
+  if (!existsSync(`bench/results/${name}.json`)) return 'Not measured yet.'
+  const { verdicts: lines, settings, commit, date, machine } = resultsOf(name)
+  const verdict = ({ met }) => (met === undefined ? '' : met ? 'met' : '**not met**')
+  return [
+    `| ${title}, median of ${settings.rounds} rounds, PostgreSQL ${settings.postgres.version}, every commit synced | ours | beside | ratio | wanted | |`,
+    '|---|---|---|---|---|---|',
+    ...lines.map((line) => {
+      const { what, ours, theirs = '', ratio = '', target = '' } = line
+      return `| ${[what, ours, theirs, ratio, target, verdict(line)].join(' | ')} |`
+    }),
+    '',
+    `${commit}, ${date.slice(0, 10)}, ${machine}.`,
+  ].join('\n')
+}
+
+function resultsOf(name) {
+  return JSON.parse(readFileSync(`bench/results/${name}.json`, 'utf8'))
 }
 
 function regionOf(file, name) {
