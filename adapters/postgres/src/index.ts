@@ -7,6 +7,17 @@ export type { Listener, PostgresDatabase } from './postgres-database.ts'
 export type { Statement } from './connection.ts'
 export type { PostgresValue } from './values.ts'
 
+// Your own data layer's transactions
+export { fromPg } from './from-pg.ts'
+export type { PgClient } from './from-pg.ts'
+export { fromKysely } from './from-kysely.ts'
+export type { KyselyQuery, KyselyTransaction } from './from-kysely.ts'
+export { fromDrizzle } from './from-drizzle.ts'
+export type { DrizzleSql, DrizzleTransaction } from './from-drizzle.ts'
+export { fromPrisma } from './from-prisma.ts'
+export type { PrismaTransaction } from './from-prisma.ts'
+export type { ForeignOptions, ForeignTransaction } from './foreign.ts'
+
 // What goes wrong
 export { PostgresError, ServerError } from './postgres-error.ts'
 export type { BrokenConstraint, PostgresErrorCode } from './postgres-error.ts'

@@ -41,5 +41,6 @@ const forget: ParticipantStore['forget'] = async (tx, before, limit) => {
 }
 
 function recordOf(row: Row): ParticipantRecord {
-  return { ...row, fingerprint: row.fingerprint ?? undefined, result: row.result ?? undefined }
+  // In a transaction of somebody else's data layer 64-bit numbers come as its driver makes them: as text, or bigint.
+  return { ...row, at: Number(row.at), fingerprint: row.fingerprint ?? undefined, result: row.result ?? undefined }
 }

@@ -1,0 +1,210 @@
+import { event, type Migration, type Schema, silentLogger } from '@banyan/core'
+import { publish } from '@banyan/messaging'
+import { outboxPort } from '@banyan/messaging/internal'
+import { participant } from '@banyan/saga'
+import { type TestDatabase, testPostgres } from '@banyan/testing'
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { postgres } from './database.ts'
+import type { ForeignTransaction } from './foreign.ts'
+import { fromDrizzle } from './from-drizzle.ts'
+import { fromKysely } from './from-kysely.ts'
+import { fromPg } from './from-pg.ts'
+import { fromPrisma } from './from-prisma.ts'
+import type { PostgresDatabase } from './postgres-database.ts'
+
+const TABLES: Migration = { id: 'test', sql: 'create table orders (id text primary key)' }
+const schema: Schema<{ id: string }, { id: string }> = {
+  // The test's own events need no checking.
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as { id: string } }) },
+}
+const orderPlaced = event('order.placed', { schema, key: ({ id }) => id })
+
+let place: TestDatabase
+let database: PostgresDatabase
+let pool: pg.Pool
+
+beforeAll(async () => {
+  place = await testPostgres()
+  database = postgres(place.url, { log: silentLogger })
+  await database.migrate([TABLES])
+})
+beforeEach(() => {
+  pool = new pg.Pool({ connectionString: place.url, max: 1 })
+})
+afterEach(async () => {
+  await pool.end()
+  await database.run('truncate orders, banyan_outbox')
+})
+afterAll(async () => {
+  await database.close()
+  await place.drop()
+})
+
+/** What a data layer does: begin, give `work` a transaction of its own kind as ours, commit; roll back when it throws. */
+type InTransaction = (work: (tx: ForeignTransaction) => Promise<void>) => Promise<ForeignTransaction>
+
+const layers: Record<string, () => { within: InTransaction; close?: () => Promise<void> }> = {
+  pg: () => ({ within: (work) => withPg((client) => fromPg(client, { database }), work) }),
+  Kysely() {
+    const db = new Kysely<Record<string, never>>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] })
+    return {
+      within: (work) =>
+        db.transaction().execute(async (trx) => {
+          const tx = await fromKysely(trx, { database })
+          await work(tx)
+          return tx
+        }),
+    }
+  },
+  Drizzle() {
+    const db = drizzle(pool)
+    return {
+      within: (work) =>
+        db.transaction(async (drizzleTx) => {
+          const tx = await fromDrizzle(drizzleTx, { database, sql })
+          await work(tx)
+          return tx
+        }),
+    }
+  },
+  // Prisma's own client needs a generated schema; this has the shape of what it gives, over a real connection.
+  'an object of the shape of Prisma': () => ({
+    within: (work) =>
+      withPg((client) => {
+        const $queryRawUnsafe = async (text: string, ...values: unknown[]) => {
+          const { rows, fields } = await client.query(text, values)
+          const whole = fields.filter(({ dataTypeID }) => dataTypeID === 20).map(({ name }) => name)
+          return rows.map((row) => ({ ...row, ...Object.fromEntries(whole.map((name) => [name, BigInt(row[name])])) }))
+        }
+        return fromPrisma({ $queryRawUnsafe }, { database })
+      }, work),
+  }),
+}
+
+async function withPg(
+  from: (client: pg.PoolClient) => Promise<ForeignTransaction>,
+  work: (tx: ForeignTransaction) => Promise<void>,
+): Promise<ForeignTransaction> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    const tx = await from(client)
+    await work(tx)
+    await client.query('commit')
+    return tx
+  } catch (error) {
+    await client.query('rollback')
+    throw error
+  } finally {
+    client.release()
+  }
+}
+
+const stored = async () => ({
+  orders: (await database.run<{ id: string }>('select id from orders')).map(({ id }) => id),
+  events: (await database.run<{ key: string }>('select key from banyan_outbox order by position')).map(({ key }) => key),
+})
+
+for (const [name, layer] of Object.entries(layers)) {
+  describe(`a transaction of ${name}`, () => {
+    let within: InTransaction
+    beforeEach(() => {
+      within = layer().within
+    })
+
+    it('commits state and events together, and wakes the relay once it is told', async () => {
+      const woken = vi.fn()
+      const forget = database.store(outboxPort).onAppend(woken)
+      const tx = await within(async (tx) => {
+        await tx.sql`insert into orders values (${'o-1'})`
+        await publish(tx, orderPlaced, { id: 'o-1' })
+        await publish(tx, orderPlaced, { id: 'o-2' })
+        await tx.flush()
+      })
+      expect(await stored()).toEqual({ orders: ['o-1'], events: ['o-1', 'o-2'] })
+      expect(woken).not.toHaveBeenCalled()
+      tx.committed()
+      tx.committed()
+      expect(woken).toHaveBeenCalledOnce()
+      forget()
+    })
+
+    it('takes state and events back together', async () => {
+      const failing = within(async (tx) => {
+        await tx.sql`insert into orders values (${'o-1'})`
+        await publish(tx, orderPlaced, { id: 'o-1' })
+        await tx.flush()
+        throw new Error('changed my mind')
+      })
+      await expect(failing).rejects.toThrow('changed my mind')
+      expect(await stored()).toEqual({ orders: [], events: [] })
+    })
+
+    it('cannot commit when the flush was forgotten, and the server says so', async () => {
+      const forgetful = within(async (tx) => {
+        await tx.sql`insert into orders values (${'o-1'})`
+        await publish(tx, orderPlaced, { id: 'o-1' })
+      })
+      const said = await forgetful.then(
+        () => 'nothing',
+        (error) => `${error.message} ${error.cause?.message ?? ''}`,
+      )
+      expect(said).toContain('banyan: call flush() before COMMIT')
+      expect(await stored()).toEqual({ orders: [], events: [] })
+    })
+
+    it('takes nothing after the flush', async () => {
+      await within(async (tx) => {
+        await tx.flush()
+        await expect(publish(tx, orderPlaced, { id: 'late' })).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+        await expect(tx.sql`select 1`).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+      })
+    })
+
+    it('guards a participant: once per key', async () => {
+      const charge = vi.fn(() => ({ charged: 7 }))
+      const once = () =>
+        within(async (tx) => {
+          const result = await participant(tx, { kind: 'do', key: `${name}-key`, operation: 'charge' }, charge)
+          expect(result).toEqual({ charged: 7 })
+          await tx.flush()
+        })
+      await once()
+      await once()
+      expect(charge).toHaveBeenCalledOnce()
+    })
+  })
+}
+
+describe('what cannot be used', () => {
+  it('is a client without an open transaction, and a database that is not the one meant', async () => {
+    const client = await pool.connect()
+    await expect(fromPg(client, { database })).rejects.toMatchObject({
+      code: 'ERR_NOT_FLUSHED',
+      message: expect.stringContaining('an open transaction'),
+    })
+    await client.query('begin')
+    await client.query('create schema other; set local search_path = other')
+    await expect(fromPg(client, { database })).rejects.toMatchObject({
+      code: 'ERR_NOT_FLUSHED',
+      message: expect.stringContaining('does not exist'),
+    })
+    await client.query('rollback')
+    client.release()
+  })
+
+  it('is a call of `committed` without a flush, and a transaction whose savepoint is gone', async () => {
+    const client = await pool.connect()
+    await client.query('begin; savepoint before')
+    const tx = await fromPg(client, { database })
+    expect(() => tx.committed()).toThrow(expect.objectContaining({ code: 'ERR_NOT_FLUSHED' }))
+    await client.query('rollback to before')
+    await expect(tx.flush()).rejects.toMatchObject({ code: 'ERR_NOT_FLUSHED', message: expect.stringContaining('savepoint') })
+    await client.query('rollback')
+    client.release()
+  })
+})
