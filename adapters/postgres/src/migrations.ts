@@ -1,7 +1,10 @@
 import type { Migration } from '@banyan/core'
+import { foreign } from './migrations/000-foreign.ts'
 import { lanes } from './migrations/000-lanes.ts'
+import { messaging } from './migrations/001-messaging.ts'
 import { saga } from './migrations/002-saga.ts'
 import { flows } from './migrations/003-flows.ts'
+import { isolation } from './migrations/006-isolation.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run before the first use of a database. */
-export const banyanMigrations: readonly Migration[] = [lanes, saga, flows]
+export const banyanMigrations: readonly Migration[] = [lanes, foreign, messaging, saga, flows, isolation]

@@ -1,0 +1,46 @@
+/**
+ * The appender fence: up to which position a log that many transactions append to is final, so that a reader with a cursor
+ * misses nothing that commits late and inverts nothing.
+ *
+ * Whoever appends takes a shared advisory lock *before* it draws positions from the sequence, and holds it until its transaction is
+ * over; PostgreSQL makes a commit visible before it frees the locks. The reader looks at the sequence, *then* at who holds the lock.
+ * A transaction that was not there at the look before has drawn all its positions after what that look saw: that is its floor.
+ * Below the lowest floor nothing can appear any more. No clock, and nothing but appenders can delay it: other transactions of
+ * the cluster, however old, do not. Readers never block writers.
+ *
+ * Positions that were rolled back stay holes; a backend that dies frees its lock as it rolls back.
+ */
+export interface FenceState {
+  /** Nothing can appear any more up to here. */
+  readonly final: number
+  /** What the sequence had given at the last look. */
+  readonly last: number
+  /** What each holder may have drawn lies above. */
+  readonly floors: ReadonlyMap<string, number>
+}
+
+/** The sequence, and after it the holders. */
+export interface Look {
+  /** The last position drawn, 0 before the first. */
+  readonly last: number
+  readonly holders: readonly Holder[]
+}
+
+/** A transaction that holds the lock. */
+export interface Holder {
+  /** Its virtual id: a backend that ends one transaction and begins another has two. */
+  readonly id: string
+  /** Prepared for two-phase commit: it goes by another id since then. */
+  readonly prepared: boolean
+}
+
+/** Before the first look. */
+export const UNSEEN: FenceState = { final: 0, last: 0, floors: new Map() }
+
+/** The state after a look. */
+export function afterLook(state: FenceState, look: Look): FenceState {
+  // The sequence went back: another server took over that lacks the last commits, or a backup was restored. All begins anew.
+  const before = look.last < state.last ? UNSEEN : state
+  const floors = new Map(look.holders.map(({ id, prepared }) => [id, before.floors.get(id) ?? (prepared ? before.final : before.last)]))
+  return { final: Math.max(before.final, Math.min(look.last, ...floors.values())), last: look.last, floors }
+}

@@ -1,0 +1,99 @@
+import { codeOf } from '@banyan/core'
+import type { Listener, PostgresDatabase } from './postgres-database.ts'
+
+/** Tells other processes that there is something new. Only a hint: polling finds what a hint that was lost would have told. */
+export interface WakeUps {
+  /** Soon tells the others, at most every 20 ms. Never in the transaction that writes: NOTIFY there takes a lock that all commits share. */
+  tell(): void
+  /** Calls `wake` when another process tells; gives back how to stop. */
+  onTold(wake: () => void): () => void
+}
+
+/** Between two notifications of a process, milliseconds. */
+const SPACING_MS = 20
+/** Before connecting again, milliseconds. */
+const RECONNECT_MS = 1_000
+
+/** Creates {@link WakeUps} on a channel of the database. */
+export function wakeUps(database: PostgresDatabase, channel: string): WakeUps {
+  const origin = database.world.uuid()
+  const listeners = new Set<() => void>()
+  const ears = listening(database, channel, (payload) => {
+    // This process was woken without any detour.
+    if (payload !== origin) for (const wake of listeners) wake()
+  })
+  return {
+    tell: spaced(database, channel, origin),
+    onTold(wake) {
+      listeners.add(wake)
+      if (listeners.size === 1) ears.open()
+      return () => {
+        if (listeners.delete(wake) && listeners.size === 0) ears.close()
+      }
+    },
+  }
+}
+
+/** The first call of a while tells at once; those that follow within the spacing share one. */
+function spaced({ world, log, run }: PostgresDatabase, channel: string, origin: string): () => void {
+  let waiting = false
+  let again = false
+  function tell(): void {
+    if (waiting) {
+      again = true
+      return
+    }
+    waiting = true
+    again = false
+    run('select pg_notify($1, $2)', [channel, origin]).catch((error: unknown) =>
+      log.debug({ error, channel }, 'cannot tell other processes of news; they find it by polling'),
+    )
+    world.after(SPACING_MS, () => {
+      waiting = false
+      if (again) tell()
+    })
+  }
+  return tell
+}
+
+/** Keeps a connection that listens, and makes a new one when it is gone. */
+function listening(database: PostgresDatabase, channel: string, heard: (payload: string) => void): { open(): void; close(): void } {
+  const { world, log } = database
+  let wanted = false
+  let current: Promise<Listener | undefined> | undefined
+
+  async function connect(): Promise<Listener | undefined> {
+    try {
+      const listener = await database.listener()
+      listener.onGone(again)
+      await listener.listen(channel, heard)
+      return listener
+    } catch (error) {
+      if (codeOf(error) === 'ERR_DATABASE_CLOSED') return undefined
+      log.debug({ error, channel }, 'cannot listen for news of other processes; polling finds it meanwhile')
+      again()
+      return undefined
+    }
+  }
+
+  function again(): void {
+    if (!wanted) return
+    current = undefined
+    world.after(RECONNECT_MS, () => {
+      if (wanted) current ??= connect()
+    })
+  }
+
+  return {
+    open() {
+      wanted = true
+      current ??= connect()
+    },
+    close() {
+      wanted = false
+      const old = current
+      current = undefined
+      void old?.then((listener) => listener?.close()).catch((error: unknown) => log.debug({ error }, 'cannot end a listening connection'))
+    },
+  }
+}

@@ -1,0 +1,170 @@
+import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxStats, PartitionState } from '@banyan/messaging/internal'
+import { FENCE_CLASS, fenceWatch } from './fence-watch.ts'
+import { wakeUps } from './notify.ts'
+import { type OutboxRooms, outboxRooms } from './outbox-rooms.ts'
+import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
+import { storable } from './storable.ts'
+
+/** Relay partitions; the table of leases has a row for each. */
+const PARTITIONS = 4
+
+/**
+ * One statement, sent together with COMMIT. The fence is taken before any position is drawn: a row of the join is there only
+ * when the lock is, and `nextval` runs on rows of the join.
+ */
+const APPEND = `
+  with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_outbox_position'::regclass::oid::int)),
+  records as (
+    select r.* from fence, unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+      with ordinality as r (part, type, key, body, time, n) order by n)
+  insert into banyan_outbox (position, part, type, key, body, time)
+  select nextval('banyan_outbox_position'), part, type, key, body, time from records`
+
+/** The writing side of the outbox. */
+export function postgresOutbox(database: PostgresDatabase): Outbox {
+  const listeners = new Set<() => void>()
+  const others = wakeUps(database, 'banyan_outbox')
+  const rooms = roomsOf(database)
+  return {
+    source: database.name,
+    world: database.world,
+    async append(tx, records) {
+      postgresTransaction(tx).withCommit(APPEND, [
+        records.map(({ key }) => partitionOf(key)),
+        records.map(({ type }) => type),
+        records.map(({ key }) => storable(key)),
+        records.map(({ body }) => storable(body)),
+        records.map(({ time }) => time),
+      ])
+      tx.afterCommit(() => {
+        for (const wake of listeners) wake()
+        others.tell()
+        rooms.appended(records.length)
+      })
+    },
+    onAppend(wake) {
+      listeners.add(wake)
+      const forget = others.onTold(wake)
+      return () => {
+        listeners.delete(wake)
+        forget()
+      }
+    },
+  }
+}
+
+/** The reading side of the outbox. */
+export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
+  const fence = fenceWatch(database, 'banyan_outbox_position')
+  const rooms = roomsOf(database)
+  /** Where a partition was last found empty: nothing can appear there before the fence moves. */
+  const empty = new Map<number, { after: number | undefined; final: number }>()
+
+  async function readUpTo(partition: number, after: number | undefined, limit: number, final: number): Promise<OutboxEntry[]> {
+    const known = empty.get(partition)
+    if (known && known.final >= final && (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))) return []
+    const entries = await readRows(database, partition, after, limit, final)
+    if (entries.length === 0) empty.set(partition, { after, final })
+    return entries
+  }
+
+  return {
+    partitions: PARTITIONS,
+    load,
+    saveLease,
+    advance,
+    async read(partition, after, limit) {
+      const ready = await readUpTo(partition, after, limit, fence.final())
+      // In a long backlog the fence is far ahead, and nobody needs to look.
+      if (ready.length === limit) return ready
+      const before = fence.final()
+      const final = await fence.look()
+      if (final === before) return ready
+      const more = await readUpTo(partition, ready.at(-1)?.position ?? after, limit - ready.length, final)
+      return [...ready, ...more]
+    },
+    async tidy() {
+      await rooms.extend()
+      await rooms.trim(await fence.look())
+    },
+    stats,
+  }
+}
+
+const known = new WeakMap<PostgresDatabase, OutboxRooms>()
+
+function roomsOf(database: PostgresDatabase): OutboxRooms {
+  const rooms = known.get(database) ?? outboxRooms(database)
+  known.set(database, rooms)
+  return rooms
+}
+
+/** The relay partition of a key: the same in every process. FNV-1a over UTF-16 code units. */
+function partitionOf(key: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193)
+  return (hash >>> 0) % PARTITIONS
+}
+
+/** One value: the driver's work for a row of three columns is six times that for an item of one text. */
+async function readRows(
+  database: PostgresDatabase,
+  partition: number,
+  after: number | undefined,
+  limit: number,
+  final: number,
+): Promise<OutboxEntry[]> {
+  const from = after === undefined ? '(select done from banyan_outbox_lease where partition = $1)' : '$4::bigint'
+  const text = `
+    select json_agg(json_build_array(position, key, body))::text as batch from (
+      select position, key, body from banyan_outbox
+      where part = $1 and position > ${from} and position <= $2 order by position limit $3) as entries`
+  const [row] = await database.run<{ batch: string | null }>(
+    text,
+    after === undefined ? [partition, final, limit] : [partition, final, limit, after],
+  )
+  const rows: [number, string, string][] = row?.batch ? JSON.parse(row.batch) : []
+  return rows.map(([position, key, body]) => ({ position, key, body }))
+}
+
+interface LeaseRow {
+  epoch: number
+  owner: string | null
+  expires_at: number | null
+  done: number
+}
+
+const load: OutboxLog['load'] = async (tx, partition): Promise<PartitionState> => {
+  const [row] = await tx.sql<LeaseRow>`
+    select epoch, owner, expires_at, done from banyan_outbox_lease where partition = ${partition} for update`
+  if (!row) throw new RangeError(`there is no partition ${partition} of the outbox`)
+  const { epoch, owner, expires_at: expiresAt, done } = row
+  const lease: Lease = owner === null || expiresAt === null ? { kind: 'free', epoch } : { kind: 'held', epoch, owner, expiresAt }
+  return { lease, done }
+}
+
+const saveLease: OutboxLog['saveLease'] = async (tx, partition, lease) => {
+  const { owner, expiresAt } = lease.kind === 'held' ? lease : { owner: null, expiresAt: null }
+  await tx.sql`
+    update banyan_outbox_lease set epoch = ${lease.epoch}, owner = ${owner}, expires_at = ${expiresAt} where partition = ${partition}`
+}
+
+const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expiresAt }) => {
+  const moved = await tx.sql`
+    update banyan_outbox_lease set done = greatest(done, ${done}), expires_at = ${expiresAt}
+    where partition = ${partition} and epoch = ${epoch} and owner is not null returning partition`
+  return moved.length > 0
+}
+
+const stats: OutboxLog['stats'] = async (tx): Promise<OutboxStats> => {
+  // Counting millions takes seconds: beyond ten thousand a partition has about its share of the positions.
+  const [row] = await tx.sql<{ backlog: number | null; oldestAt: number | null }>`
+    select sum(case when counted <= 10000 then counted
+        else greatest(counted, (pg_sequence_last_value('banyan_outbox_position') - done) / ${PARTITIONS}) end)::bigint as backlog,
+      min(oldest) as "oldestAt"
+    from banyan_outbox_lease l,
+      lateral (select count(*) as counted from (
+        select 1 from banyan_outbox o where o.part = l.partition and o.position > l.done limit 10001) as unsent) as c,
+      lateral (select (select time from banyan_outbox o where o.part = l.partition and o.position > l.done order by position limit 1) as oldest) as t`
+  return { backlog: row?.backlog ?? 0, oldestAt: row?.oldestAt ?? undefined }
+}

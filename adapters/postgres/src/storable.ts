@@ -1,0 +1,4 @@
+/** PostgreSQL has no place for the character NUL in a text: it becomes the sign for what cannot be shown. */
+export function storable(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text
+}
