@@ -1,5 +1,6 @@
 import { ComponentError, type Migration, type StorePort } from '@banyan/core'
 import { openConnection } from './connection.ts'
+import { createDatabase } from './create-database.ts'
 import { direct } from './direct.ts'
 import { takeTurns } from './lanes.ts'
 import { runMigrations } from './migrate.ts'
@@ -44,7 +45,10 @@ export function openDatabase(
     await outside.close()
     await pool.close()
   })
-  const prepared = once(() => migrate(parts.migrations))
+  const prepared = once(async () => {
+    if (settings.create) await createDatabase(settings)
+    await migrate(parts.migrations)
+  })
 
   const database: PostgresDatabase = {
     dialect: 'postgres',

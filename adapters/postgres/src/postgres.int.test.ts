@@ -360,4 +360,15 @@ describe('opening', () => {
     await Promise.all(Array.from({ length: 20 }, () => database.run('select 1')))
     expect(database.name).toBe(new URL(place.url).pathname.slice(1))
   })
+
+  it('makes the database on demand, once, however many ask for it', async () => {
+    const url = `${place.url}_made`
+    const missing = postgres(url, { log: silentLogger })
+    await expect(missing.run('select 1')).rejects.toMatchObject({ code: 'ERR_DATABASE_OPEN' })
+    const [one, two] = [postgres(url, { log: silentLogger, create: true }), postgres(url, { log: silentLogger, create: true })]
+    await Promise.all([one.run('select 1'), two.run('select 1')])
+    expect(await missing.run('select 1 as n')).toEqual([{ n: 1 }])
+    await Promise.all([missing.close(), one.close(), two.close()])
+    await open().run(`drop database "${new URL(url).pathname.slice(1)}"`)
+  })
 })

@@ -28,6 +28,8 @@ export interface PostgresOptions {
   maxStatements?: number
   /** Whether statements are prepared once and kept. Turn it off behind PgBouncer in transaction mode. Default true. */
   prepare?: boolean
+  /** Whether to make the database when the server has none of that name: for development and tests. Default false. */
+  create?: boolean
 }
 
 /** {@link PostgresOptions} with nothing left out. */
@@ -41,7 +43,14 @@ export interface Settings extends Required<PostgresOptions> {
  */
 export function settingsOf(url: string, options: PostgresOptions): Settings {
   const { world = systemWorld, log = defaultLog, isolation = 'serializable', attempts = 10, maxConnections = 10 } = options
-  const { queueTimeoutMs = 10_000, connectTimeoutMs = 5_000, transactionTimeoutMs = 10_000, maxStatements = 500, prepare = true } = options
+  const {
+    queueTimeoutMs = 10_000,
+    connectTimeoutMs = 5_000,
+    transactionTimeoutMs = 10_000,
+    maxStatements = 500,
+    prepare = true,
+    create = false,
+  } = options
   const name = options.name ?? databaseName(url)
   if (isolation !== 'serializable' && isolation !== 'read committed')
     throw new RangeError(`cannot open a database: "isolation" is "${String(isolation)}", wanted "serializable" or "read committed"`)
@@ -52,7 +61,7 @@ export function settingsOf(url: string, options: PostgresOptions): Settings {
   assertWhole('transactionTimeoutMs', transactionTimeoutMs, 1)
   assertWhole('maxStatements', maxStatements, 1)
   const limits = { attempts, maxConnections, queueTimeoutMs, connectTimeoutMs, transactionTimeoutMs, maxStatements }
-  return { url, name, world, log, isolation, prepare, ...limits }
+  return { url, name, world, log, isolation, prepare, create, ...limits }
 }
 
 /** What begins a transaction: one message, so that a pooler which shares sessions keeps nothing of it. */
