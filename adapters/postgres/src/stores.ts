@@ -2,6 +2,8 @@ import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } f
 import {
   flowArchivePort,
   flowStorePort,
+  semanticLockPort,
+  versionFilePort,
   participantPort,
   sagaArchivePort,
   sagaSignalsPort,

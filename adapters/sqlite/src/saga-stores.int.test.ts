@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { silentLogger } from '@banyan/core'
-import { flowSuite, participantSuite, type StoreSuiteOptions, sagaStoreSuite } from '@banyan/testing'
+import { flowSuite, isolationSuite, participantSuite, type StoreSuiteOptions, sagaStoreSuite } from '@banyan/testing'
 import { sqlite } from './database.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -33,4 +33,5 @@ for (const [name, options] of [
   sagaStoreSuite(name, options)
   participantSuite(name, options)
   flowSuite(name, options)
+  isolationSuite(name, options)
 }

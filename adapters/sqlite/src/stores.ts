@@ -1,5 +1,5 @@
 import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
-import { flowArchivePort, flowStorePort, participantPort, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWorkersPort } from '@banyan/saga/internal'
+import { flowArchivePort, flowStorePort, semanticLockPort, versionFilePort, participantPort, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWorkersPort } from '@banyan/saga/internal'
 import { sqliteDeadLetters } from './dead-letters.ts'
 import { sqliteFlowArchive, sqliteFlows } from './flow-store.ts'
 import { sqliteInbox } from './inbox.ts'
@@ -10,7 +10,9 @@ import { sqliteSagaArchive } from './saga-archive.ts'
 import { sqliteSagaSignals } from './saga-signals.ts'
 import { sqliteSagas } from './saga-store.ts'
 import { sqliteSagaWorkers } from './saga-workers.ts'
+import { sqliteSemanticLocks } from './semantic-lock-store.ts'
 import { bind, type StoreBinding } from './sqlite-database.ts'
+import { sqliteVersionFiles } from './version-file-store.ts'
 
 /** The stores that `database.store(port)` and `tx.store(port)` give: `bind(outboxPort, sqliteOutbox)`. */
 export const stores: readonly StoreBinding[] = [
@@ -26,4 +28,6 @@ export const stores: readonly StoreBinding[] = [
   bind(participantPort, sqliteParticipants),
   bind(flowStorePort, sqliteFlows),
   bind(flowArchivePort, sqliteFlowArchive),
+  bind(semanticLockPort, sqliteSemanticLocks),
+  bind(versionFilePort, sqliteVersionFiles),
 ]

@@ -26,6 +26,8 @@ export type SagaErrorCode =
   | 'ERR_WORKER_STOPPED'
   /** No flow of this name and correlation id is watched. Status 404. */
   | 'ERR_FLOW_UNKNOWN'
+  /** Another saga holds the semantic lock. Status 409. */
+  | 'ERR_LOCKED'
   /** The flow has no such flag to acknowledge. Status 409. */
   | 'ERR_FLOW_STATE'
 

@@ -36,6 +36,15 @@ export type { SagaDecision, SagaFilter, SagaHistoryEntry } from './store.ts'
 export type { DoOptions, ParticipantState, UndoOptions } from './participant.ts'
 export { participant, participantState } from './participant.ts'
 
+// Keep sagas from misleading each other
+
+export type { Choice, Isolation, Touches } from './isolation.ts'
+export { byValue, rereadValue } from './isolation.ts'
+export type { LockOptions, SemanticLock, SemanticLockOptions } from './semantic-lock.ts'
+export { lockOf, releaseLock, semanticLock, semanticLocks } from './semantic-lock.ts'
+export type { VersionFileOptions, VersionFileResult } from './version-file.ts'
+export { versionFile, waitingOperations } from './version-file.ts'
+
 // Watch what services do that only speak by events
 
 export type { Flow, FlowEnd, FlowFork, FlowOptions, FlowStart, FlowStep, FlowSteps, Repeated, StartOptions } from './flow.ts'

@@ -9,6 +9,7 @@ export type { DatabaseFixture, DatabaseSite, SmallSite } from './database-fixtur
 // What every store must pass: of messages, of sagas, of participants' keys
 export { flowSuite } from './flow-suite.ts'
 export { inboxSuite } from './inbox-suite.ts'
+export { isolationSuite } from './isolation-suite.ts'
 export { keyQueueSuite } from './key-queue-suite.ts'
 export { outboxSuite } from './outbox-suite.ts'
 export { participantSuite } from './participant-suite.ts'
