@@ -6,8 +6,8 @@ import type { OrderSummary } from './contract.ts'
 import { announceOrder, confirmOrder, rejectOrder } from './domain.ts'
 
 interface Participants {
-  inventory: Client<typeof inventoryApi>
-  payments: Client<typeof paymentsApi>
+  inventory: Pick<Client<typeof inventoryApi>, 'reserve' | 'release'>
+  payments: Pick<Client<typeof paymentsApi>, 'charge' | 'refund'>
 }
 
 // region saga
@@ -17,6 +17,8 @@ export const orderFulfilment = ({ inventory, payments }: Participants) =>
     .local('order', {
       do: (tx, c) => announceOrder(tx, c.input),
       undo: (tx, c) => rejectOrder(tx, c.input.orderId, c.reason),
+      // Never given up: nothing would be undone then, and the order would stay pending for ever.
+      retry: { attempts: Number.MAX_SAFE_INTEGER },
     })
     .step('stock', {
       do: (c) => inventory.reserve({ body: c.input, key: c.key }),

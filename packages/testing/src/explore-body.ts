@@ -1,8 +1,9 @@
-import type { Database, World } from '@banyan/core'
+import { type Database, messageOf, type Transaction, type World } from '@banyan/core'
 import { type AnySaga, type Attempt, type AttemptEnd, attemptLocal, attemptRemote, readResults } from '@banyan/saga/internal'
 import type { ExploredDatabase } from './explore-database.ts'
 import type { Engine } from './explore-engine.ts'
 import { ExploreError } from './explore-errors.ts'
+import { memo } from './explore-memo.ts'
 import type { Begun, Moment } from './explore-moment.ts'
 import { type Asked, inRun, type Run, Unanswered } from './explore-run.ts'
 
@@ -12,6 +13,8 @@ export type BodyEnd = { readonly asked: Asked } | { readonly end: AttemptEnd; re
 export interface BodyRunner {
   /** Runs the body of a step, up to its first call without an answer. */
   run(moment: Moment, begun: Begun): Promise<BodyEnd>
+  /** Runs something else in the saga's own database; gives what is there then, JSON, or why it did not work. */
+  beside(moment: Moment, name: string, body: (tx: Transaction) => unknown): Promise<{ local: string } | { error: string }>
 }
 
 export interface BodyOptions {
@@ -28,6 +31,8 @@ export const SAGA_ID = 'saga-1'
 /** Runs the bodies of a saga's steps by the engine's own code, in real transactions of the database. */
 export function bodyRunner(options: BodyOptions): BodyRunner {
   const { database, engine, world } = options
+  const remember = memo<BodyEnd>()
+  const rememberBeside = memo<{ local: string } | { error: string }>()
   let loaded: string | undefined
 
   async function load(wanted: string): Promise<void> {
@@ -36,42 +41,56 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
     loaded = wanted
   }
 
-  async function runLocal(moment: Moment, attempt: Attempt, run: Run, asked: () => Asked | undefined): Promise<BodyEnd> {
-    await load(moment.local)
-    // Unknown until it is read: a body may have changed anything.
-    loaded = undefined
+  function runLocal(moment: Moment, attempt: Attempt, { answers }: Begun): Promise<BodyEnd> {
+    let call: Asked | undefined
+    const asked = (one: Asked) => {
+      call ??= one
+    }
     const advance = async () => {
       // A body that swallowed the end of its run must not commit.
-      if (asked()) throw new Unanswered('the call has no answer yet')
+      if (call) throw new Unanswered('the call has no answer yet')
     }
-    const end = await inRun(run, () => attemptLocal(world, asDatabase(database), attempt, advance))
-    const local = JSON.stringify(await database.save())
-    loaded = local
-    const call = asked()
-    return call ? { asked: call } : { end, local }
+    const body = async (): Promise<BodyEnd> => {
+      await load(moment.local)
+      // Unknown until it is read: a body may have changed anything.
+      loaded = undefined
+      const run: Run = { answers, next: 0, asked, throws: true }
+      const end = await inRun(run, () => attemptLocal(world, asDatabase(database), attempt, advance))
+      loaded = JSON.stringify(await database.save())
+      return call ? { asked: call } : { end, local: loaded }
+    }
+    return watched(attempt, body())
+  }
+
+  function runRemote(attempt: Attempt, { answers }: Begun): Promise<BodyEnd> {
+    let wake = (_: BodyEnd) => {}
+    const blocked = new Promise<BodyEnd>((resolve) => {
+      wake = resolve
+    })
+    const run: Run = { answers, next: 0, asked: (asked) => wake({ asked }), throws: false }
+    const ended = inRun(run, () => attemptRemote(world, attempt)).then((end): BodyEnd => ({ end, local: undefined }))
+    return watched(attempt, Promise.race([ended, blocked]))
   }
 
   return {
-    async run(moment, begun) {
+    beside: (moment, name, body) =>
+      rememberBeside(`${name} ${moment.local}`, async () => {
+        await load(moment.local)
+        loaded = undefined
+        try {
+          await database.transaction(async (tx) => body(tx))
+          loaded = JSON.stringify(await database.save())
+          return { local: loaded }
+        } catch (error) {
+          return { error: messageOf(error) }
+        }
+      }),
+    run(moment, begun) {
       const attempt = attemptOf(options, moment, begun)
-      let call: Asked | undefined
-      let wake = (_: BodyEnd) => {}
-      const blocked = new Promise<BodyEnd>((resolve) => {
-        wake = resolve
-      })
       const local = engine.step(begun.step).kind === 'local'
-      const asked = (one: Asked) => {
-        call ??= one
-        if (!local) wake({ asked: one })
-      }
-      const run: Run = { answers: begun.answers, next: 0, asked, throws: local }
-      if (local)
-        return watched(
-          begun,
-          runLocal(moment, attempt, run, () => call),
-        )
-      const ended = inRun(run, () => attemptRemote(world, attempt)).then((end): BodyEnd => ({ end, local: undefined }))
-      return watched(begun, Promise.race([ended, blocked]))
+      const { call, cause, action } = attempt
+      const key = JSON.stringify([begun.step, action, begun.answers, call.attempt, cause, moment.results, local ? moment.local : ''])
+      return remember(key, () => (local ? runLocal(moment, attempt, begun) : runRemote(attempt, begun)))
     },
   }
 }
@@ -95,7 +114,7 @@ function asDatabase({ transaction }: ExploredDatabase): Database {
 }
 
 /** Everything simulated is ready at once: what is not settled after a while waits for the real world. */
-async function watched(begun: Begun, end: Promise<BodyEnd>): Promise<BodyEnd> {
+async function watched({ step, action }: Attempt, end: Promise<BodyEnd>): Promise<BodyEnd> {
   let timer: NodeJS.Timeout | undefined
   let settled = false
   const ended = end.finally(() => {
@@ -106,7 +125,7 @@ async function watched(begun: Begun, end: Promise<BodyEnd>): Promise<BodyEnd> {
   if (settled) return ended
   const outside = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const message = `step "${begun.step}" waits for something that is not simulated to ${begun.kind}: a timer, a socket or a file`
+      const message = `step "${step.name}" waits for something that is not simulated to ${action}: a timer, a socket or a file`
       reject(new ExploreError('ERR_OUTSIDE_SIMULATION', message))
     }, 5_000)
   })

@@ -2,11 +2,11 @@ import { nearest } from '@banyan/core'
 import { ExploreError } from './explore-errors.ts'
 import { ANSWER_LOST, DIED_HALFWAY, type FaultKind, NOT_REACHED } from './explore-fault.ts'
 import { type Begun, type Moment, withAttempt, withEffects } from './explore-moment.ts'
-import { type Handled, handle, type Letter, operationNamed } from './explore-operation.ts'
+import { type Handled, type Letter, operationNamed } from './explore-operation.ts'
 import { type Answer, type Asked, toText } from './explore-run.ts'
 import type { Operation } from './explore-service.ts'
 import { crashed, type Move, mayFail, type Site, sorted } from './explore-site.ts'
-import { actionId, actorText, answerText, operationText, outcomeText } from './explore-words.ts'
+import { actionId, actorText, answerText, operationText } from './explore-words.ts'
 
 /** A call that is on its way, or in the middle of being answered, and what may become of it. */
 interface Call {
@@ -22,7 +22,7 @@ interface Call {
 export async function callMoves(site: Site, moment: Moment, begun: Begun, asked: Asked): Promise<Move[]> {
   const letter = begun.calling ?? letterOf(site, asked)
   const operation = operationNamed(site.services[letter.service]?.operations ?? {}, letter.service, letter.operation)
-  const handled = await handle(site.world, operation, letter, moment.books[letter.service] ?? '{}')
+  const handled = await site.handle(letter, moment.books)
   const call: Call = { site, moment, begun, letter, operation, handled }
   const moves = [answered(call), ...lost(call), ...notReached(call), ...late(call), ...twice(call), ...crashes(call)]
   return [...moves, ...(await refusals(call))]
@@ -106,12 +106,13 @@ async function refusals(call: Call): Promise<Move[]> {
   if (begun.kind === 'undo' || letter.steps.length > 0 || reasons.length === 0 || !mayFail(site, moment, 'refusal')) return []
   const moves: Move[] = []
   for (const reason of reasons) {
-    const handled = await handle(site.world, operation, letter, moment.books[letter.service] ?? '{}', reason)
-    const said = { ...call, handled }
+    const refused: Letter = { ...letter, refusal: reason }
+    const handled = await site.handle(refused, moment.books)
+    const said: Call = { ...call, letter: refused, handled }
     moves.push(
       ...fault(said, 'refusal', `refused-${reason}`, () => [
         moved(said),
-        `${callText(said)}; "${letter.service}" MAY SAY NO: ${handled.answer ? outcomeText(handled.answer) : ''}`,
+        `${callText(said)}; "${letter.service}" SAYS NO, "${reason}" -> ${answerText(handled)}`,
       ]),
     )
   }
@@ -143,5 +144,5 @@ function letterOf({ services }: Site, { service, operation, request }: Asked): L
   }
   const key = typeof request === 'object' && request !== null && 'key' in request ? request.key : undefined
   const text = toText(request, `the request of ${name}.${operation}`)
-  return { service: name, operation, request: text, key: typeof key === 'string' ? key : '', steps: [] }
+  return { service: name, operation, request: text, key: typeof key === 'string' ? key : '', refusal: undefined, steps: [] }
 }

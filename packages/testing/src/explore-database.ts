@@ -1,6 +1,7 @@
-import type { StorePort, Transaction, World } from '@banyan/core'
+import type { Database, StorePort, Transaction, World } from '@banyan/core'
 import { type Outbox, outboxPort } from '@banyan/messaging/internal'
 import { ExploreError } from './explore-errors.ts'
+import { stillWorld } from './explore-world.ts'
 
 /**
  * The database of the service that runs the saga, for its local steps: a real one in memory or a simulated one. The explorer goes
@@ -13,13 +14,69 @@ export interface ExploredDatabase {
   save(): unknown
   /** Makes its content what {@link ExploredDatabase.save} gave. */
   load(saved: unknown): unknown
+  /** Called at the end of an exploration. */
+  close?(): unknown
+}
+
+/** How the rows that matter are taken out of a real database, and put back. */
+export interface RowsOf<Rows> {
+  /** Everything that local steps read or write, in one order. */
+  save(tx: Transaction): Promise<Rows>
+  /** Makes the tables what {@link RowsOf.save} gave. */
+  load(tx: Transaction, rows: Rows): Promise<unknown>
+}
+
+/** What {@link realDatabase} keeps. */
+export interface RealContent<Rows = unknown> {
+  readonly rows: Rows
+  readonly published: readonly Published[]
+}
+
+/**
+ * A real database in memory, so that local steps run their own SQL: `realDatabase(sqlite(':memory:'), { save, load })`. Events that
+ * they publish are kept beside it and not in its outbox.
+ */
+export function realDatabase<Rows>(database: Database, { save, load }: RowsOf<Rows>): ExploredDatabase {
+  const world = stillWorld()
+  let published: readonly Published[] = []
+  return {
+    transaction(body) {
+      const next = [...published]
+      const outbox = outboxOf(world, next)
+      return database
+        .transaction((tx) => {
+          // The one port that is not the database's own is that of the outbox.
+          const store = <T>(port: StorePort<T>): T => (port.name === outboxPort.name ? (outbox as T) : tx.store(port))
+          const { dialect, sql, beforeCommit, afterCommit } = tx
+          return body({ dialect, sql, beforeCommit, afterCommit, store })
+        })
+        .then((value) => {
+          published = next
+          return value
+        })
+    },
+    save: async (): Promise<RealContent<Rows>> => ({ rows: await database.transaction(save), published }),
+    async load(saved) {
+      // What `save` gave, a copy of it.
+      const content = saved as RealContent<Rows>
+      published = content.published
+      await database.transaction((tx) => load(tx, content.rows))
+    },
+    close: () => database.close(),
+  }
 }
 
 /** What {@link simulatedDatabase} keeps. */
 export interface SimulatedContent<State = unknown> {
   readonly state: State
   /** The events its transactions have published: the type and the data of each. */
-  readonly published: readonly { readonly type: string; readonly data: unknown }[]
+  readonly published: readonly Published[]
+}
+
+/** An event, as a transaction published it. */
+export interface Published {
+  readonly type: string
+  readonly data: unknown
 }
 
 const states = new WeakMap<Transaction, unknown>()
@@ -72,7 +129,7 @@ function transactionOf(outbox: Outbox, writes: (() => Promise<void>)[]): Transac
   }
 }
 
-function outboxOf(world: World, published: { type: string; data: unknown }[]): Outbox {
+function outboxOf(world: World, published: Published[]): Outbox {
   return {
     source: 'explored',
     world,

@@ -46,6 +46,9 @@ export function engineOf(saga: AnySaga, now: number): Engine {
   }
 }
 
+/** A step that is to be tried more often is never given up, as far as schedules go. */
+const MOST_ATTEMPTS = 1_000
+
 /**
  * The state after an attempt keeps failing until the engine gives up on it; `undefined` when it never does, or no one attempt
  * fails.
@@ -53,6 +56,7 @@ export function engineOf(saga: AnySaga, now: number): Engine {
 export function givenUp(engine: Engine, state: SagaState, action: StepAction, event: SagaEvent): (Settled & { times: number }) | undefined {
   const { retry, undoRetry } = engine.step(action.step)
   const most = action.kind === 'do' ? retry.attempts : undoRetry.attempts
+  if (most > MOST_ATTEMPTS) return undefined
   let now = state
   for (let times = 1; times <= most; times += 1) {
     const settled = engine.settle(now, action, event)

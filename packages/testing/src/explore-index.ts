@@ -2,12 +2,12 @@
 
 // Exploring a saga needs no test library, so it has a door of its own: @banyan/testing/explore
 
-export type { Exploration } from './explore.ts'
+export type { Explorable, Exploration } from './explore.ts'
 // Go through every schedule
-export { explore } from './explore.ts'
-export type { ExploredDatabase, SimulatedContent } from './explore-database.ts'
+export { explorable, explore } from './explore.ts'
+export type { ExploredDatabase, Published, RealContent, RowsOf, SimulatedContent } from './explore-database.ts'
 // The database of the saga's own service
-export { localState, simulatedDatabase } from './explore-database.ts'
+export { localState, realDatabase, simulatedDatabase } from './explore-database.ts'
 export type { ExploreErrorCode } from './explore-errors.ts'
 // Errors
 export { ExploreError } from './explore-errors.ts'

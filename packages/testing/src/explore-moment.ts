@@ -19,6 +19,8 @@ export interface Moment {
   readonly local: string
   /** Effects in force. */
   readonly effects: readonly Effect[]
+  /** What has happened beside the saga, of what may happen once. */
+  readonly happened: readonly string[]
   /** Whether the pivot is behind it. */
   readonly passed: boolean
   /** Undos that fail for good by the schedule's will: a saga that is stuck at one of them ends as it should. */
@@ -62,8 +64,8 @@ export interface Effect {
 
 /** Equal for moments from which the same can happen. How they were reached, and by how many faults, does not count. */
 export function momentKey(moment: Moment): string {
-  const { state, results, attempts, wire, books, local, effects, passed, excused, wrong } = moment
-  return hash('md5', JSON.stringify([state, results, attempts, wire, books, local, effects, passed, excused, wrong]), 'base64url')
+  const { state, results, attempts, wire, books, local, effects, happened, passed, excused, wrong } = moment
+  return hash('md5', JSON.stringify([state, results, attempts, wire, books, local, effects, happened, passed, excused, wrong]), 'base64url')
 }
 
 /** Whether two actions are the same. */

@@ -1,7 +1,6 @@
 import { callMoves } from './explore-call.ts'
 import { endMoves, localMoves } from './explore-end.ts'
 import { type Begun, begunOf, type Moment, type Sent, withEffects } from './explore-moment.ts'
-import { handle, operationNamed } from './explore-operation.ts'
 import type { Move, Site } from './explore-site.ts'
 import { answerText, operationText } from './explore-words.ts'
 
@@ -13,6 +12,7 @@ export async function movesOf(site: Site, moment: Moment): Promise<Move[]> {
     const begun: Begun = begunOf(moment, action) ?? { kind: action.kind, step: action.step, answers: [], calling: undefined, hit: false }
     moves.push(...(await attemptMoves(site, moment, begun)))
   }
+  if (moves.length > 0) moves.push(...(await besideMoves(site, moment)))
   for (const sent of distinct(moment.wire)) moves.push(await letterMove(site, moment, sent))
   return moves.sort((one, other) => one.cost - other.cost)
 }
@@ -25,11 +25,28 @@ async function attemptMoves(site: Site, moment: Moment, begun: Begun): Promise<M
   return endMoves(site, moment, begun, came.end)
 }
 
+/** What may happen once, at any time before the saga has ended. */
+async function besideMoves({ bodies, meanwhile }: Site, moment: Moment): Promise<Move[]> {
+  const moves: Move[] = []
+  for (const [name, body] of Object.entries(meanwhile)) {
+    if (moment.happened.includes(name)) continue
+    const came = await bodies.beside(moment, name, body)
+    const happened = [...moment.happened, name].sort()
+    const to = 'local' in came ? { ...moment, happened, local: came.local } : { ...moment, happened }
+    moves.push({
+      id: `meanwhile.${name}`,
+      cost: 0,
+      to,
+      tell: () => `meanwhile: ${name}${'error' in came ? `; it fails: ${came.error}` : ''}`,
+    })
+  }
+  return moves
+}
+
 /** A late call, or a copy of one, arrives. */
 async function letterMove(site: Site, moment: Moment, sent: Sent): Promise<Move> {
   const { letter, step, kind } = sent
-  const operation = operationNamed(site.services[letter.service]?.operations ?? {}, letter.service, letter.operation)
-  const handled = await handle(site.world, operation, letter, moment.books[letter.service] ?? '{}')
+  const handled = await site.handle(letter, moment.books)
   const rest = moment.wire.filter((other) => other !== sent)
   const wire = handled.answer ? rest : [...rest, { ...sent, letter: { ...letter, steps: handled.steps } }]
   const books = { ...moment.books, [letter.service]: handled.book }

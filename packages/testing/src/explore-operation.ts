@@ -11,6 +11,8 @@ export interface Letter {
   /** JSON. */
   readonly request: string | undefined
   readonly key: string
+  /** The service says no to it, for this reason of its own. */
+  readonly refusal: string | undefined
   /** What its atomic steps gave so far. */
   readonly steps: readonly Answer[]
 }
@@ -32,14 +34,14 @@ export interface Book {
   readonly keys: Record<string, ParticipantRecord>
 }
 
-/** Runs one atomic step of an operation. `refusal`: it says no, for a reason of its own, in place of what it would do. */
-export async function handle(world: World, operation: Operation<never>, letter: Letter, book: string, refusal?: string): Promise<Handled> {
-  if (typeof operation === 'object' && 'steps' in operation && refusal === undefined) return handleStep(operation.steps, letter, book)
+/** Runs one atomic step of an operation. */
+export async function handle(world: World, operation: Operation<never>, letter: Letter, book: string): Promise<Handled> {
+  if (typeof operation === 'object' && 'steps' in operation) return handleStep(operation.steps, letter, book)
   const { state, keys } = JSON.parse(book) as Book
   const effects = effectCounter(letter)
   const request = fromText(letter.request)
   try {
-    const value = await answerAtOnce({ world, operation, letter, refusal, state, keys, request, effects })
+    const value = await answerAtOnce({ world, operation, letter, state, keys, request, effects })
     const answer = answerOfValue(value, `the answer of "${letter.operation}"`)
     return { book: bookOf(state, keys, letter.service), answer, steps: [], effects: effects.count }
   } catch (error) {
@@ -51,7 +53,6 @@ interface AtOnce {
   readonly world: World
   readonly operation: Operation<never>
   readonly letter: Letter
-  readonly refusal: string | undefined
   readonly state: unknown
   readonly keys: Record<string, ParticipantRecord>
   readonly request: unknown
@@ -62,8 +63,8 @@ interface AtOnce {
 type LooseBody = (state: unknown, request: unknown, call: OperationCall) => unknown
 
 async function answerAtOnce(at: AtOnce): Promise<unknown> {
-  const { operation, letter, refusal, state, request, effects } = at
-  const no = refusal === undefined ? undefined : refuse(refusal, `${letter.service} says no`)
+  const { operation, letter, state, request, effects } = at
+  const no = letter.refusal === undefined ? undefined : refuse(letter.refusal, `${letter.service} says no`)
   if (typeof operation === 'object' && 'guard' in operation) return guarded(at, no)
   if (no) return no
   const body = (typeof operation === 'function' ? operation : 'run' in operation ? operation.run : undefined) as LooseBody | undefined
@@ -142,11 +143,11 @@ interface EffectCounter {
   readonly call: OperationCall
 }
 
-function effectCounter({ key, operation }: Letter): EffectCounter {
+function effectCounter({ key, operation, refusal }: Letter): EffectCounter {
   const counter: EffectCounter = {
     count: 0,
     open: true,
-    call: { key, did: () => add(1), undid: () => add(-1) },
+    call: { key, refusal, did: () => add(1), undid: () => add(-1) },
   }
   const add = (effects: number) => {
     // Outside an atomic step it would be counted again with each step that follows.

@@ -5,6 +5,8 @@ import { callInRun } from './explore-run.ts'
 export interface OperationCall {
   /** The request's `key`; empty when it has none. */
   readonly key: string
+  /** The schedule wants this refusal. An operation of several steps gives it where it would; any other gives it by itself. */
+  readonly refusal: string | undefined
   /** Says: here the outside world changed, under this key. An operation with a `guard` says it by itself. */
   did(): void
   /** Says: here the change was taken back. */

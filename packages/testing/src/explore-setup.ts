@@ -1,10 +1,12 @@
+import type { Transaction, World } from '@banyan/core'
 import type { AnySaga, Saga } from '@banyan/saga/internal'
 import { bodyRunner } from './explore-body.ts'
 import { type ExploredDatabase, simulatedDatabase } from './explore-database.ts'
 import { engineOf } from './explore-engine.ts'
 import { FAULT_KINDS, type FaultKind } from './explore-fault.ts'
+import { memo } from './explore-memo.ts'
 import type { Moment } from './explore-moment.ts'
-import { bookOf } from './explore-operation.ts'
+import { bookOf, type Handled, handle, operationNamed } from './explore-operation.ts'
 import { type ExploredWorld, type Invariants, type Rules, rulesOf } from './explore-rules.ts'
 import type { Site } from './explore-site.ts'
 import { stillWorld } from './explore-world.ts'
@@ -31,6 +33,11 @@ export interface ExploreOptions<Input, Services, Local = unknown> {
   kinds?: readonly FaultKind[]
   /** The database of the local steps. Default: a {@link simulatedDatabase} of {@link ExploreOptions.local}. */
   database?: ExploredDatabase
+  /**
+   * What others may do in the saga's own database, each at most once, at any moment before the saga has ended: a customer who
+   * cancels, a clerk who changes the address. Not a fault. Default: nothing.
+   */
+  meanwhile?: Readonly<Record<string, (tx: Transaction) => unknown>>
   /** What `localState(tx)` is at the start: plain data. Default: `{}`. */
   local?: object
   /** A schedule to go through alone, as a report has printed it. */
@@ -58,15 +65,14 @@ export async function prepare<Input, Services extends AnyServices, Local>(
   saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
   options: ExploreOptions<Input, Services, Local>,
 ): Promise<Prepared> {
-  const { input, faults = 3, invariants = {}, always = {}, kinds = FAULT_KINDS, local = {} } = options
+  const { input, faults = 3, invariants = {}, always = {}, kinds = FAULT_KINDS, local = {}, meanwhile = {} } = options
   checkWhole('faults', faults, 0, MOST_FAULTS)
   checkWhole('maxMoments', options.maxMoments ?? 1, 1, Number.MAX_SAFE_INTEGER)
   const world = stillWorld()
   const database = options.database ?? simulatedDatabase(world, local)
   // The types of a service's operations say what steps may call; here they are called by name.
   const services = options.services as unknown as Site['services']
-  const clients = Object.fromEntries(Object.entries(services).map(([name, { client }]) => [name, client])) as ClientsOf<Services>
-  const definition: AnySaga = typeof saga === 'function' ? saga(clients) : saga
+  const definition: AnySaga = typeof saga === 'function' ? saga(clientsOf(options.services)) : saga
   const engine = engineOf(definition, world.now())
   const bodies = bodyRunner({ saga: definition, input, database, engine, world })
   const first: Moment = {
@@ -77,13 +83,14 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     books: Object.fromEntries(Object.entries(services).map(([name, { state }]) => [name, bookOf(state, {}, name)])),
     local: JSON.stringify(await database.save()),
     effects: [],
+    happened: [],
     passed: false,
     excused: false,
     wrong: undefined,
     life: 1,
     faults: 0,
   }
-  const site: Site = { engine, bodies, world, services, faults, kinds: new Set(kinds) }
+  const site: Site = { engine, bodies, handle: handlerOf(world, services), services, meanwhile, faults, kinds: new Set(kinds) }
   // Invariants are typed by the services' states; here they are called with the same states.
   const rules = rulesOf({
     saga: definition,
@@ -97,4 +104,20 @@ export async function prepare<Input, Services extends AnyServices, Local>(
 function checkWhole(name: string, value: number, least: number, most: number): void {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return
   throw new RangeError(`cannot explore: "${name}" is ${value}, wanted a whole number from ${least} to ${most}`)
+}
+
+function handlerOf(world: World, services: Site['services']): Site['handle'] {
+  const remember = memo<Handled>()
+  return (letter, books) => {
+    const { service, operation } = letter
+    const book = books[service] ?? '{}'
+    const found = operationNamed(services[service]?.operations ?? {}, service, operation)
+    return remember(`${JSON.stringify(letter)} ${book}`, () => handle(world, found, letter, book))
+  }
+}
+
+/** What the steps call. */
+export function clientsOf<Services extends AnyServices>(services: Services): ClientsOf<Services> {
+  // Each client is that of its service; TypeScript cannot follow Object.entries.
+  return Object.fromEntries(Object.entries(services).map(([name, { client }]) => [name, client])) as ClientsOf<Services>
 }

@@ -1,8 +1,9 @@
-import type { World } from '@banyan/core'
+import type { Transaction } from '@banyan/core'
 import type { BodyRunner } from './explore-body.ts'
 import type { Engine } from './explore-engine.ts'
 import type { FaultKind } from './explore-fault.ts'
 import type { Moment } from './explore-moment.ts'
+import type { Handled, Letter } from './explore-operation.ts'
 import type { SimulatedService } from './explore-service.ts'
 
 /** One thing that may happen next. */
@@ -19,8 +20,11 @@ export interface Move {
 export interface Site {
   readonly engine: Engine
   readonly bodies: BodyRunner
-  readonly world: World
+  /** Runs one atomic step of the operation a letter is for. */
+  readonly handle: (letter: Letter, books: Moment['books']) => Promise<Handled>
   readonly services: Readonly<Record<string, SimulatedService<unknown>>>
+  /** What may happen once beside the saga, in its own database, by its name. */
+  readonly meanwhile: Readonly<Record<string, (tx: Transaction) => unknown>>
   /** How many faults a schedule may have. */
   readonly faults: number
   readonly kinds: ReadonlySet<FaultKind>

@@ -1,9 +1,9 @@
-import type { Saga } from '@banyan/saga/internal'
+import type { AnySaga, Saga } from '@banyan/saga/internal'
 import type { Moment } from './explore-moment.ts'
 import { type Counterexample, explorationText, type Figures, figuresOf } from './explore-report.ts'
 import { chooserOf, scheduleText } from './explore-schedule.ts'
 import { type Found, search, walk } from './explore-search.ts'
-import { type AnyServices, type ClientsOf, type ExploreOptions, MOST_FAULTS, type Prepared, prepare } from './explore-setup.ts'
+import { type AnyServices, type ClientsOf, clientsOf, type ExploreOptions, MOST_FAULTS, type Prepared, prepare } from './explore-setup.ts'
 import type { Site } from './explore-site.ts'
 
 /** How many moments without a fault a replay looks at, to learn what is usual. */
@@ -36,24 +36,52 @@ export async function explore<Input, const Services extends AnyServices, Local =
   saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
   options: ExploreOptions<Input, Services, Local>,
 ): Promise<Exploration> {
-  const { maxMoments = 1_000_000 } = options
-  const { definition, site, rules, first } = await prepare(saga, options)
-  const begun = performance.now()
-  const found =
-    options.replay === undefined
-      ? await search({ site, rules, first, maxMoments, breathe })
-      : await replay({ site, rules, first, schedule: options.replay })
-  const figures = figuresOf(found, (performance.now() - begun) / 1_000)
-  const broken = found.broken && (await counterexample(site, first, found.broken))
-  return {
-    ...figures,
-    broken,
-    text: explorationText({ name: definition.name, version: definition.version, faults: site.faults }, figures, broken),
+  const prepared = await prepare(saga, options)
+  try {
+    return await exploreFrom(prepared, options)
+  } finally {
+    await options.database?.close?.()
   }
 }
 
+/** A saga with everything it takes to explore it: what `banyan saga explore` finds as the default export of a module. */
+export interface Explorable {
+  /** The definition, with simulated services behind its steps. */
+  definition(): Promise<AnySaga>
+  /** Explores it; what is given here goes before what it was made with. */
+  explore(options?: { faults?: number; replay?: string; maxMoments?: number }): Promise<Exploration>
+}
+
+/** Keeps a saga and its {@link ExploreOptions} for the command line. `options` is called for each exploration. */
+export function explorable<Input, const Services extends AnyServices, Local = unknown>(
+  saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
+  options: () => ExploreOptions<Input, Services, Local> | Promise<ExploreOptions<Input, Services, Local>>,
+): Explorable {
+  return {
+    async definition() {
+      if (typeof saga !== 'function') return saga
+      const { services, database } = await options()
+      await database?.close?.()
+      return saga(clientsOf(services))
+    },
+    explore: async (more = {}) => explore(saga, { ...(await options()), ...more }),
+  }
+}
+
+async function exploreFrom({ definition, site, rules, first }: Prepared, options: { replay?: string; maxMoments?: number }) {
+  const { replay, maxMoments = 1_000_000 } = options
+  const begun = performance.now()
+  const found = await (replay === undefined
+    ? search({ site, rules, first, maxMoments, breathe })
+    : replayed({ site, rules, first, schedule: replay }))
+  const figures = figuresOf(found, (performance.now() - begun) / 1_000)
+  const broken = found.broken && (await counterexample(site, first, found.broken))
+  const { name, version } = definition
+  return { ...figures, broken, text: explorationText({ name, version, faults: site.faults }, figures, broken) }
+}
+
 /** One schedule alone, up to its end or to what it breaks. */
-async function replay({ site, rules, first, schedule }: Omit<Prepared, 'definition'> & { schedule: string }): Promise<Found> {
+async function replayed({ site, rules, first, schedule }: Omit<Prepared, 'definition'> & { schedule: string }): Promise<Found> {
   // What is usual is learnt from the schedules without a fault.
   const usual = await search({ site: { ...site, faults: 0 }, rules, first, maxMoments: REPLAY_MOMENTS, breathe })
   if (usual.broken?.path.length === 0) return usual
