@@ -1,10 +1,12 @@
 import { consume } from '@banyan/messaging'
+import { watchFlows } from '@banyan/saga'
 import { type Host, type Service, serve } from '@banyan/service'
 import { notificationSent } from '../notifications/contract.ts'
 import type { OrderStatus } from '../orders/contract.ts'
 import { orderCancelled, orderConfirmed, orderCreated, orderRejected } from '../orders/contract.ts'
 import { shipmentCreated } from '../shipping/contract.ts'
 import { historyApi } from './contract.ts'
+import { checkout, checkoutWithin } from './flow.ts'
 import { migrations } from './migrations.ts'
 import { projectNotification, projectOrder, projectShipment } from './projection.ts'
 
@@ -36,6 +38,9 @@ export default function main(host: Host): Service {
       },
     ),
   )
+  // Here and not in orders: who drives a flow may be what has stopped.
+  const withinMs = Number(host.env.SHOP_CHECKOUT_WITHIN_MS ?? checkout.withinMs)
+  history.use(watchFlows([checkoutWithin(withinMs)], { graceMs: withinMs / 10, pollMs: Math.min(1_000, withinMs) }))
   history.use(
     serve(historyApi, {
       ordersOfCustomer: ({ params }, { database }) =>

@@ -1,5 +1,5 @@
 import { CodedError, type ReadTransaction, type Refusal, refuse, type Transaction } from '@banyan/core'
-import { publish } from '@banyan/messaging'
+import { type PublishOptions, publish } from '@banyan/messaging'
 import { participant } from '@banyan/saga'
 import type { OrderSummary } from '../orders/contract.ts'
 import { type Reservation, reservationIdOf, type StockLevel, stockRejected, stockReleased, stockReserved } from './contract.ts'
@@ -11,7 +11,7 @@ export async function reserveStock(tx: Transaction, key: string, order: OrderSum
   const result = await participant(tx, { key, operation: 'stock', kind: 'do', fingerprint: order }, async () => {
     const refusal = await findShortage(tx, order)
     if (refusal) {
-      await publish(tx, stockRejected, { ...order, reason: refusal.refused })
+      await publish(tx, stockRejected, { ...order, reason: refusal.refused }, about(order.orderId))
       return refusal
     }
     return holdStock(tx, order)
@@ -29,7 +29,7 @@ export async function releaseStock(tx: Transaction, key: string, reservationId: 
     for (const { productId, quantity } of items) {
       await tx.sql`update stock set available = available + ${quantity} where product_id = ${productId}`
     }
-    await publish(tx, stockReleased, { orderId, items })
+    await publish(tx, stockReleased, { orderId, items }, about(orderId))
   })
 }
 
@@ -79,8 +79,13 @@ async function holdStock(tx: Transaction, order: OrderSummary): Promise<Reservat
   await tx.sql`
     insert into reservations (reservation_id, order_id, items, status)
     values (${reservation.reservationId}, ${order.orderId}, ${JSON.stringify(order.items)}, 'held')`
-  await publish(tx, stockReserved, order)
+  await publish(tx, stockReserved, order, about(order.orderId))
   return reservation
+}
+
+/** All events about an order share its id, whether an event or a request led to them. */
+function about(orderId: string): PublishOptions {
+  return { correlationId: orderId }
 }
 
 function reservationOf(row: ReservationRow): Reservation {

@@ -1,5 +1,5 @@
 import { CodedError, type ReadTransaction, type Refusal, refuse, type Transaction } from '@banyan/core'
-import { publish } from '@banyan/messaging'
+import { type PublishOptions, publish } from '@banyan/messaging'
 import type { Checkout, OrderStatus, OrderSummary, OrderView } from './contract.ts'
 import { orderCancelled, orderConfirmed, orderCreated, orderRejected } from './contract.ts'
 
@@ -23,7 +23,7 @@ export async function insertOrder(tx: Transaction, order: OrderSummary): Promise
 
 /** Tells the others that there is a new order. */
 export async function announceOrder(tx: Transaction, order: OrderSummary): Promise<void> {
-  await publish(tx, orderCreated, order)
+  await publish(tx, orderCreated, order, about(order.orderId))
 }
 
 /** The point of no return: the order will be shipped. Refused once its customer has asked to cancel it. */
@@ -32,7 +32,7 @@ export async function confirmOrder(tx: Transaction, orderId: string): Promise<Re
   if (row.status === 'confirmed') return undefined
   if (row.status !== 'pending' || row.cancel_requested) return refuse('cancelled', `the order is ${row.status}`)
   await tx.sql`update orders set status = 'confirmed' where order_id = ${orderId}`
-  await publish(tx, orderConfirmed, summaryOf(row))
+  await publish(tx, orderConfirmed, summaryOf(row), about(orderId))
   return undefined
 }
 
@@ -42,7 +42,7 @@ export async function rejectOrder(tx: Transaction, orderId: string, reason: stri
   if (row.status !== 'pending') return
   if (row.cancel_requested) return cancelNow(tx, row)
   await tx.sql`update orders set status = 'rejected', reason = ${reason} where order_id = ${orderId}`
-  await publish(tx, orderRejected, { ...summaryOf(row), reason })
+  await publish(tx, orderRejected, { ...summaryOf(row), reason }, about(orderId))
 }
 
 /**
@@ -69,7 +69,12 @@ export async function findOrder(tx: ReadTransaction, orderId: string, customerId
 
 async function cancelNow(tx: Transaction, row: OrderRow): Promise<void> {
   await tx.sql`update orders set status = 'cancelled' where order_id = ${row.order_id}`
-  await publish(tx, orderCancelled, summaryOf(row))
+  await publish(tx, orderCancelled, summaryOf(row), about(row.order_id))
+}
+
+/** All events about an order share its id, whoever asked for what they tell: a request, another event, a saga. */
+function about(orderId: string): PublishOptions {
+  return { correlationId: orderId }
 }
 
 async function requireOrder(tx: ReadTransaction, orderId: string): Promise<OrderRow> {

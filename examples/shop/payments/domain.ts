@@ -29,8 +29,10 @@ export async function settleCharge(tx: Transaction, paymentId: string, accepted:
   const row = await requirePayment(tx, paymentId)
   if (row.status !== 'pending') return answerOf(row)
   const settled = await setStatus(tx, row, accepted ? 'succeeded' : 'declined')
-  if (accepted) await publish(tx, paymentSucceeded, eventOf(settled))
-  else await publish(tx, paymentFailed, { ...eventOf(settled), reason: 'declined' })
+  // All events about an order share its id: the provider was asked outside of the transaction that handled the event before.
+  const about = { correlationId: row.order_id }
+  if (accepted) await publish(tx, paymentSucceeded, eventOf(settled), about)
+  else await publish(tx, paymentFailed, { ...eventOf(settled), reason: 'declined' }, about)
   return answerOf(settled)
 }
 
@@ -53,7 +55,7 @@ export async function settleRefund(tx: Transaction, paymentId: string): Promise<
   const row = await requirePayment(tx, paymentId)
   if (row.status !== 'refunding') return paymentOf(row)
   const refunded = await setStatus(tx, row, 'refunded')
-  await publish(tx, paymentRefunded, eventOf(refunded))
+  await publish(tx, paymentRefunded, eventOf(refunded), { correlationId: row.order_id })
   return paymentOf(refunded)
 }
 

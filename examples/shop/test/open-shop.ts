@@ -11,6 +11,8 @@ import { shop } from '../system.ts'
 export interface OpenShop {
   readonly running: RunningSystem
   readonly shopper: Shopper
+  /** Where the services' databases are. */
+  readonly dataDir: string
   /** Places an order and waits until it is no longer pending. */
   order(key: string, productId: string, quantity?: number): Promise<Answer>
   /** The answer of `ask` as soon as it satisfies `isDone`; fails after ten seconds with the last one. */
@@ -45,6 +47,7 @@ export async function openShop(options: {
   return {
     running,
     shopper,
+    dataDir,
     until,
     async order(key, productId, quantity = 1) {
       const placed = await shopper.placeOrder(key, [{ productId, quantity }])
