@@ -1,9 +1,9 @@
 import { systemWorld } from '@banyan/core'
-import { startEngine } from './engine.ts'
 import { OptionError, type Options, readOptions } from './options.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
 import { runSitting } from './sitting.ts'
+import { startEngine } from './start-engine.ts'
 import { describeFailure, totals } from './totals.ts'
 import { victimsOf } from './trial.ts'
 

@@ -22,7 +22,7 @@ export interface Options {
 const names = Object.keys(scenarios)
 const roles = [...new Set(Object.values(scenarios).flatMap(({ victims }) => victims.map(({ role }) => role)))]
 const breaks = Object.values(scenarios).flatMap((scenario) => scenario.breaks)
-const atOnce = 3 * availableParallelism()
+const atOnce = 2 * availableParallelism()
 
 const HELP = `Kills the processes of little systems with SIGKILL, again and again, and counts what was lost, done twice or out of order.
 
@@ -37,8 +37,8 @@ const HELP = `Kills the processes of little systems with SIGKILL, again and agai
   --kills N          how many kills a trial (default 3)
   --pauses N         how many pauses a trial, by SIGSTOP and SIGCONT (default 1)
   --pause-ms N       how long each pause is (default: somewhat longer than the leases)
-  --parallel N       how many trials at once (default three a processor: ${atOnce})
-  --timeout-ms N     how long a trial may take before it counts as failed (default 20000, and the pauses)
+  --parallel N       how many trials at once (default two a processor: ${atOnce})
+  --timeout-ms N     how long a trial may take before it counts as failed (default 60000, and the pauses)
   --break NAME       break something on purpose, to see the checker find it: ${breaks.join(', ')}
 
 A failing trial prints its seed, its plan and the folder of its files; --trials 1 --seed S runs its plan again. Exit codes: 0 all is

@@ -4,7 +4,7 @@ import { crashPoint } from '@banyan/testing/crash'
 
 /** A relay with short times, so that another takes over while a trial still runs. */
 export function shopRelay(): Component {
-  return relay({ batchSize: 10, leaseMs: 250, maxPollMs: 50 })
+  return relay({ batchSize: 10, leaseMs: 250, maxPollMs: 250 })
 }
 
 /** The bus, with a point before and one after each publishing. */

@@ -33,6 +33,16 @@ describe('crashPlan', () => {
     expect(plan(1).filter(({ deed }) => deed.kind !== 'pause')).toHaveLength(200)
   })
 
+  it('draws those of little weight seldom', () => {
+    const two = [
+      { role: 'often', points: [] },
+      { role: 'seldom', points: [], weight: 0.1 },
+    ]
+    const drawn = crashPlan({ victims: two, kills: 1_000, random: manualWorld().random }).filter(({ role }) => role === 'seldom')
+    expect(drawn.length).toBeGreaterThan(50)
+    expect(drawn.length).toBeLessThan(150)
+  })
+
   it('lets an outsider that is the only victim strike at the points of witnesses', () => {
     const { random } = manualWorld({ seed: 1 })
     const mishaps = crashPlan({ victims: victims.slice(2), witnesses: victims.slice(0, 1), kills: 50, random })

@@ -29,6 +29,8 @@ export interface CrashVictim {
   readonly pauseMs?: { readonly min: number; readonly max: number }
   /** It is no process of the trial; its strikes take the place of kills. */
   readonly outsider?: boolean
+  /** How often it is drawn, compared with others, above 0. Default 1. */
+  readonly weight?: number
 }
 
 export interface CrashPlanOptions {
@@ -46,7 +48,7 @@ export interface CrashPlanOptions {
 /** The hits of a point among which one is drawn. */
 const MOST_HITS = 3
 /** A process that does not come to its point is hit after this time, milliseconds. */
-const WITHIN_MS = 700
+const WITHIN_MS = 1_000
 /** Random mishaps come up to this late after the start: booting, working or idle. */
 const LATEST_MS = 500
 
@@ -64,7 +66,7 @@ export function crashPlan({ victims, witnesses = [], kills, pauses = 0, random }
     plan.push({ role: victim.role, when: drawTime(victim.points, random), deed: { kind: 'pause', forMs: between(min, max, random) } })
   }
   for (let count = 0; count < kills; count += 1) {
-    const victim = draw(victims)
+    const victim = weighed(victims, random)
     if (!victim) throw new RangeError('cannot plan crashes: "victims" is empty')
     plan.push(victim.outsider ? strikeOf(victim.role, draw([...processes, ...witnesses]), random) : killOf(victim, random))
   }
@@ -76,6 +78,15 @@ export function describeMishap({ role, when, deed }: Mishap): string {
   const where = when.kind === 'point' ? `at ${when.point}, hit ${when.hit}` : `after ${when.afterMs} ms`
   const what = { kill: 'kill', pause: `pause${deed.kind === 'pause' ? ` ${deed.forMs} ms` : ''}`, strike: 'strike' }[deed.kind]
   return `${role} ${where}: ${what}${deed.kind === 'strike' && deed.outsider !== role ? ` ${deed.outsider}` : ''}`
+}
+
+function weighed(victims: readonly CrashVictim[], random: () => number): CrashVictim | undefined {
+  const weightOf = ({ weight = 1 }: CrashVictim) => weight
+  let rest = random() * victims.reduce((sum, victim) => sum + weightOf(victim), 0)
+  return victims.find((victim) => {
+    rest -= weightOf(victim)
+    return rest < 0
+  })
 }
 
 function killOf({ role, points }: CrashVictim, random: () => number): Mishap {
