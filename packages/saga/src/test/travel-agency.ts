@@ -1,13 +1,18 @@
 // A travel agency for the crash tests of sagas: its own database, and that of the hotels and airlines it books with.
-// As a program it runs the sagas until it is killed: node travel-agency.ts <folder> <worker id>
-
-import { join } from 'node:path'
+// As a program it runs the sagas until it is killed: node travel-agency.ts <module> <own place> <partner's place> <worker id>
 import { type Component, type ComponentContext, type Database, refuse, silentLogger, sleep, systemWorld } from '@banyan/core'
-import { participant, runSagas, type Saga, saga } from '@banyan/saga'
-import { sqlite } from '../index.ts'
+import { participant, runSagas, type Saga, saga } from '../index.ts'
 
 export interface Trip {
   n: number
+}
+
+/** Where the agency's databases are. */
+export interface AgencySite {
+  /** The URL of a module with `open(place: string): Database`. */
+  readonly module: string
+  readonly own: string
+  readonly partner: string
 }
 
 export interface Agency {
@@ -19,13 +24,12 @@ export interface Agency {
   close(): Promise<void>
 }
 
-const EFFECTS = { id: '001-effects', sql: 'create table effects (id integer primary key, trip integer, what text) strict' }
-
 /** @param onEffect called when a partner has done something, before its answer gets back */
-export async function agency(folder: string, onEffect: () => void = () => {}): Promise<Agency> {
-  const own = sqlite(join(folder, 'agency.db'), { log: silentLogger })
-  const partner = sqlite(join(folder, 'partner.db'), { log: silentLogger })
-  await Promise.all([own.migrate([EFFECTS]), partner.migrate([EFFECTS])])
+export async function agency(site: AgencySite, onEffect: () => void = () => {}): Promise<Agency> {
+  const { open }: { open: (place: string) => Database } = await import(site.module)
+  const own = open(site.own)
+  const partner = open(site.partner)
+  await Promise.all([own, partner].map((database) => database.migrate([effectsOf(database)])))
   const context: ComponentContext = {
     ...{ service: 'agency', instanceId: systemWorld.uuid(), world: systemWorld, log: silentLogger, bus: undefined },
     database: own,
@@ -44,6 +48,11 @@ export async function agency(folder: string, onEffect: () => void = () => {}): P
       await partner.close()
     },
   }
+}
+
+function effectsOf({ dialect }: Database) {
+  const id = dialect === 'sqlite' ? 'integer primary key' : 'bigint generated always as identity primary key'
+  return { id: '001-effects', sql: `create table effects (id ${id}, trip integer, what text)` }
 }
 
 function bookingWith(partner: Database, onEffect: () => void): Saga<Trip, { flight: string }> {
@@ -104,9 +113,9 @@ function partnerCalls(partner: Database, onEffect: () => void) {
 }
 
 if (import.meta.main) {
-  const [folder = '.', workerId = 'a'] = process.argv.slice(2)
+  const [module = '', own = '', partner = '', workerId = 'a'] = process.argv.slice(2)
   // A parent that is gone, however it went, takes its children along.
   process.on('disconnect', () => process.exit(0))
-  const { work } = await agency(folder, () => process.send?.('effect'))
+  const { work } = await agency({ module, own, partner }, () => process.send?.('effect'))
   await work(workerId)
 }
