@@ -2,8 +2,6 @@ import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } f
 import {
   flowArchivePort,
   flowStorePort,
-  semanticLockPort,
-  versionFilePort,
   participantPort,
   sagaArchivePort,
   sagaSignalsPort,
