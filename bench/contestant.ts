@@ -57,7 +57,7 @@ export function startContestant(file: string, settings: object, timeoutMs: numbe
     look()
     return code
   })
-  const failure = () => new Error(`${file} ${JSON.stringify(settings)} ${over}; it said:\n${said}`)
+  const failure = () => new Error(`${file} ${withoutPassword(JSON.stringify(settings))} ${over}; it said:\n${said}`)
 
   return {
     heard: <T>(kind: string) =>
@@ -82,6 +82,10 @@ export function startContestant(file: string, settings: object, timeoutMs: numbe
       if ((await exit) !== 0) throw failure()
     },
   }
+}
+
+function withoutPassword(text: string): string {
+  return text.replaceAll(/:\/\/[^@"]*@/g, '://')
 }
 
 /** Runs `bench/<file>` to its end and gives what it sent as `result`. */

@@ -53,9 +53,8 @@ export async function run(args: readonly string[]): Promise<void> {
   const { rounds, quick } = options
   installPeers()
   const full = options.given.has('full')
-  const entries = Object.entries({ ...OURS, ...PEERS, ...(full ? FULL : {}) }).map(
-    ([name, entry]) => [name, quick ? { ...entry, messages: Math.min(entry.messages, 100_000) } : entry] as const,
-  )
+  const all = Object.entries({ ...OURS, ...PEERS, ...(full ? FULL : {}) })
+  const entries = quick ? all.filter(([, { messages }]) => messages <= 100_000) : all
   const rates = new Map<string, number[]>(entries.map(([name]) => [name, []]))
   const server = await startServer()
   try {
@@ -125,8 +124,8 @@ function judge(rate: (name: string) => number): Verdict[] {
     beside('backlog of 100,000', ours, 'graphile-worker, batched', rate('graphileBatched'), { atLeast: 2 }, '/s'),
     beside('backlog of 100,000', ours, 'pg-boss', rate('pgBoss'), { atLeast: 2 }, '/s'),
     beside('backlog of 100,000', ours, 'pg-transactional-outbox', rate('outbox'), { atLeast: 100 }, '/s'),
-    besideOwn('backlog of 1,000,000', million, rate('at10k'), undefined),
   ]
+  if (Number.isFinite(million)) lines.push(besideOwn('backlog of 1,000,000', million, rate('at10k'), undefined))
   if (Number.isFinite(long)) lines.push(besideOwn('backlog of 10,000,000', long, rate('at10k'), 0.9))
   return [
     ...lines,
