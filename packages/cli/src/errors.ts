@@ -9,6 +9,8 @@ export type CliErrorCode =
   | 'ERR_PROCESS_UNKNOWN'
   | 'ERR_NOT_READY'
   | 'ERR_DATABASE_MISSING'
+  | 'ERR_SAGA_FINDINGS'
+  | 'ERR_SAGA_BROKEN'
   | 'ERR_USAGE'
 
 /** Something a person can put right; its message is one line for that person. */

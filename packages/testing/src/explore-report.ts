@@ -1,14 +1,18 @@
 import type { Found } from './explore-search.ts'
 
-/** A schedule that breaks a rule. */
-export interface Counterexample {
-  /** What is broken. */
-  readonly rule: string
+/** A schedule in words. */
+export interface ToldSchedule {
   readonly faults: number
   /** What happens, a line a move. */
   readonly lines: readonly string[]
   /** The same as a short text, for `replay`. */
   readonly schedule: string
+}
+
+/** A schedule that breaks a rule. */
+export interface Counterexample extends ToldSchedule {
+  /** What is broken. */
+  readonly rule: string
 }
 
 /** How much was looked at. */
@@ -43,12 +47,25 @@ export function explorationText({ name, version, faults }: Headline, figures: Fi
   return `${head}${figures.complete ? 'nothing is broken' : 'nothing broken was found, but NOT ALL was looked at; raise maxMoments'}\n${figuresText(figures)}`
 }
 
+/** One schedule for people. */
+export function replayText({ name, version }: Headline, told: ToldSchedule, rule: string | undefined): string {
+  const head = `saga ${name}, version ${version}, one schedule, ${counted(told.faults, 'fault')}: `
+  return [
+    `${head}${rule === undefined ? 'nothing is broken' : 'BROKEN'}`,
+    ...(rule === undefined ? [] : [`broken: ${rule}`]),
+    ...numbered(told),
+  ].join('\n')
+}
+
 /** A counterexample for people: what is broken, what happens, and how to see it again. */
-export function brokenText({ rule, faults, lines, schedule }: Counterexample): string {
+export function brokenText({ rule, ...told }: Counterexample): string {
+  const again = told.schedule === '' ? 'it breaks without any fault' : `replay: ${told.schedule}`
+  return [`broken: ${rule}`, `shortest schedule, ${counted(told.faults, 'fault')}:`, ...numbered(told), again].join('\n')
+}
+
+function numbered({ lines }: ToldSchedule): string[] {
   const width = String(lines.length).length
-  const numbered = lines.map((line, index) => `  ${String(index + 1).padStart(width)}. ${line}`)
-  const again = schedule === '' ? 'it breaks without any fault' : `replay: ${schedule}`
-  return [`broken: ${rule}`, `shortest schedule, ${counted(faults, 'fault')}:`, ...numbered, again].join('\n')
+  return lines.map((line, index) => `  ${String(index + 1).padStart(width)}. ${line}`)
 }
 
 export function figuresText({ schedules, moments, moves, seconds, schedulesPerSecond }: Figures): string {

@@ -1,6 +1,6 @@
 import type { AnySaga, Saga } from '@banyan/saga/internal'
 import type { Moment } from './explore-moment.ts'
-import { type Counterexample, explorationText, type Figures, figuresOf } from './explore-report.ts'
+import { type Counterexample, explorationText, type Figures, figuresOf, replayText, type ToldSchedule } from './explore-report.ts'
 import { chooserOf, scheduleText } from './explore-schedule.ts'
 import { type Found, search, walk } from './explore-search.ts'
 import { type AnyServices, type ClientsOf, clientsOf, type ExploreOptions, MOST_FAULTS, type Prepared, prepare } from './explore-setup.ts'
@@ -68,23 +68,39 @@ export function explorable<Input, const Services extends AnyServices, Local = un
   }
 }
 
-async function exploreFrom({ definition, site, rules, first }: Prepared, options: { replay?: string; maxMoments?: number }) {
+async function exploreFrom(
+  { definition, site, rules, first }: Prepared,
+  options: { replay?: string; maxMoments?: number },
+): Promise<Exploration> {
   const { replay, maxMoments = 1_000_000 } = options
   const begun = performance.now()
-  const found = await (replay === undefined
+  const found: Found & { path?: readonly string[] } = await (replay === undefined
     ? search({ site, rules, first, maxMoments, breathe })
     : replayed({ site, rules, first, schedule: replay }))
   const figures = figuresOf(found, (performance.now() - begun) / 1_000)
-  const broken = found.broken && (await counterexample(site, first, found.broken))
-  const { name, version } = definition
-  return { ...figures, broken, text: explorationText({ name, version, faults: site.faults }, figures, broken) }
+  const headline = { name: definition.name, version: definition.version, faults: site.faults }
+  if (replay !== undefined) {
+    const told = await tellSchedule(site, first, found.path ?? [])
+    return { ...figures, broken: asBroken(found, told), text: replayText(headline, told, found.broken?.rule) }
+  }
+  const broken = found.broken && asBroken(found, await tellSchedule(site, first, found.broken.path))
+  return { ...figures, broken, text: explorationText(headline, figures, broken) }
+}
+
+function asBroken({ broken }: Found, told: ToldSchedule): Counterexample | undefined {
+  return broken && { rule: broken.rule, ...told }
 }
 
 /** One schedule alone, up to its end or to what it breaks. */
-async function replayed({ site, rules, first, schedule }: Omit<Prepared, 'definition'> & { schedule: string }): Promise<Found> {
+async function replayed({
+  site,
+  rules,
+  first,
+  schedule,
+}: Omit<Prepared, 'definition'> & { schedule: string }): Promise<Found & { path: readonly string[] }> {
   // What is usual is learnt from the schedules without a fault.
   const usual = await search({ site: { ...site, faults: 0 }, rules, first, maxMoments: REPLAY_MOMENTS, breathe })
-  if (usual.broken?.path.length === 0) return usual
+  if (usual.broken?.path.length === 0) return { ...usual, path: [] }
   const all = { ...site, faults: MOST_FAULTS }
   const choose = chooserOf(schedule)
   let moment = first
@@ -96,14 +112,11 @@ async function replayed({ site, rules, first, schedule }: Omit<Prepared, 'defini
   const rule = rules.onTheWay(all, moment) ?? (over ? rules.atTheEnd(moment) : undefined)
   const path = made.map(({ id }) => id)
   const size = { moments: path.length + 1, moves: path.length, schedules: 1, complete: true }
-  return { ...size, broken: rule === undefined ? undefined : { rule, path } }
+  return { ...size, path, broken: rule === undefined ? undefined : { rule, path } }
 }
 
-async function counterexample(
-  site: Site,
-  first: Moment,
-  { rule, path }: { rule: string; path: readonly string[] },
-): Promise<Counterexample> {
+/** What happens in a schedule, in words. */
+async function tellSchedule(site: Site, first: Moment, path: readonly string[]): Promise<ToldSchedule> {
   const chosen: { id: string; first: boolean }[] = []
   // A replayed schedule may have more faults than a search would try.
   const { made, last } = await walk({ ...site, faults: MOST_FAULTS }, first, (moves, at) => {
@@ -111,7 +124,7 @@ async function counterexample(
     if (move) chosen.push({ id: move.id, first: move === moves[0] })
     return move
   })
-  return { rule, faults: last.faults, lines: made.map(({ tell }) => tell()), schedule: scheduleText(chosen) }
+  return { faults: last.faults, lines: made.map(({ tell }) => tell()), schedule: scheduleText(chosen) }
 }
 
 /** A macrotask: others may run, and a test's own time limit can end it. */

@@ -5,6 +5,7 @@ import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-da
 import { oneOf, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { table, timeText } from '../table.ts'
+import { addExploring } from './saga-explore.ts'
 
 const STATUSES = ['running', 'undoing', 'waiting', 'stuck', 'completed', 'compensated'] as const
 
@@ -30,7 +31,7 @@ const DECISIONS = {
   undo: 'undo a saga that is stuck on its way forward',
 } as const
 
-/** `banyan saga list | show | retry | skip | undo` */
+/** `banyan saga list | show | retry | skip | undo | verify | explore | diagram` */
 export function sagaCommand(output: Output): Command {
   const command = new Command('saga').description('the sagas of a service, and those that wait for you').addHelpText('afterAll', EXAMPLES)
   withDatabase(command.command('list').description('the sagas of a service, newest first'))
@@ -48,6 +49,7 @@ export function sagaCommand(output: Output): Command {
       (id: string, options: DatabaseOptions & DecisionOptions) => decide(output, action, id, options),
     )
   }
+  addExploring(command, output)
   return command
 }
 

@@ -1,0 +1,100 @@
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { runProgram } from '../program.ts'
+
+async function run(...args: string[]) {
+  let out = ''
+  let err = ''
+  const status = await runProgram(['saga', ...args], {
+    write: (text) => {
+      out += text
+    },
+    writeError: (text) => {
+      err += text
+    },
+  })
+  return { status, out, err }
+}
+
+const file = (name: string) => fileURLToPath(new URL(`../test/sagas/${name}.ts`, import.meta.url))
+
+describe('banyan saga verify', () => {
+  it('finds nothing in a saga that is fine', async () => {
+    expect(await run('verify', file('fine'))).toEqual({ status: 0, out: 'saga fine, version 1: nothing found\n', err: '' })
+  })
+
+  it('says what may be wrong, a line each, and ends with 1', async () => {
+    const { status, out, err } = await run('verify', file('doubtful'))
+    expect(status).toBe(1)
+    expect(out).toContain('saga doubtful, version 1: step "stock" has nothing to undo and does not say why\n')
+    expect(out).toContain('saga doubtful, version 1: it has no pivot')
+    expect(out).toContain('saga doubtful, version 2: it has no step "money" any more, and no "migrate": version 1 cannot go on in it\n')
+    expect(err).toMatch(/^\d findings in .*doubtful\.ts\n$/)
+  })
+})
+
+describe('banyan saga explore', () => {
+  it('prints the shortest schedule that breaks a rule, and ends with 1', async () => {
+    const { status, out, err } = await run('explore', file('explorable'), '--faults', '1')
+    expect(status).toBe(1)
+    expect(out).toContain('every schedule with up to 1 fault: BROKEN')
+    expect(out).toContain('THE CALL')
+    expect(err).toContain('1 of 1 sagas')
+    const schedule = /replay: (.*)/.exec(out)?.[1] ?? ''
+    const again = await run('explore', file('explorable'), '--replay', schedule)
+    expect(again.status).toBe(1)
+    expect(again.out).toContain(`one schedule, 1 fault: BROKEN`)
+  })
+
+  it('prints a schedule that breaks nothing, too', async () => {
+    const { status, out } = await run('explore', file('explorable'), '--replay', '')
+    expect(status).toBe(0)
+    expect(out).toContain('1. worker 1 does "spend": calls points.spend(')
+  })
+
+  it('says what is wrong with a schedule', async () => {
+    const { status, err } = await run('explore', file('explorable'), '--replay', '1:spend.lots')
+    expect(status).toBe(1)
+    expect(err).toContain('move 1 cannot be "spend.lots"; did you mean "spend.lost"?')
+  })
+
+  it('says what a module without participants lacks', async () => {
+    const { status, err } = await run('explore', file('fine'))
+    expect(status).toBe(2)
+    expect(err).toContain('exports saga fine, version 1, but nobody who takes part in it: wanted explorable(')
+  })
+})
+
+describe('banyan saga diagram', () => {
+  it('draws a saga as a table', async () => {
+    const { status, out } = await run('diagram', file('fine'))
+    expect(status).toBe(0)
+    expect(out).toContain('==  confirm  local   none: the point of no return\n')
+  })
+
+  it('draws a saga for Mermaid, with the way back', async () => {
+    const { out } = await run('diagram', file('fine'), '--format', 'mermaid')
+    expect(out).toContain('flowchart TD\n  start(["fine, version 1"])\n')
+    expect(out).toContain('  s2{{"confirm<br/>local"}}\n')
+    expect(out).toContain('  s1 -. undo .-> s0\n  s0 -. undo .-> compensated\n')
+  })
+})
+
+describe('a module that is none of a saga', () => {
+  it.each([
+    ['none', '"makeSaga" is a function; if it makes a saga of clients, give it to explorable()'],
+    ['nowhere', 'cannot read'],
+  ])('%s: says what is wanted, and ends with 2', async (name, message) => {
+    for (const command of ['verify', 'explore', 'diagram']) {
+      const { status, err } = await run(command, file(name))
+      expect(status).toBe(2)
+      expect(err).toContain(message)
+    }
+  })
+
+  it.each(['verify', 'explore', 'diagram'])('%s --help has an example', async (command) => {
+    const { status, out } = await run(command, '--help')
+    expect(status).toBe(0)
+    expect(out).toContain(`$ banyan saga ${command} orders/`)
+  })
+})

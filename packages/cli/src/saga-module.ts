@@ -1,0 +1,65 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { messageOf } from '@banyan/core'
+import type { explainSaga } from '@banyan/saga'
+import { CliError } from './errors.ts'
+
+/** What the engine knows of a definition. */
+export type SagaShape = Parameters<typeof explainSaga>[0]
+
+/** What `explorable()` of @banyan/testing makes: a saga with those who take part. */
+export interface ExplorableSaga {
+  definition(): Promise<SagaShape>
+  explore(options: { faults?: number; replay?: string; maxMoments?: number }): Promise<ExploredSaga>
+}
+
+export interface ExploredSaga {
+  readonly broken: object | undefined
+  readonly text: string
+}
+
+/** What a module has to offer about sagas. */
+export interface SagaModule {
+  readonly definitions: readonly SagaShape[]
+  readonly explorables: readonly ExplorableSaga[]
+}
+
+/**
+ * Reads a module that exports sagas, or one that exports what it takes to explore one.
+ *
+ * @throws {CliError} `ERR_USAGE` for one that cannot be read or exports neither, saying what it does export
+ */
+export async function loadSagas(file: string): Promise<SagaModule> {
+  const exports = Object.entries(await load(file))
+  const explorables = exports.flatMap(([, value]) => (isExplorable(value) ? [value] : []))
+  const declared = exports.flatMap(([, value]) => (isDefinition(value) ? [value] : []))
+  const definitions = [...declared, ...(await Promise.all(explorables.map((one) => one.definition())))]
+  if (definitions.length === 0) throw new CliError('ERR_USAGE', `"${file}" exports no saga: ${whatInstead(exports)}`)
+  return { definitions, explorables }
+}
+
+async function load(file: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(pathToFileURL(resolve(file)).href)
+  } catch (cause) {
+    throw new CliError('ERR_USAGE', `cannot read "${file}": ${messageOf(cause)}`, { cause })
+  }
+}
+
+function whatInstead(exports: readonly (readonly [string, unknown])[]): string {
+  if (exports.length === 0) return 'it exports nothing'
+  const makes = exports.find(([, value]) => typeof value === 'function')?.[0]
+  if (makes === undefined)
+    return `it exports ${exports.map(([name]) => name).join(', ')}; wanted what saga(...).done() gives, or explorable()`
+  return `"${makes}" is a function; if it makes a saga of clients, give it to explorable() of @banyan/testing/explore and export that`
+}
+
+function isExplorable(value: unknown): value is ExplorableSaga {
+  if (typeof value !== 'object' || value === null || !('explore' in value) || !('definition' in value)) return false
+  return typeof value.explore === 'function' && typeof value.definition === 'function'
+}
+
+function isDefinition(value: unknown): value is SagaShape {
+  if (typeof value !== 'object' || value === null || !('steps' in value) || !('name' in value) || !('version' in value)) return false
+  return Array.isArray(value.steps) && typeof value.name === 'string' && typeof value.version === 'number'
+}

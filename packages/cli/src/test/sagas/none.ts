@@ -1,0 +1,1 @@
+export const makeSaga = (client: object): object => client
