@@ -28,7 +28,7 @@ const inMemory: StoreSuiteOptions = {
 
 for (const [name, options] of [
   ['sqlite', inFile],
-  ['sqlite :memory:', inMemory],
+  ['sqlite in memory', inMemory],
 ] as const) {
   sagaStoreSuite(name, options)
   participantSuite(name, options)

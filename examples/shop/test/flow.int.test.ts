@@ -4,16 +4,14 @@ import { sqlite } from '@banyan/sqlite'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type OpenShop, openShop } from './open-shop.ts'
 
-const WITHIN_MS = 2_000
-
 let shop: OpenShop | undefined
 afterEach(async () => {
   await shop?.close()
   shop = undefined
 })
 
-async function choreographed(env: Record<string, string> = {}): Promise<OpenShop> {
-  shop = await openShop({ processes: 'one', checkout: 'choreography', env: { SHOP_CHECKOUT_WITHIN_MS: String(WITHIN_MS), ...env } })
+async function open(checkout: 'choreography' | 'orchestration', env: Record<string, string> = {}): Promise<OpenShop> {
+  shop = await openShop({ processes: 'one', checkout, env })
   return shop
 }
 
@@ -35,7 +33,7 @@ async function seen(dataDir: string): Promise<string[]> {
 
 describe('the choreographed checkout', () => {
   it('flags no order that is shipped, declined, or out of stock', async () => {
-    const { order, dataDir } = await choreographed()
+    const { order, dataDir } = await open('choreography')
     const orders = [await order('good', 'fig-tree'), await order('unlucky', 'unlucky-clover'), await order('rare', 'blue-rose')]
     const [good, unlucky, rare] = orders.map(({ body }) => String(body.orderId))
     const ended = [`${good} ended shipment.created`, `${unlucky} ended order.rejected`, `${rare} ended order.rejected`].sort()
@@ -44,7 +42,7 @@ describe('the choreographed checkout', () => {
 
   it('flags an order that stops half-way, with the event it stands at', async () => {
     // Nobody answers at the payment provider, so payments never says how it went.
-    const { shopper, dataDir } = await choreographed({ PSP_URL: 'http://127.0.0.1:1' })
+    const { shopper, dataDir } = await open('choreography', { PSP_URL: 'http://127.0.0.1:1', SHOP_CHECKOUT_WITHIN_MS: '2000' })
     const { body } = await shopper.placeOrder('stuck', [{ productId: 'fig-tree', quantity: 1 }])
     await vi.waitFor(async () => expect(await seen(dataDir)).toEqual([`${body.orderId} stopped stock.reserved stopped`]), {
       timeout: 15_000,
@@ -52,8 +50,8 @@ describe('the choreographed checkout', () => {
   })
 
   it('lets orders pass that the saga drives', async () => {
-    shop = await openShop({ processes: 'one', checkout: 'orchestration', env: { SHOP_CHECKOUT_WITHIN_MS: String(WITHIN_MS) } })
-    const { body } = await shop.order('driven', 'fig-tree')
-    await vi.waitFor(async () => expect(await seen(shop?.dataDir ?? '')).toEqual([`${body.orderId} ignored -`]), { timeout: 10_000 })
+    const { order, dataDir } = await open('orchestration')
+    const { body } = await order('driven', 'fig-tree')
+    await vi.waitFor(async () => expect(await seen(dataDir)).toEqual([`${body.orderId} ignored -`]), { timeout: 10_000 })
   })
 })

@@ -7,8 +7,11 @@ export interface DatabaseFixture {
   create(): Promise<DatabaseSite>
   /** Makes a place whose disk is full after 1 MB or so; where this machine has none, why that test is left out. */
   createSmall: (() => Promise<SmallSite>) | string
-  /** The URL of a module with `open(place: string): Database`, for other processes. */
-  module: string
+  /**
+   * The URL of a module with `open(place: string): Database`, for other processes. `undefined`: a database ends with the handle it was
+   * opened by, as one in memory does, and what takes a second handle or process is not asked of it.
+   */
+  module: string | undefined
 }
 
 /** A place for one database. */
@@ -33,6 +36,8 @@ export interface DatabaseTest {
   /** A database with the tables `items (id, name)`, `counter (id, n)` with one row, `debits (id)` and `credits (id)`. */
   prepared(options?: { transactionTimeoutMs?: number }): Promise<Database>
   readonly fixture: DatabaseFixture
+  /** Whether a database is there for other handles, also after one is closed. */
+  readonly lasts: boolean
   readonly site: () => DatabaseSite
 }
 
@@ -67,6 +72,7 @@ export function databaseTest(fixture: DatabaseFixture): DatabaseTest {
       return database
     },
     fixture,
+    lasts: fixture.module !== undefined,
     site: current,
   }
 }

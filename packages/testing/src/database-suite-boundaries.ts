@@ -76,7 +76,7 @@ function timeTests({ prepared }: DatabaseTest): void {
 }
 
 /** How a database ends. */
-export function closeTests({ prepared, open }: DatabaseTest): void {
+export function closeTests({ prepared, open, lasts }: DatabaseTest): void {
   it('finishes what was begun, then refuses', async () => {
     const database = await prepared()
     const running = Array.from({ length: 20 }, (_, id) =>
@@ -87,6 +87,6 @@ export function closeTests({ prepared, open }: DatabaseTest): void {
     await Promise.all([...running, reading])
     await expect(database.transaction(async () => 1)).rejects.toMatchObject({ code: 'ERR_DATABASE_CLOSED' })
     await expect(database.read(async () => 1)).rejects.toMatchObject({ code: 'ERR_DATABASE_CLOSED' })
-    expect(await namesIn(open())).toHaveLength(20)
+    if (lasts) expect(await namesIn(open())).toHaveLength(20)
   })
 }

@@ -6,7 +6,8 @@ import { type DatabaseTest, namesIn, TABLES } from './database-fixture.ts'
 /** Several processes on one database, and processes that are killed. */
 export function crashTests(test: DatabaseTest): void {
   const { prepared, open } = test
-  const start = (role: string, first = 0) => startChild('database-child', [test.fixture.module, test.site().place, role, String(first)])
+  const start = (role: string, first = 0) =>
+    startChild('database-child', [test.fixture.module ?? '', test.site().place, role, String(first)])
 
   it('loses no update between three processes', async () => {
     const database = await prepared()

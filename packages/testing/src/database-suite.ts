@@ -15,7 +15,8 @@ export function databaseSuite(name: string, fixture: DatabaseFixture): void {
     describe('reads', () => readTests(test))
     describe('migrations', () => migrationTests(test))
     describe('closing', () => closeTests(test))
-    describe('other processes', () => crashTests(test))
-    describe('a full disk', () => diskTests(test))
+    if (fixture.module) describe('other processes', () => crashTests(test))
+    // What lasts no longer than its handle has no disk either.
+    if (fixture.module) describe('a full disk', () => diskTests(test))
   })
 }
