@@ -1,8 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { CostResult, CostTask } from './commit/cost-child.ts'
 import type { LatencyResult, LatencyTask } from './commit/latency-child.ts'
 import { runContestant } from './contestant.ts'
+import { inFolder } from './folder.ts'
 import { readOptions } from './options.ts'
 import { median, writeReport } from './report.ts'
 import { type Server, startServer } from './server.ts'
@@ -83,18 +82,6 @@ async function measureLatency(server: Server, shape: Shape, seconds: number): Pr
       ),
     ),
   )
-}
-
-/** Beside this file: the system's folder for temporary files may be in memory, where a sync costs nothing. */
-async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const data = join(import.meta.dirname, 'data')
-  mkdirSync(data, { recursive: true })
-  const folder = mkdtempSync(join(data, 'commit-'))
-  try {
-    return await work(folder)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
 }
 
 interface Measured {

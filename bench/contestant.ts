@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
@@ -20,11 +20,11 @@ interface Message {
   readonly value: unknown
 }
 
-const running = new Set<ChildProcess>()
-// However the benchmark ends, no contestant stays behind.
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
+/** Between asking a late contestant to end and making it. */
+const GRACE_MS = 5_000
+
+// Ended by a signal, the benchmark would not tidy up. Its contestants end when they hear no more of it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
 /**
  * Starts `bench/<file>` with one argument, the settings as JSON.
@@ -33,7 +33,6 @@ process.on('exit', () => {
  */
 export function startContestant(file: string, settings: object, timeoutMs: number): Contestant {
   const child = fork(join(import.meta.dirname, file), [JSON.stringify(settings)], { stdio: ['ignore', 2, 'pipe', 'ipc'] })
-  running.add(child)
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4_000)
@@ -47,12 +46,12 @@ export function startContestant(file: string, settings: object, timeoutMs: numbe
   let late = false
   const timer = setTimeout(() => {
     late = true
-    child.kill('SIGKILL')
+    child.kill('SIGTERM')
+    setTimeout(() => child.kill('SIGKILL'), GRACE_MS).unref()
   }, timeoutMs)
   let over: string | undefined
   const exit = once(child, 'exit').then(([code, signal]) => {
     clearTimeout(timer)
-    running.delete(child)
     over = late ? `took longer than ${timeoutMs} ms` : `ended with ${code ?? signal}`
     look()
     return code
@@ -96,8 +95,9 @@ export async function runContestant<T>(file: string, settings: object, timeoutMs
   return result
 }
 
-/** On the contestant's side: the settings it was started with. */
+/** On the contestant's side: the settings it was started with. From now on it ends, and tidies up, when its benchmark does. */
 export function settingsOfContestant<T>(): T {
+  process.once('disconnect', () => process.exit(1))
   return JSON.parse(process.argv[2] ?? '{}')
 }
 

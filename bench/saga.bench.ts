@@ -1,6 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { runContestant } from './contestant.ts'
+import { inFolder } from './folder.ts'
 import { readOptions } from './options.ts'
 import { installPeers } from './peers.ts'
 import { median, writeReport } from './report.ts'
@@ -64,23 +63,13 @@ interface Task {
 
 /** One engine in a process of its own, on a database and a folder of its own. */
 function runEngine(server: Server, subject: Engine, task: Task): Promise<SagaResult & { commits: number }> {
-  return server.withDatabase(async (url) => {
-    const folder = newFolder()
-    try {
+  return server.withDatabase((url) =>
+    inFolder(async (folder) => {
       await server.settle()
       const result = await runContestant<SagaResult>('saga/child.ts', { subject, url, folder, ...task }, 180_000)
       return { ...result, commits: await server.commits(url) }
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  })
-}
-
-/** Beside this file: the system's folder for temporary files may be in memory, where a sync costs nothing. */
-function newFolder(): string {
-  const data = join(import.meta.dirname, 'data')
-  mkdirSync(data, { recursive: true })
-  return mkdtempSync(join(data, 'saga-'))
+    }),
+  )
 }
 
 interface Costs {

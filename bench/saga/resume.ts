@@ -1,6 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { runContestant, startContestant } from '../contestant.ts'
+import { inFolder } from '../folder.ts'
 import { median, writeReport } from '../report.ts'
 import type { Server } from '../server.ts'
 import { alone, note, printVerdicts, series, type Verdict } from '../verdict.ts'
@@ -71,20 +70,15 @@ function figuresOf(results: readonly ResumeResult[]): object {
 }
 
 function killAndResume(server: Server, engine: Engine, sagas: number): Promise<ResumeResult> {
-  return server.withDatabase(async (url) => {
-    const data = join(import.meta.dirname, '..', 'data')
-    mkdirSync(data, { recursive: true })
-    const folder = mkdtempSync(join(data, 'resume-'))
-    const task = { engine, sagas, url, folder }
-    try {
+  return server.withDatabase((url) =>
+    inFolder(async (folder) => {
+      const task = { engine, sagas, url, folder }
       const first = startContestant('saga/resume-child.ts', { ...task, life: 'first' } satisfies ResumeTask, TIMEOUT_MS)
       await first.heard<number>('ready')
       await first.kill()
       return await runContestant<ResumeResult>('saga/resume-child.ts', { ...task, life: 'second' } satisfies ResumeTask, TIMEOUT_MS)
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  })
+    }),
+  )
 }
 
 function inSeconds(ms: number): string {
