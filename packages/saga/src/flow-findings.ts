@@ -1,4 +1,4 @@
-import { type FlowShape, type Placed, placeOf } from './flow-shape.ts'
+import { type FlowPlace, type FlowShape, type Placed, placeOf } from './flow-shape.ts'
 import type { FlowFlag, SeenEvent } from './flow-state.ts'
 
 /** Something about a flow that is not as declared, from a time on: until then, what is missing may be under way. */
@@ -79,18 +79,21 @@ function detours(known: readonly Known[]): Finding[] {
     .map(({ type, seenAt }) => ({ kind: 'undeclared', event: type, detail: `${type} came although ${detour.type} had`, from: seenAt }))
 }
 
-/** Places that were passed over. Of a way out only the start is sure. */
+/** Places that were passed over, each told of once: by the first event behind it. Of a way out only the start is sure. */
 function gaps(shape: FlowShape, known: readonly Known[], graceMs: number): Finding[] {
-  return known.flatMap((event) => {
-    const needed = event.kind === 'end' && event.leads === 'out' ? shape.places.slice(0, 1) : shape.places.slice(0, event.place)
-    const missing = needed.filter(
-      ({ kind, events }) => kind !== 'maybe' && !events.some(({ type }) => known.some((one) => one.type === type)),
-    )
-    if (missing.length === 0) return []
-    const kind = missing.some((place) => place.kind === 'start') ? 'no-start' : 'undeclared'
-    const names = missing.map(({ events }) => events.map(({ type }) => type).join(' or '))
-    return [{ kind, event: event.type, detail: `${event.type} came without ${names.join(', ')}`, from: event.seenAt + graceMs }]
-  })
+  const told = new Set<FlowPlace>()
+  const isEmpty = ({ events }: FlowPlace) => !events.some(({ type }) => known.some((one) => one.type === type))
+  return known
+    .toSorted((one, other) => one.place - other.place)
+    .flatMap(({ type, place, kind: at, leads, seenAt }) => {
+      const needed = shape.places.slice(0, at === 'end' && leads === 'out' ? 1 : place)
+      const missing = needed.filter((one) => one.kind !== 'maybe' && isEmpty(one) && !told.has(one))
+      if (missing.length === 0) return []
+      for (const one of missing) told.add(one)
+      const kind = missing.some((one) => one.kind === 'start') ? 'no-start' : 'undeclared'
+      const names = missing.map(({ events }) => events.map((event) => event.type).join(' or '))
+      return [{ kind, event: type, detail: `${type} came without ${names.join(', ')}`, from: seenAt + graceMs }]
+    })
 }
 
 /** No end in time: by the watcher's clock while there is none, by the publishers' clocks when there is. */

@@ -81,8 +81,8 @@ function settled(flag: FlowFlag, isFound: boolean, now: number): FlowFlag {
 }
 
 function isSame(one: Pick<Finding, 'kind' | 'event'>, other: Pick<Finding, 'kind' | 'event'>): boolean {
-  // A flow stops once, wherever it stood when that was seen.
-  return one.kind === other.kind && (one.event === other.event || one.kind === 'stopped')
+  // A flow stops once, wherever it stood when that was seen, and lacks one start, whatever came without it.
+  return one.kind === other.kind && (one.event === other.event || one.kind === 'stopped' || one.kind === 'no-start')
 }
 
 function statusOf(shape: FlowShape, events: readonly SeenEvent[], flags: readonly FlowFlag[]): Followed['status'] {

@@ -30,18 +30,25 @@ export const ISOLATIONS: readonly Isolation[] = [
   'none',
 ]
 
+/** @throws what `fail` makes, for an isolation that is none */
+export function checkTouches(fail: (what: string) => Error, touches: Touches = {}): void {
+  for (const [entity, isolation] of Object.entries(touches)) {
+    if (!ISOLATIONS.includes(isolation)) throw fail(`it touches "${entity}" by "${isolation}", wanted one of ${ISOLATIONS.join(', ')}`)
+  }
+}
+
 /** What of a step {@link isolationWarnings} looks at. */
 export interface TouchingStep {
   readonly name: string
   readonly place: 'before' | 'pivot' | 'after'
   readonly undoable: boolean
-  readonly touches: Touches
+  readonly touches?: Touches
 }
 
 /** Where a saga may mislead others, or be misled by them, as far as its steps say what they touch. */
 export function isolationWarnings(steps: readonly TouchingStep[]): string[] {
   return steps.flatMap((step) =>
-    Object.entries(step.touches).flatMap(([entity, isolation]) => {
+    Object.entries(step.touches ?? {}).flatMap(([entity, isolation]) => {
       const what = warningOf(step, isolation)
       return what ? [`step "${step.name}" touches "${entity}" ${what}`] : []
     }),
