@@ -1,5 +1,15 @@
 import { deadLettersPort, inboxPort, keyQueuePort, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
-import { flowArchivePort, flowStorePort, semanticLockPort, versionFilePort, participantPort, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWorkersPort } from '@banyan/saga/internal'
+import {
+  flowArchivePort,
+  flowStorePort,
+  participantPort,
+  sagaArchivePort,
+  sagaSignalsPort,
+  sagaStorePort,
+  sagaWorkersPort,
+  semanticLockPort,
+  versionFilePort,
+} from '@banyan/saga/internal'
 import { sqliteDeadLetters } from './dead-letters.ts'
 import { sqliteFlowArchive, sqliteFlows } from './flow-store.ts'
 import { sqliteInbox } from './inbox.ts'
