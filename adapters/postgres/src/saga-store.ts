@@ -108,14 +108,22 @@ const claim: SagaStore['claim'] = async (tx, { worker, epoch }, definitions, now
   return rows.map(recordOf).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
+/**
+ * A start of a key that goes to the archive at this moment must not slip between. Its insert waits for the delete here, and then
+ * sees the archive, under READ COMMITTED. A SERIALIZABLE one does not see it; but it wrote where `keys` has read, and did not see
+ * what was written where it has read: PostgreSQL refuses it, and it runs again.
+ */
 const retire: SagaStore['retire'] = async (tx, before, limit) => {
   const [done] = await tx.sql<{ count: number }>`
-    with ended as (
-      delete from banyan_sagas where id = any(array(
-        select id from banyan_sagas where status in ('completed', 'compensated') and updated_at < ${before}
-        order by updated_at limit ${limit} for update skip locked)) returning *
+    with chosen as materialized (
+      select id, name, key from banyan_sagas where status in ('completed', 'compensated') and updated_at < ${before}
+      order by updated_at limit ${limit} for update skip locked
+    ), keys as materialized (
+      select s.id from chosen c cross join lateral (select id from banyan_sagas s where s.name = c.name and s.key = c.key) s
+    ), ended as (
+      delete from banyan_sagas where id = any(array(select id from keys)) returning *
     ), entries as (
-      delete from banyan_saga_history where saga = any(array(select id from ended)) returning *
+      delete from banyan_saga_history where saga = any(array(select id from keys)) returning *
     ), histories as (
       select saga, json_agg(json_build_object('step', step, 'action', action, 'outcome', outcome, 'attempt', attempt, 'code', code,
         'message', message, 'status', status, 'worker', worker, 'startedAt', started_at, 'at', at) order by revision)::text as history
