@@ -2,7 +2,7 @@ import { codeOf, type Database, isRefusal, messageOf, type Refusal, type Transac
 import { causedBy } from '@banyan/messaging'
 import { isFailure } from '@banyan/resilience'
 import type { SagaCall, UndoCause } from './context.ts'
-import type { SagaStep } from './define.ts'
+import type { SagaStep } from './definition.ts'
 import { SagaError } from './errors.ts'
 import { fromJson, toJson } from './json.ts'
 import type { SagaEvent } from './transition.ts'
@@ -19,13 +19,20 @@ export interface Attempt {
   /** Of the saga, for the correlation of what is published. */
   readonly sagaKey: string
   readonly call: Omit<SagaCall<unknown>, 'signal' | 'remainingMs'>
-  /** By step name. */
+  /** By step name; see `resultsFor`. */
   readonly results: Readonly<Record<string, unknown>>
   /** When undoing. */
   readonly cause: UndoCause | undefined
   /** Aborts when the worker loses the saga. */
   readonly signal: AbortSignal
+  /** How long it may take, milliseconds. Default: the step's. */
+  readonly withinMs?: number
+  /** Of a step that runs for each of some items. */
+  readonly item?: { readonly value: unknown; readonly index: number }
 }
+
+/** How long a step without a limit of its own may take, milliseconds: an `undo` of a child. */
+const WITHIN_MS = 30_000
 
 /**
  * Makes one attempt of a step in another system. Never rejects.
@@ -33,25 +40,14 @@ export interface Attempt {
  * The time limit ends the waiting, not the call: what it does later is met by the receiver's guard.
  */
 export async function attemptRemote(world: World, attempt: Attempt): Promise<AttemptEnd> {
-  const { step, action } = attempt
-  const abort = new AbortController()
-  const onLost = () => abort.abort(attempt.signal.reason)
-  attempt.signal.addEventListener('abort', onLost, { once: true })
-  if (attempt.signal.aborted) onLost()
-  const late = new SagaError(
-    'ERR_STEP_TIMEOUT',
-    `step "${step.name}" took longer than ${step.withinMs} ms to ${action}; its outcome is unknown`,
-  )
-  const timer = world.after(step.withinMs, () => abort.abort(late))
+  const limit = timeLimit(world, attempt)
   try {
-    const body = bodyOf(step, action, undefined)
-    const value = await Promise.race([body(contextOf(world, attempt, abort.signal)), rejected(abort.signal)])
-    return endOf(world, attempt, value)
+    const value = bodyOf(attempt, undefined)(contextOf(world, attempt, limit))
+    return endOf(world, attempt, isThenable(value) ? await limit.race(value) : value)
   } catch (error) {
     return failed(world, error)
   } finally {
-    timer.cancel()
-    attempt.signal.removeEventListener('abort', onLost)
+    limit.end()
   }
 }
 
@@ -65,44 +61,116 @@ export async function attemptLocal(
   attempt: Attempt,
   advance: (tx: Transaction, end: AttemptEnd) => Promise<void>,
 ): Promise<AttemptEnd> {
+  return inOneTransaction(world, database, async (tx) => {
+    causedBy(tx, { correlationId: attempt.sagaKey, causationId: attempt.call.key })
+    const value = await bodyOf(attempt, tx)(contextOf(world, attempt, { signal: () => attempt.signal }))
+    const end = endOf(world, attempt, value)
+    // Also what a refused `do` has written so far goes: a refusal says that nothing was done.
+    if (end.event.kind !== 'done') throw new RolledBack(end)
+    await advance(tx, end)
+    return end
+  })
+}
+
+/** Runs `body` in a transaction. A {@link RolledBack} takes back what was written, and is the end; an error is a failure. */
+export async function inOneTransaction(
+  world: World,
+  database: Database,
+  body: (tx: Transaction) => Promise<AttemptEnd>,
+): Promise<AttemptEnd> {
   try {
-    return await database.transaction(async (tx) => {
-      causedBy(tx, { correlationId: attempt.sagaKey, causationId: attempt.call.key })
-      const body = bodyOf(attempt.step, attempt.action, tx)
-      const end = endOf(world, attempt, await body(contextOf(world, attempt, attempt.signal)))
-      // Also what a refused `do` has written so far goes: a refusal says that nothing was done.
-      if (end.event.kind !== 'done') throw new RolledBack(end)
-      await advance(tx, end)
-      return end
-    })
+    return await database.transaction(body)
   } catch (error) {
     return error instanceof RolledBack ? error.end : failed(world, error)
   }
 }
 
-class RolledBack extends Error {
+/** Ends a transaction without its writes, and not as a failure. */
+export class RolledBack extends Error {
   readonly end: AttemptEnd
 
   constructor(end: AttemptEnd) {
-    super('the step was refused')
+    super('nothing of this is to be stored')
     this.end = end
   }
 }
 
-/** The typed builder saw to it that the bodies fit their contexts; here contexts are made of stored JSON. */
-function bodyOf(step: SagaStep, action: 'do' | 'undo', tx: Transaction | undefined): (c: object) => unknown {
-  if (step.kind === 'remote') {
-    const body = step[action] as ((c: object) => unknown) | undefined
-    return async (c) => body?.(c)
+/** What the functions of a step are given. `limit` is asked for its signal only if they want it. */
+export function contextOf(world: World, attempt: Attempt, limit: { signal: () => AbortSignal }): object {
+  const { step, call, results, cause, withinMs = step.withinMs ?? WITHIN_MS } = attempt
+  const endsAt = world.monotonic() + withinMs
+  return {
+    ...results,
+    ...call,
+    ...(cause && { reason: cause.code, cause }),
+    get signal() {
+      return limit.signal()
+    },
+    get remainingMs() {
+      return Math.max(0, endsAt - world.monotonic())
+    },
   }
-  const body = step[action] as ((tx: Transaction, c: object) => unknown) | undefined
-  return async (c) => tx && body?.(tx, c)
 }
 
-function contextOf(world: World, { step, call, results, cause }: Attempt, signal: AbortSignal): object {
-  const endsAt = world.monotonic() + step.withinMs
-  const context = { ...results, ...call, signal, ...(cause && { reason: cause.code, cause }) }
-  return Object.defineProperty(context, 'remainingMs', { enumerable: true, get: () => Math.max(0, endsAt - world.monotonic()) })
+/** An attempt that went wrong by an error. `hopeless`: trying again cannot help; asked of the error when left out. */
+export function failed(world: World, error: unknown, hopeless: boolean = !isFailure({ ok: false, error })): AttemptEnd {
+  if (isRefusal(error)) return { event: { kind: 'refused', refusal: refusalOf(error) }, result: undefined }
+  const failure = { code: codeOf(error) ?? (error instanceof Error ? error.name : 'ERR_UNKNOWN'), message: messageOf(error) }
+  return {
+    event: { kind: 'failed', failure, hopeless, retryAfterMs: retryAfterOf(error), random: world.random() },
+    result: undefined,
+  }
+}
+
+interface TimeLimit {
+  signal(): AbortSignal
+  /** The value, or the rejection of whatever ends the time first. */
+  race(value: PromiseLike<unknown>): Promise<unknown>
+  end(): void
+}
+
+/** Costs nothing before somebody waits or asks for the signal: most steps do neither for long. */
+function timeLimit(world: World, { step, action, signal, withinMs = step.withinMs ?? WITHIN_MS }: Attempt): TimeLimit {
+  let abort: AbortController | undefined
+  let over: { reason: unknown } | undefined
+  let reject: ((reason: unknown) => void) | undefined
+  const stop = (reason: unknown) => {
+    over ??= { reason }
+    abort?.abort(over.reason)
+    reject?.(over.reason)
+  }
+  const onLost = () => stop(signal.reason)
+  signal.addEventListener('abort', onLost, { once: true })
+  if (signal.aborted) onLost()
+  const timer = world.after(withinMs, () => {
+    const what = `step "${step.name}" took longer than ${withinMs} ms to ${action}; its outcome is unknown`
+    stop(new SagaError('ERR_STEP_TIMEOUT', what))
+  })
+  return {
+    signal() {
+      abort ??= new AbortController()
+      if (over && !abort.signal.aborted) abort.abort(over.reason)
+      return abort.signal
+    },
+    race: (value) =>
+      new Promise((resolve, fail) => {
+        reject = fail
+        if (over) fail(over.reason)
+        value.then(resolve, fail)
+      }),
+    end() {
+      timer.cancel()
+      signal.removeEventListener('abort', onLost)
+    },
+  }
+}
+
+/** The typed builder saw to it that the bodies fit their contexts; here contexts are made of stored JSON. */
+function bodyOf({ step, action, item }: Attempt, tx: Transaction | undefined): (c: object) => unknown {
+  const body = action in step ? (step as { do?: unknown; undo?: unknown })[action] : undefined
+  if (typeof body !== 'function') return () => undefined
+  if (step.kind === 'local') return (c) => body(tx, c)
+  return (c) => (item ? body(c, item.value, item.index) : body(c))
 }
 
 function endOf(world: World, { step, action }: Attempt, value: unknown): AttemptEnd {
@@ -115,13 +183,8 @@ function endOf(world: World, { step, action }: Attempt, value: unknown): Attempt
   }
 }
 
-function failed(world: World, error: unknown, hopeless: boolean = !isFailure({ ok: false, error })): AttemptEnd {
-  if (isRefusal(error)) return { event: { kind: 'refused', refusal: refusalOf(error) }, result: undefined }
-  const failure = { code: codeOf(error) ?? (error instanceof Error ? error.name : 'ERR_UNKNOWN'), message: messageOf(error) }
-  return {
-    event: { kind: 'failed', failure, hopeless, retryAfterMs: retryAfterOf(error), random: world.random() },
-    result: undefined,
-  }
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function refusalOf({ refused, detail }: Refusal): { code: string; message: string } {
@@ -132,13 +195,6 @@ function retryAfterOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('retryAfterMs' in error)) return undefined
   const { retryAfterMs } = error
   return typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) && retryAfterMs >= 0 ? retryAfterMs : undefined
-}
-
-function rejected(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
 }
 
 /** The results of a saga, with one more. */

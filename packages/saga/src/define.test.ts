@@ -1,7 +1,8 @@
 import type { Refusal, Transaction } from '@banyan/core'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import type { UndoCause } from './context.ts'
-import { type Saga, saga } from './define.ts'
+import { saga } from './define.ts'
+import type { Saga } from './definition.ts'
 import { nothing } from './steps.ts'
 
 interface Trip {

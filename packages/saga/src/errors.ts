@@ -1,4 +1,4 @@
-import { CodedError } from '@banyan/core'
+import { CodedError, codeOf } from '@banyan/core'
 
 /** The codes of {@link SagaError}. */
 export type SagaErrorCode =
@@ -24,6 +24,24 @@ export type SagaErrorCode =
   | 'ERR_SAGA_TAKEN'
   /** The worker stopped, or lost its sagas, while an attempt ran. */
   | 'ERR_WORKER_STOPPED'
+  /** Nothing came for a step in time. */
+  | 'ERR_WAIT_EXPIRED'
+  /** The saga's time was over before its pivot. */
+  | 'ERR_SAGA_DEADLINE'
+  /** Somebody cancelled the saga. */
+  | 'ERR_SAGA_CANCELLED'
+  /** The saga is at or past its pivot, or at its end: it cannot be cancelled. Status 409. */
+  | 'ERR_SAGA_PAST_PIVOT'
+  /** What is stored cannot be decoded, or read. */
+  | 'ERR_SAGA_UNREADABLE'
+  /** A saga of an older version could not be taken over. */
+  | 'ERR_SAGA_MIGRATION'
+  /** What is stored can be read and written with the saga's codec alone. Status 409. */
+  | 'ERR_SAGA_ENCODED'
+  /** The child saga was undone. */
+  | 'ERR_CHILD_COMPENSATED'
+  /** The child saga has not come to its end yet. */
+  | 'ERR_CHILD_RUNNING'
   /** No flow of this name and correlation id is watched. Status 404. */
   | 'ERR_FLOW_UNKNOWN'
   /** Another saga holds the semantic lock. Status 409. */
@@ -33,3 +51,8 @@ export type SagaErrorCode =
 
 /** What goes wrong in defining, running and repairing sagas, and in the participant guard. */
 export class SagaError extends CodedError<SagaErrorCode> {}
+
+/** The code of what went wrong in reading what is stored. */
+export function codeOfUnreadable(error: unknown): string {
+  return codeOf(error) ?? 'ERR_SAGA_UNREADABLE'
+}

@@ -1,4 +1,5 @@
-import type { SagaShape, StepShape } from './shape.ts'
+import { isolationWarnings } from './isolation.ts'
+import type { SagaShape, StepKind, StepShape } from './shape.ts'
 
 /** A definition in words. */
 export interface Explanation {
@@ -15,7 +16,7 @@ export interface Explanation {
 
 export interface StepExplanation {
   readonly name: string
-  readonly kind: 'local' | 'remote'
+  readonly kind: StepKind
   readonly place: 'before' | 'pivot' | 'after'
   /** `exactly once` in the service's own database, `at least once, under one key` elsewhere. */
   readonly guarantee: string
@@ -69,5 +70,5 @@ function warningsOf(steps: readonly StepShape[], pivot: string | undefined): str
     warnings.push(`pivot "${pivot}" is in another system: after a lost answer it can only go forward, and a refusal then needs a person`)
   const empty = steps.filter(({ place, undoable, noUndo }) => place === 'before' && !undoable && !noUndo?.trim())
   for (const { name } of empty) warnings.push(`step "${name}" has nothing to undo and does not say why`)
-  return warnings
+  return [...warnings, ...isolationWarnings(steps)]
 }

@@ -1,10 +1,10 @@
 import type { Database, Transaction } from '@banyan/core'
+import type { Decided } from './decide.ts'
 import { SagaError } from './errors.ts'
 import { type FlowFlag, type FlowFlagKind, type FlowState, openFlags, type SeenEvent } from './flow-state.ts'
 import { type FlowDecision, type FlowFilter, type FlowKey, type FlowRecord, flowArchivePort, flowStorePort } from './flow-store.ts'
 import { acknowledged } from './flow-transition.ts'
 import { checkName, checkWhole } from './options.ts'
-import type { Decided } from './recover.ts'
 
 /** A flow in one line. */
 export interface FlowSummary extends FlowKey {

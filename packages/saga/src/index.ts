@@ -1,9 +1,17 @@
 // Say what is to be done, and the way back
 
+export type { SagaBuilder, SagaPastPivot } from './builder.ts'
 export type { SagaCall, SagaContext, UndoCall, UndoCause, UndoContext } from './context.ts'
-export type { AnySaga, Saga, SagaBuilder, SagaOptions, SagaPastPivot } from './define.ts'
 export { saga } from './define.ts'
+export type { AnySaga, MigratedSaga, Saga, SagaCodec, SagaOptions, StoredSaga } from './definition.ts'
+export { renameSteps } from './migrate.ts'
 export type {
+  Approval,
+  ApproveOptions,
+  ChildOptions,
+  EachStep,
+  FinalChildOptions,
+  FinalEachStep,
   FinalLocalStep,
   FinalRemoteStep,
   LocalStep,
@@ -12,11 +20,14 @@ export type {
   RemoteStep,
   ResultOf,
   StepRetry,
+  WaitOptions,
 } from './steps.ts'
 export { nothing } from './steps.ts'
 
 // Start it, run it
 
+export type { SignalOptions } from './signal.ts'
+export { signal, signalSagas } from './signal.ts'
 export type { StartedSaga } from './start.ts'
 export { startSaga } from './start.ts'
 export type { SagaWorkerOptions } from './worker.ts'
@@ -24,12 +35,14 @@ export { runSagas } from './worker.ts'
 
 // See and repair what runs
 
+export type { Decided } from './decide.ts'
 export type { Explanation } from './explain.ts'
 export { explainSaga } from './explain.ts'
-export type { Decided, ListOptions, SagaDetails, SagaSummary, Sagas } from './recover.ts'
+export type { Answered, ListOptions, Sagas, SagasOptions } from './recover.ts'
 export { sagas } from './recover.ts'
-export type { Compensated, Completed, Failure, Running, SagaState, Stuck, Undoing, Waiting } from './state.ts'
-export type { SagaDecision, SagaFilter, SagaHistoryEntry } from './store.ts'
+export type { Compensated, Completed, Failure, Lane, Pause, Running, SagaState, Stuck, Undoing } from './state.ts'
+export type { SagaDecision, SagaFilter, SagaHistoryEntry, SagaStatus } from './store.ts'
+export type { SagaDetails, SagaSummary } from './summary.ts'
 
 // Take part in the sagas of others
 

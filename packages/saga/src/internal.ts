@@ -9,8 +9,9 @@ export { participantPort } from './participant-store.ts'
 export type { SemanticLockRecord, SemanticLockStore } from './semantic-lock-store.ts'
 export { semanticLockPort } from './semantic-lock-store.ts'
 export type { SagaShape, StepShape } from './shape.ts'
+export { standingOf, stateOf, statusOf } from './standing.ts'
 export type { SagaState } from './state.ts'
-export { stepOfState } from './state.ts'
+export { pausesOf, stepOfState } from './state.ts'
 export type {
   DefinitionName,
   NewSagaRecord,
@@ -37,10 +38,14 @@ export { LEASE_SLACK_MS, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWo
 // For the explorer: the engine without its worker, and the guard
 
 export type { Attempt, AttemptEnd } from './attempt.ts'
-export { attemptLocal, attemptRemote, readResults, withResult } from './attempt.ts'
-export type { AnySaga, Saga, SagaStep } from './define.ts'
+export { attemptLocal, attemptRemote, contextOf, readResults, withResult } from './attempt.ts'
+export { decideStep, decides } from './decide-step.ts'
+export type { AnySaga, Saga, SagaStep } from './definition.ts'
+export { isUnspread } from './forward.ts'
 export { participant } from './participant.ts'
+export { itemOf, itemsName, resultsFor } from './results.ts'
+export { baseName, itemIndex, stepNamed } from './shape.ts'
 export type { Action, SagaEvent, Turn } from './transition.ts'
-export { actionOf, after, initialState } from './transition.ts'
+export { actionsOf, after, canTurn, initialState } from './transition.ts'
 export type { KeptOperation, VersionFileStore, VersionKey } from './version-file-store.ts'
 export { versionFilePort } from './version-file-store.ts'

@@ -1,11 +1,13 @@
 import type { DefinitionName, SagaOwner, SagaRecord, SagaStore } from './store.ts'
 
-/** A worker of this process, as `startSaga` sees it: it gets new sagas handed over, without a look at the database. */
+/** A worker of this process, as others see it: it gets new sagas handed over, without a look at the database. */
 export interface LocalWorker {
   /** Who a new saga belongs to; `undefined` while it takes none. */
   owner(definition: DefinitionName): SagaOwner | undefined
   /** Takes a saga whose start has been committed. One that was started for an earlier life of the worker is left for claiming. */
   take(record: SagaRecord): void
+  /** Looks for sagas at once: there are some that have been woken. */
+  look(): void
 }
 
 /** By store: each database has one store object. */
@@ -25,4 +27,9 @@ export function localWorker(store: SagaStore, definition: DefinitionName): { wor
     if (owner) return { worker, owner }
   }
   return undefined
+}
+
+/** Lets the workers of this process look at once; those elsewhere do within their poll. */
+export function wakeLocalWorkers(store: SagaStore): void {
+  for (const worker of workers.get(store) ?? []) worker.look()
 }

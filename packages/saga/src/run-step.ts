@@ -1,14 +1,22 @@
 import { type Database, type Logger, messageOf, sleep, type Transaction, type World } from '@banyan/core'
-import type { Attributes } from '@opentelemetry/api'
+import type { Span } from '@opentelemetry/api'
 import { type Attempt, type AttemptEnd, attemptLocal, attemptRemote } from './attempt.ts'
+import { decideStep, decides } from './decide-step.ts'
 import { SagaError } from './errors.ts'
+import { isUnspread } from './forward.ts'
 import { journalOf } from './journal.ts'
-import { advanceOf, type LiveSaga, moveOn } from './live-saga.ts'
+import { type Advance, advanceOf, contextResults, type LiveSaga, moveOn } from './live-saga.ts'
+import { wakeLocalWorkers } from './local-workers.ts'
 import { instruments } from './metrics.ts'
-import { stepOfState } from './state.ts'
-import type { SagaAdvance, SagaStore } from './store.ts'
+import { signalBody } from './payload.ts'
+import { itemOf } from './results.ts'
+import { stepNamed } from './shape.ts'
+import { type Lane, stepOfState } from './state.ts'
+import { type SagaStore, sagaSignalsPort, sagaStorePort } from './store.ts'
 import { failSpan, inStoredTrace } from './trace.ts'
-import { after, type Turn } from './transition.ts'
+import { after, canTurn } from './transition.ts'
+import { undoChild } from './undo-child.ts'
+import { attemptWait, type ChildEnd, waitsForSignal } from './wait-step.ts'
 
 export interface StepRunnerOptions {
   readonly database: Database
@@ -16,103 +24,163 @@ export interface StepRunnerOptions {
   readonly world: World
   readonly log: Logger
   readonly service: string
+  readonly parkAfterMs: number
 }
 
-/** What is to be done with a saga: an attempt of a step, or writing down that it is parked. */
-export type StepRun = { readonly kind: 'do' | 'undo'; readonly step: string } | { readonly kind: 'park' }
+/** An attempt that is to be made. */
+export interface StepRun {
+  readonly kind: 'do' | 'undo'
+  readonly step: string
+}
 
-/** Makes one step of a saga and stores what came of it. `taken`: the saga has moved without us; nothing was stored. */
-export type StepRunner = (saga: LiveSaga, run: StepRun) => Promise<'moved' | 'taken'>
+/** `taken`: the saga has moved without us; nothing was stored. */
+export type Stored = 'moved' | 'taken'
+
+/** Makes attempts of the steps of a saga and stores what came of them. */
+export interface StepRunner {
+  /** Makes one attempt. */
+  attempt(saga: LiveSaga, run: StepRun): Promise<Stored>
+  /** Stores what came of something else than an attempt: how it was taken up, that its time is over, what never began. */
+  note(saga: LiveSaga, end: AttemptEnd, entry: { step: string; action: 'do' | 'park' | 'migrate' }): Promise<Stored>
+}
 
 export function stepRunner(options: StepRunnerOptions): StepRunner {
-  return (saga, run) => (run.kind === 'park' ? park(options, saga) : attemptStep(options, saga, run.kind, run.step))
-}
-
-async function park(options: StepRunnerOptions, saga: LiveSaga): Promise<'moved' | 'taken'> {
   const { world } = options
-  if (saga.state.status !== 'stuck') return 'moved'
-  const { failure } = saga.state
-  const end: AttemptEnd = { event: { kind: 'failed', failure, hopeless: true, retryAfterMs: undefined, random: 0 }, result: undefined }
-  const turn: Turn = { state: saga.state, action: { kind: 'nothing' }, alert: true }
-  const entry = { step: stepOfState(saga.state) ?? '', action: 'park', attempt: 1, startedAt: world.now() } as const
-  return store(options, saga, turn, advanceOf(saga, turn, end, entry, world.now()))
+  return {
+    attempt: (saga, run) => attemptStep(options, saga, run),
+    note: (saga, end, entry) => settleEnd(options, saga, end, { ...entry, attempt: 1, startedAt: world.now() }),
+  }
 }
 
-function attemptStep(options: StepRunnerOptions, saga: LiveSaga, action: 'do' | 'undo', step: string): Promise<'moved' | 'taken'> {
+function attemptStep(options: StepRunnerOptions, saga: LiveSaga, { kind, step }: StepRun): Promise<Stored> {
   const { service, world } = options
   const { record, definition } = saga
-  const attributes: Attributes = {
-    'banyan.service': service,
-    'banyan.saga.id': record.id,
-    'banyan.saga.key': record.key,
-    'banyan.saga.action': action,
-  }
-  const name = `saga ${definition.name}/${step}${action === 'undo' ? ' undo' : ''}`
-  return inStoredTrace(record, name, attributes, async (span) => {
-    const begun = world.monotonic()
-    const { end, result } = await attemptAndStore(options, saga, action, step)
-    const outcome = end.event.kind
-    if (end.event.kind === 'failed') failSpan(span, end.event.failure.code, end.event.failure.message)
-    if (end.event.kind === 'refused') span.setAttribute('banyan.refusal', end.event.refusal.code)
-    const labels = { 'banyan.service': service, 'banyan.saga': definition.name, 'banyan.step': step, 'banyan.saga.action': action }
-    instruments().attempts.record((world.monotonic() - begun) / 1_000, { ...labels, 'banyan.outcome': outcome })
-    return result
+  const describe = () => ({
+    name: `saga ${definition.name}/${step}${kind === 'undo' ? ' undo' : ''}`,
+    attributes: {
+      'banyan.service': service,
+      'banyan.saga.id': record.id,
+      'banyan.saga.key': record.key,
+      'banyan.saga.action': kind,
+    },
   })
+  return inStoredTrace(record, describe, async (span) => {
+    const begun = world.monotonic()
+    const { end, stored } = await attemptAndStore(options, saga, kind, step)
+    tell(span, end)
+    const labels = { 'banyan.service': service, 'banyan.saga': definition.name, 'banyan.step': step, 'banyan.saga.action': kind }
+    instruments().attempts.record((world.monotonic() - begun) / 1_000, { ...labels, 'banyan.outcome': end.event.kind })
+    return stored
+  })
+}
+
+function tell(span: Span, { event }: AttemptEnd): void {
+  if (event.kind === 'failed') failSpan(span, event.failure.code, event.failure.message)
+  if (event.kind === 'refused') span.setAttribute('banyan.refusal', event.refusal.code)
 }
 
 async function attemptAndStore(options: StepRunnerOptions, saga: LiveSaga, action: 'do' | 'undo', name: string) {
   const { world, database } = options
-  const attempt = attemptOf(saga, action, name)
+  const { attempt, lane } = attemptOf(options, saga, action, name)
+  const { step } = attempt
   const entry = { step: name, action, attempt: attempt.call.attempt, startedAt: world.now() }
-  const turnOf = (end: AttemptEnd): [Turn, SagaAdvance] => {
-    const turn = after(saga.definition, saga.state, end.event, world.now())
-    return [turn, advanceOf(saga, turn, end, entry, world.now())]
+  let stored: Advance | undefined
+  /** In the transaction of the attempt. */
+  const advance = async (tx: Transaction, end: AttemptEnd, channel?: string) => {
+    stored = advanceFor(options, saga, end, entry, channel)
+    if (!(await options.store.advance(tx, stored.step)))
+      throw new SagaError('ERR_SAGA_TAKEN', `saga "${saga.record.id}" was taken over by another worker`)
+    await reportEnd(tx, options, saga, stored)
   }
-  let stored: [Turn, SagaAdvance] | undefined
-  const advance = async (tx: Transaction, end: AttemptEnd) => {
-    stored = turnOf(end)
-    if (await options.store.advance(tx, stored[1])) return
-    throw new SagaError('ERR_SAGA_TAKEN', `saga "${saga.record.id}" was taken over by another worker`)
-  }
-  const local = attempt.step.kind === 'local'
-  const end = local ? await attemptLocal(world, database, attempt, advance) : await attemptRemote(world, attempt)
+  let end: AttemptEnd
+  if (action === 'do' && decides(step, isUnspread(lane, step))) end = decideStep(world, attempt, lane)
+  else if (action === 'do' && waitsForSignal(step))
+    end = await attemptWait({ world, database, definition: saga.definition, attempt, lane, advance })
+  else if (step.kind === 'local') end = await attemptLocal(world, database, attempt, advance)
+  else if (step.kind === 'child') end = await undoChild(world, database, attempt)
+  else end = await attemptRemote(world, attempt)
   // A worker that lost the saga, or stops, has nothing to say about it.
-  if (saga.lost.signal.aborted) return { end, result: 'taken' as const }
-  if (local && end.event.kind === 'done' && stored) {
-    settle(options, saga, ...stored)
-    return { end, result: 'moved' as const }
-  }
-  if (end.event.kind === 'failed' && end.event.failure.code === 'ERR_SAGA_TAKEN') return { end, result: 'taken' as const }
-  return { end, result: await store(options, saga, ...turnOf(end)) }
+  if (saga.lost.signal.aborted) return { end, stored: 'taken' as const }
+  if (end.event.kind === 'failed' && end.event.failure.code === 'ERR_SAGA_TAKEN') return { end, stored: 'taken' as const }
+  const isStored = stored !== undefined && end.event.kind !== 'failed' && end.event.kind !== 'unreadable'
+  if (!isStored) return { end, stored: await settleEnd(options, saga, end, entry) }
+  if (stored) settle(options, saga, stored)
+  return { end, stored: 'moved' as const }
 }
 
-function attemptOf({ definition, record, state, input, results, lost }: LiveSaga, action: 'do' | 'undo', name: string): Attempt {
-  const step = definition.steps.find((one) => one.name === name)
-  // `after` has parked every saga whose state names a step that is not there.
+function attemptOf({ world }: StepRunnerOptions, saga: LiveSaga, action: 'do' | 'undo', name: string): { attempt: Attempt; lane: Lane } {
+  const { definition, record, state, input, lost, deadline } = saga
+  const step = definition.steps.find((one) => one === stepNamed(definition, name))
+  // `after` has stopped every saga whose state names a step that is not there.
   if (!step) throw new SagaError('ERR_STEP_UNKNOWN', `saga "${record.id}": there is no step "${name}"`)
-  const failures = state.status === 'running' || state.status === 'undoing' ? state.failures : 0
+  const running = state.status === 'running' ? state.lanes.find(({ at }) => at === name) : undefined
+  const lane: Lane = running ?? { at: name, failures: 0, doubt: false }
+  const failures = state.status === 'undoing' ? state.failures : lane.failures
+  const item = itemOf(saga.results, name)
+  const leftMs = deadline !== undefined && state.status === 'running' && canTurn(definition, state) ? deadline - world.now() : undefined
+  const withinMs = leftMs === undefined || step.withinMs === undefined ? step.withinMs : Math.max(1, Math.min(step.withinMs, leftMs))
   return {
-    step,
-    action,
-    sagaKey: record.key,
-    call: { input, id: record.id, key: `${record.id}:${name}`, attempt: failures + 1 },
-    results,
-    cause: state.status === 'undoing' ? state.cause : undefined,
-    signal: lost.signal,
+    lane,
+    attempt: {
+      ...{ step, action, sagaKey: record.key, results: contextResults(saga), signal: lost.signal },
+      ...(item && { item }),
+      ...(withinMs !== undefined && { withinMs }),
+      call: { input, id: record.id, key: `${record.id}:${name}`, attempt: failures + 1 },
+      cause: state.status === 'undoing' ? state.cause : undefined,
+    },
   }
 }
 
-/** Stores what came of an attempt, however long the database is away: the attempt is over and cannot be unmade. */
-async function store(options: StepRunnerOptions, saga: LiveSaga, turn: Turn, advance: SagaAdvance): Promise<'moved' | 'taken'> {
+function advanceFor(
+  options: StepRunnerOptions,
+  saga: LiveSaga,
+  end: AttemptEnd,
+  entry: Parameters<typeof advanceOf>[3],
+  channel?: string,
+): Advance {
+  const { world, parkAfterMs } = options
+  const now = world.now()
+  const event = 'step' in end.event || entry.action === 'park' ? end.event : { ...end.event, step: entry.step }
+  // How it was taken up is its state already; everything else moves it.
+  const turn = entry.action === 'park' || entry.action === 'migrate' ? undefined : after(saga.definition, saga.state, event, now)
+  const { state, alert } = turn ?? { state: saga.state, alert: saga.state.status === 'stuck' }
+  const deadline = state.status === 'running' && canTurn(saga.definition, state) ? saga.deadline : undefined
+  const waits = end.event.kind === 'waits' ? channel : undefined
+  return advanceOf(saga, { state, alert }, end, entry, { now, parkAfterMs, deadline, channel: waits })
+}
+
+/** Stores what came of an attempt, one end after another where several are on. */
+async function settleEnd(
+  options: StepRunnerOptions,
+  saga: LiveSaga,
+  end: AttemptEnd,
+  entry: Parameters<typeof advanceOf>[3],
+): Promise<Stored> {
+  const before = saga.tail
+  const turn = Promise.withResolvers<void>()
+  saga.tail = turn.promise
+  await before
+  try {
+    if (saga.stale) return 'taken'
+    const advance = advanceFor(options, saga, end, entry)
+    const stored = await store(options, saga, advance)
+    if (stored === 'taken') saga.stale = true
+    else settle(options, saga, advance)
+    return stored
+  } finally {
+    turn.resolve()
+  }
+}
+
+/** Stores it however long the database is away: the attempt is over and cannot be unmade. */
+async function store(options: StepRunnerOptions, saga: LiveSaga, advance: Advance): Promise<Stored> {
   const { world, log } = options
-  const journal = journalOf(options.store)
+  const { step } = advance
   while (!saga.lost.signal.aborted) {
     try {
-      if (!(await journal.advance(advance))) return 'taken'
-      settle(options, saga, turn, advance)
-      return 'moved'
+      return (await write(options, saga, advance)) ? 'moved' : 'taken'
     } catch (error) {
-      log.warn({ saga: advance.id, error: messageOf(error) }, 'a saga could not be stored; trying again')
+      log.warn({ saga: step.id, error: messageOf(error) }, 'a saga could not be stored; trying again')
       // Rejects when the saga is lost, which the loop's condition sees.
       await sleep(world, 200, saga.lost.signal).catch(() => {})
     }
@@ -120,18 +188,55 @@ async function store(options: StepRunnerOptions, saga: LiveSaga, turn: Turn, adv
   return 'taken'
 }
 
-function settle({ log, service }: StepRunnerOptions, saga: LiveSaga, turn: Turn, advance: SagaAdvance): void {
+function write(options: StepRunnerOptions, saga: LiveSaga, advance: Advance): Promise<boolean> {
+  if (saga.record.report === undefined || !isOver(advance)) return journalOf(options.store).advance(advance.step)
+  // The saga that started this one learns of its end, or neither is there.
+  return options.database.transaction(async (tx) => {
+    const moved = await options.store.advance(tx, advance.step)
+    if (moved) await reportEnd(tx, options, saga, advance)
+    return moved
+  })
+}
+
+function isOver({ state: { status } }: Advance): boolean {
+  return status === 'completed' || status === 'compensated'
+}
+
+async function reportEnd(
+  tx: Transaction,
+  { world }: StepRunnerOptions,
+  { record, definition }: LiveSaga,
+  { state, step }: Advance,
+): Promise<void> {
+  if (record.report === undefined || (state.status !== 'completed' && state.status !== 'compensated')) return
+  const output = step.output === undefined ? undefined : plain(definition.codec?.decode(step.output) ?? step.output)
+  const end: ChildEnd = { state, ...(output !== undefined && { output }) }
+  const body = signalBody(definition.codec, JSON.stringify(end))
+  await tx.store(sagaSignalsPort).send(tx, { id: `end:${record.id}`, channel: record.report, body, at: world.now() })
+  tx.afterCommit(() => wakeLocalWorkers(tx.store(sagaStorePort)))
+}
+
+function plain(json: string): unknown {
+  return JSON.parse(json)
+}
+
+function settle(options: StepRunnerOptions, saga: LiveSaga, advance: Advance): void {
+  moveOn(saga, advance)
+  report(options, saga, advance)
+}
+
+function report({ log, service }: StepRunnerOptions, saga: LiveSaga, { step: { id, entry }, state, alert }: Advance): void {
   const { name, version } = saga.definition
-  const { step, action, attempt, outcome, code, message } = advance.entry
+  const { step, action, attempt, outcome, code, message } = entry
   const labels = { 'banyan.service': service, 'banyan.saga': name }
-  const fields = { saga: advance.id, key: saga.record.key, name, version, step, action, attempt, code, message }
-  moveOn(saga, advance, turn.state)
-  if (turn.alert) instruments().alerts.add(1, { ...labels, 'banyan.step': step })
-  if (turn.state.status === 'stuck') log.error(fields, 'a saga is stuck: somebody has to decide, see "banyan saga show"')
-  else if (turn.alert) log.error(fields, 'a saga past its point of no return keeps failing; it is tried on')
-  else if (outcome === 'failed' || (outcome === 'done' && code))
-    log.warn(fields, outcome === 'done' ? 'a saga has ended without its output' : 'an attempt of a saga step failed')
+  if (state.status === 'completed' || state.status === 'compensated')
+    instruments().ended.add(1, { ...labels, 'banyan.outcome': state.status })
+  if (alert) instruments().alerts.add(1, { ...labels, 'banyan.step': step })
+  if (!alert && outcome === 'done' && !code) return
+  const fields = { saga: id, key: saga.record.key, name, version, step: step || stepOfState(state), action, attempt, code, message }
+  if (state.status === 'stuck') log.error(fields, 'a saga is stuck: somebody has to decide, see "banyan saga show"')
+  else if (alert) log.error(fields, 'a saga past its point of no return keeps failing; it is tried on')
+  else if (outcome === 'failed') log.warn(fields, 'an attempt of a saga step failed')
+  else if (outcome === 'done') log.warn(fields, 'a saga has ended without its output')
   else if (outcome === 'refused') log.info(fields, 'a saga step was refused')
-  if (turn.state.status === 'completed' || turn.state.status === 'compensated')
-    instruments().ended.add(1, { ...labels, 'banyan.outcome': turn.state.status })
 }

@@ -1,11 +1,13 @@
 import { type Database, type Logger, messageOf, sleep, type World } from '@banyan/core'
-import type { AnySaga } from './define.ts'
-import { SagaError } from './errors.ts'
-import { type LiveSaga, liveSaga } from './live-saga.ts'
-import { type StepRun, stepRunner } from './run-step.ts'
-import { sagaSlots } from './slots.ts'
+import type { AttemptEnd } from './attempt.ts'
+import type { AnySaga } from './definition.ts'
+import { type LiveSaga, liveSaga, loseSaga } from './live-saga.ts'
+import { instruments } from './metrics.ts'
+import { type StepRun, type StepRunner, stepRunner } from './run-step.ts'
+import { type Slots, sagaSlots } from './slots.ts'
+import { stepOfState } from './state.ts'
 import { type SagaOwner, type SagaRecord, type SagaStore, sagaArchivePort } from './store.ts'
-import { actionOf } from './transition.ts'
+import { actionsOf, after, canTurn } from './transition.ts'
 
 export interface SagaRunnerOptions {
   readonly database: Database
@@ -14,6 +16,7 @@ export interface SagaRunnerOptions {
   readonly log: Logger
   readonly service: string
   readonly concurrency: number
+  readonly parkAfterMs: number
   readonly definitionOf: (record: SagaRecord) => AnySaga | undefined
   readonly owner: () => SagaOwner | undefined
 }
@@ -31,79 +34,45 @@ export interface SagaRunner {
   stop(drainMs: number): Promise<void>
 }
 
-/** A pause is cut into pieces of this length: timers take no more than 2^31 ms. */
+/** Something to be done with a saga: an attempt, or what is to be noted before any. */
+interface Work {
+  readonly saga: LiveSaga
+  readonly run: StepRun | 'arrive' | 'expire'
+}
+
+/** Timers take no more than 2^31 ms. */
 const LONGEST_TIMER_MS = 24 * 60 * 60 * 1_000
 
+/** What the parts of a runner share. */
+interface Room {
+  readonly options: SagaRunnerOptions
+  readonly sagas: Map<string, LiveSaga>
+  readonly slots: Slots<Work>
+  readonly steps: StepRunner
+}
+
 export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
-  const { world, definitionOf, owner } = options
+  const { world, owner } = options
   const sagas = new Map<string, LiveSaga>()
-  const slots = sagaSlots<LiveSaga>(
-    options.concurrency,
-    () => owner() !== undefined,
-    (saga) => drive(saga).catch((error) => afterBug(saga, error)),
-  )
-  const runStep = stepRunner(options)
-  const isHere = (saga: LiveSaga) => sagas.get(saga.record.id) === saga && !saga.lost.signal.aborted
-
-  /** Step after step, until it has to wait, ends, or is taken away. */
-  async function drive(saga: LiveSaga): Promise<void> {
-    while (isHere(saga)) {
-      const run = nextRun(saga)
-      if (run.kind === 'wait') return wait(saga, run.untilMs)
-      if (run.kind === 'nothing') return void sagas.delete(saga.record.id)
-      if (!slots.mayBegin()) return slots.add(saga)
-      if ((await runStep(saga, run)) === 'taken') return reread(saga)
-    }
-  }
-
-  /** What gets here is a bug, of ours or of a telemetry library; the saga must not be forgotten for it. */
-  function afterBug(saga: LiveSaga, error: unknown): void {
-    options.log.error({ saga: saga.record.id, error }, 'a saga could not be driven; trying again in 5 s')
-    if (isHere(saga)) wait(saga, world.now() + 5_000)
-  }
-
-  function wait(saga: LiveSaga, untilMs: number): void {
-    const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, untilMs - world.now()))
-    saga.timer = world.after(delayMs, () => {
-      if (!isHere(saga)) return
-      if (world.now() < untilMs) return wait(saga, untilMs)
-      if (saga.state.status === 'waiting') saga.state = saga.state.resume
-      slots.add(saga)
-    })
-  }
-
-  /** The row has moved without us: it is another worker's, or a commit went through whose answer was lost. */
-  async function reread(saga: LiveSaga): Promise<void> {
-    const record = await readRecord(options, saga)
-    if (!isHere(saga)) return
-    sagas.delete(saga.record.id)
-    if (record?.owner?.worker === saga.owner.worker && record.owner.epoch === saga.owner.epoch) take({ ...record, claims: 2 }, saga.owner)
-    else options.log.info({ saga: saga.record.id }, 'a saga was taken over by another worker')
-  }
-
-  function take(record: SagaRecord, mine: SagaOwner): void {
-    const definition = definitionOf(record)
-    if (!definition || sagas.has(record.id)) return
-    const saga = liveSaga(definition, mine, record, world)
-    sagas.set(record.id, saga)
-    slots.add(saga)
-  }
+  const slots = sagaSlots<Work>({
+    concurrency: options.concurrency,
+    limitOf: ({ saga: { definition } }) => ({ name: definition.name, most: definition.concurrency }),
+    isOpen: () => owner() !== undefined,
+    run: (work) => drive(room, work).catch((error) => afterBug(room, work, error)),
+  })
+  const room: Room = { options, sagas, slots, steps: stepRunner(options) }
 
   function dropAll(): void {
-    const why = new SagaError('ERR_WORKER_STOPPED', 'this worker does not run the saga any more')
-    for (const saga of sagas.values()) {
-      saga.timer?.cancel()
-      saga.lost.abort(why)
-    }
+    for (const saga of sagas.values()) loseSaga(saga)
     sagas.clear()
     slots.clear()
   }
 
   return {
-    take,
+    take: (record, mine) => take(room, record, mine),
     wake: slots.wake,
     dropAll,
-    count: () => ({ active: slots.size(), waiting: sagas.size - slots.size() }),
+    count: () => ({ active: slots.size(), waiting: Math.max(0, sagas.size - slots.size()) }),
     async stop(drainMs) {
       slots.close()
       const over = new AbortController()
@@ -116,10 +85,158 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
   }
 }
 
-function nextRun(saga: LiveSaga): StepRun | { kind: 'wait'; untilMs: number } | { kind: 'nothing' } {
-  // Parked on the way in, because its definition has no such step any more: that is to be written down.
-  if (saga.state.status === 'stuck' && saga.record.status !== 'stuck') return { kind: 'park' }
-  return actionOf(saga.state)
+function take(room: Room, record: SagaRecord, mine: SagaOwner): void {
+  const definition = room.options.definitionOf(record)
+  if (!definition) return
+  const known = room.sagas.get(record.id)
+  // Parked and woken again before this worker got to forgetting it.
+  if (known) known.successor = record.revision > known.record.revision ? { record, owner: mine } : known.successor
+  if (known) return
+  const saga = liveSaga(definition, mine, record, room.options.world)
+  room.sagas.set(record.id, saga)
+  resume(room, saga)
+}
+
+function isHere({ sagas }: Room, saga: LiveSaga): boolean {
+  return sagas.get(saga.record.id) === saga && !saga.lost.signal.aborted
+}
+
+/** One thing after another, as long as this saga has something to be done. */
+async function drive(room: Room, first: Work): Promise<void> {
+  for (let work: Work | undefined = first; work && isHere(room, work.saga); work = next(room, work.saga)) {
+    if (!room.slots.mayBegin()) return room.slots.add(work)
+    const { saga } = work
+    if (!saga.stale) {
+      saga.flying += 1
+      const stored = await perform(room.steps, work)
+      saga.flying -= 1
+      saga.begun.delete(nameOf(work))
+      if (stored === 'taken') saga.stale = true
+    }
+    // Attempts that are still on their way end first: what comes next may take back what they do.
+    if (saga.stale) return saga.flying === 0 ? reread(room, saga) : undefined
+  }
+}
+
+/** What is to be done next with a saga: the first thing is given back, others get in line. */
+function next(room: Room, saga: LiveSaga): Work | undefined {
+  if (saga.record.parked || saga.state.status === 'completed' || saga.state.status === 'compensated') return forget(room, saga)
+  const [first, ...others] = workOf(room, saga).filter((work) => !saga.begun.has(nameOf(work)))
+  if (!first) return saga.begun.size === 0 && saga.state.status === 'stuck' ? forget(room, saga) : undefined
+  for (const work of [first, ...others]) saga.begun.add(nameOf(work))
+  for (const other of others) room.slots.add(other)
+  return first
+}
+
+function workOf(room: Room, saga: LiveSaga): Work[] {
+  if (saga.arrival) return [{ saga, run: 'arrive' }]
+  if (isLate(saga, room.options.world.now())) return [{ saga, run: 'expire' }]
+  tellLate(room.options, saga)
+  return actionsOf(saga.state).flatMap((action): Work[] => {
+    if (action.kind !== 'wait') return [{ saga, run: action }]
+    wait(room, saga, action.step, action.untilMs)
+    return []
+  })
+}
+
+/** By the clock that never jumps: what waits in memory waits for seconds. */
+function wait(room: Room, saga: LiveSaga, step: string, untilMs: number = Number.POSITIVE_INFINITY): void {
+  const { world } = room.options
+  const name = `${saga.state.status} ${step}`
+  if (saga.timers.has(name)) return
+  const deadline = canExpire(saga) ? saga.deadline : undefined
+  const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, Math.min(untilMs, deadline ?? untilMs) - world.now()))
+  const timer = world.after(delayMs, () => {
+    saga.timers.delete(name)
+    if (!isHere(room, saga)) return
+    if (!isLate(saga, world.now())) saga.state = after(saga.definition, saga.state, { kind: 'due', step }, world.now()).state
+    resume(room, saga)
+  })
+  saga.timers.set(name, timer)
+}
+
+function resume(room: Room, saga: LiveSaga): void {
+  const work = next(room, saga)
+  if (work) room.slots.add(work)
+}
+
+function forget(room: Room, saga: LiveSaga): undefined {
+  for (const timer of saga.timers.values()) timer.cancel()
+  if (room.sagas.get(saga.record.id) !== saga) return
+  room.sagas.delete(saga.record.id)
+  if (saga.successor) take(room, saga.successor.record, saga.successor.owner)
+}
+
+/** What gets here is a bug, of ours or of a telemetry library; the saga must not be forgotten for it. */
+function afterBug(room: Room, { saga }: Work, error: unknown): void {
+  room.options.log.error({ saga: saga.record.id, error }, 'a saga could not be driven; trying again in 5 s')
+  const timer = room.options.world.after(5_000, () => {
+    saga.begun.clear()
+    saga.flying = 0
+    if (isHere(room, saga)) resume(room, saga)
+  })
+  saga.timers.set('after a bug', timer)
+}
+
+/** The row has moved without us: it is another worker's, was decided about, or a commit went through whose answer was lost. */
+async function reread(room: Room, saga: LiveSaga): Promise<void> {
+  const record = await readRecord(room.options, saga)
+  if (!isHere(room, saga)) return
+  saga.successor = undefined
+  forget(room, saga)
+  loseSaga(saga)
+  const isMine = record?.owner?.worker === saga.owner.worker && record.owner.epoch === saga.owner.epoch
+  if (isMine) take(room, { ...record, claims: 2 }, saga.owner)
+  else room.options.log.info({ saga: saga.record.id }, 'a saga is no longer with this worker')
+}
+
+function nameOf({ run }: Work): string {
+  return typeof run === 'string' ? run : `${run.kind} ${run.step}`
+}
+
+function perform(steps: StepRunner, { saga, run }: Work): ReturnType<StepRunner['attempt']> {
+  const step = stepOfState(saga.state) ?? ''
+  if (run === 'arrive') return steps.note(saga, arrivalEnd(saga), { step, action: saga.arrival ?? 'park' })
+  if (run === 'expire') return steps.note(saga, EXPIRED, { step, action: 'do' })
+  // It stood in line while the saga was turned round: nothing of it has happened.
+  if (run.kind === 'do' && saga.state.status === 'undoing') return steps.note(saga, neverBegun(run.step), { step: run.step, action: 'do' })
+  return steps.attempt(saga, run)
+}
+
+function arrivalEnd({ state }: LiveSaga): AttemptEnd {
+  if (state.status !== 'stuck') return { event: { kind: 'done' }, result: undefined }
+  return { event: { kind: 'unreadable', failure: state.failure }, result: undefined }
+}
+
+const EXPIRED: AttemptEnd = {
+  event: { kind: 'cancel', why: { code: 'ERR_SAGA_DEADLINE', message: 'the time for all of it was over before the point of no return' } },
+  result: undefined,
+}
+
+function neverBegun(step: string): AttemptEnd {
+  const refusal = { code: 'ERR_NOT_BEGUN', message: 'the saga was turned round before it began' }
+  return { event: { kind: 'refused', refusal, step }, result: undefined }
+}
+
+function canExpire({ definition, state }: LiveSaga): boolean {
+  return state.status === 'running' && canTurn(definition, state)
+}
+
+function isLate(saga: LiveSaga, now: number): boolean {
+  return saga.deadline !== undefined && saga.deadline <= now && canExpire(saga)
+}
+
+/** Past the pivot nothing comes of a deadline but that somebody should know. */
+function tellLate({ world, log, service }: SagaRunnerOptions, saga: LiveSaga): void {
+  const { definition, deadline, record, state } = saga
+  if (deadline === undefined || saga.deadlineTold || state.status !== 'running' || deadline > world.now()) return
+  saga.deadlineTold = true
+  const step = stepOfState(state) ?? ''
+  instruments().alerts.add(1, { 'banyan.service': service, 'banyan.saga': definition.name, 'banyan.step': step })
+  log.error(
+    { saga: record.id, key: record.key, name: definition.name, step, code: 'ERR_SAGA_DEADLINE' },
+    'a saga past its point of no return is late; it goes on',
+  )
 }
 
 /** Asks until there is an answer: a saga must not be lost because the database was away for a moment. */

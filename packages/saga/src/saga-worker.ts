@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type Database, type Health, type Logger, messageOf, sleep, type World } from '@banyan/core'
-import type { AnySaga } from './define.ts'
+import { type Database, type Health, type Logger, messageOf, type World } from '@banyan/core'
+import { archiver } from './archiver.ts'
+import { claimer } from './claimer.ts'
+import type { AnySaga } from './definition.ts'
 import { workerLease } from './lease.ts'
 import { addLocalWorker } from './local-workers.ts'
-import { sagaRunner } from './runner.ts'
+import { type SagaRunner, sagaRunner } from './runner.ts'
 import { shapeOf } from './shape.ts'
 import { type DefinitionName, type SagaOwner, type SagaRecord, sagaArchivePort, sagaStorePort, sagaWorkersPort } from './store.ts'
 
@@ -18,6 +20,9 @@ export interface SagaWorkerSettings {
   readonly leaseMs: number
   readonly pollMs: number
   readonly drainMs: number
+  readonly parkAfterMs: number
+  readonly keepFinishedMs: number
+  readonly keepSignalsMs: number
 }
 
 /** A lease, the sagas it covers, and the look for those nobody runs. */
@@ -27,45 +32,18 @@ export interface SagaWorker {
   health(): Promise<Health>
 }
 
-/** How many sagas are taken over in one transaction, so that others get their turn. */
-const CLAIM_SIZE = 500
-
 export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
-  const { database, world, log, definitions, pollMs, drainMs } = settings
+  const { database, definitions, drainMs } = settings
   const store = database.store(sagaStorePort)
   const workers = database.store(sagaWorkersPort)
-  const names: DefinitionName[] = definitions.map(({ name, version }) => ({ name, version }))
-  const byName = new Map(definitions.map((definition) => [nameOf(definition), definition]))
-  const stopping = new AbortController()
-  let removeLocal: (() => void) | undefined
-  let polling: Promise<void> | undefined
-
-  const runner = sagaRunner({ ...settings, store, definitionOf: (record) => byName.get(nameOf(record)), owner: () => lease.owner() })
+  const byName = definitionsByName(definitions)
+  const names = [...byName.values()].map(({ name }) => name)
+  const definitionOf = (record: DefinitionName) => byName.get(nameOf(record))?.definition
+  const runner: SagaRunner = sagaRunner({ ...settings, store, definitionOf, owner: () => lease.owner() })
   const lease = workerLease({ ...settings, workers, onLost: runner.dropAll, onHeld: runner.wake })
-
-  /** Only what a look has found is written for: an idle worker writes nothing but its lease. */
-  async function claimAll(): Promise<void> {
-    while (!stopping.signal.aborted && (await database.read((tx) => store.claimable(tx, names, world.now())))) {
-      const owner = lease.owner()
-      if (!owner) return
-      const taken = await database.transaction((tx) => store.claim(tx, owner, names, world.now(), CLAIM_SIZE))
-      // Fenced while claiming: the rows are stale and the next life claims them.
-      if (isSame(owner, lease.owner())) for (const record of taken) runner.take(record, owner)
-      if (taken.length < CLAIM_SIZE) return
-    }
-  }
-
-  async function poll(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        await claimAll()
-      } catch (error) {
-        log.warn({ error: messageOf(error) }, 'the saga worker could not look for sagas; trying again')
-      }
-      // Rejects only when stopping, which the loop's condition sees.
-      await sleep(world, pollMs, stopping.signal).catch(() => {})
-    }
-  }
+  const claims = claimer({ ...settings, store, names, lease, take: runner.take })
+  const archive = archiver({ ...settings, store })
+  let removeLocal: (() => void) | undefined
 
   return {
     async start() {
@@ -75,24 +53,42 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
       })
       await reportUnknown(settings, names)
       removeLocal = addLocalWorker(store, {
-        owner: (definition) => (byName.has(nameOf(definition)) ? lease.owner() : undefined),
+        owner: (definition) => (definitionOf(definition)?.version === definition.version ? lease.owner() : undefined),
         // In the worker's own context: a saga outlives the request that started it, and must not inherit its deadline.
         take: AsyncLocalStorage.bind((record: SagaRecord) => {
           const owner = lease.owner()
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)
         }),
+        look: claims.look,
       })
-      polling = poll()
+      claims.start()
+      archive.start()
     },
     async stop() {
       removeLocal?.()
-      stopping.abort()
-      await polling
+      await Promise.all([claims.stop(), archive.stop()])
       await runner.stop(drainMs)
       await lease.stop()
     },
     health: () => healthOf(settings, runner.count(), lease.owner()),
   }
+}
+
+/** Each definition under its own version, and under those it migrates from and nobody else has. */
+function definitionsByName(definitions: readonly AnySaga[]): Map<string, { name: DefinitionName; definition: AnySaga }> {
+  const all = definitions.flatMap((definition) => {
+    const old = Object.keys(definition.migrate).map((version) => ({
+      name: { name: definition.name, version: Number(version) },
+      definition,
+    }))
+    return [{ name: { name: definition.name, version: definition.version }, definition }, ...old]
+  })
+  const byName = new Map<string, (typeof all)[number]>()
+  for (const one of all) {
+    const known = byName.get(nameOf(one.name))
+    if (!known || one.definition.version === one.name.version) byName.set(nameOf(one.name), one)
+  }
+  return byName
 }
 
 /** Sagas that run under a name or version this program does not know are another program's business, and somebody should know. */
@@ -116,11 +112,15 @@ async function healthOf(
   { active, waiting }: { active: number; waiting: number },
   owner: SagaOwner | undefined,
 ): Promise<Health> {
-  const counts = await database.read((tx) => database.store(sagaArchivePort).counts(tx, world.now(), 'stuck'))
-  const stuck = counts.reduce((sum, { count }) => sum + count, 0)
-  const lease = owner ? `as ${owner.worker}` : 'without a lease'
-  // Stuck sagas are a person's business: a restart of the service would not help them.
-  return { healthy: owner !== undefined, detail: `${active} running, ${waiting} waiting, ${stuck} stuck, ${lease}` }
+  try {
+    const counts = await database.read((tx) => database.store(sagaArchivePort).counts(tx, world.now(), 'stuck'))
+    const stuck = counts.reduce((sum, { count }) => sum + count, 0)
+    const lease = owner ? `as ${owner.worker}` : 'without a lease'
+    // Stuck sagas are a person's business: a restart of the service would not help them.
+    return { healthy: owner !== undefined, detail: `${active} running, ${waiting} waiting, ${stuck} stuck, ${lease}` }
+  } catch (error) {
+    return { healthy: false, detail: `cannot read the sagas: ${messageOf(error)}` }
+  }
 }
 
 function nameOf({ name, version }: DefinitionName): string {

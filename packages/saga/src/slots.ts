@@ -1,4 +1,4 @@
-/** Runs at most `concurrency` things at once; the rest wait in line. */
+/** Runs at most so many things at once; the rest wait in line. */
 export interface Slots<T> {
   /** Puts it in line. Nothing after {@link Slots.close}. */
   add(one: T): void
@@ -6,7 +6,7 @@ export interface Slots<T> {
   mayBegin(): boolean
   /** Looks again whether something may be begun. */
   wake(): void
-  /** Empties the line. */
+  /** Empties the lines. */
   clear(): void
   /** Begins nothing any more. */
   close(): void
@@ -16,41 +16,86 @@ export interface Slots<T> {
   size(): number
 }
 
-/** Creates slots; `run` must not reject. While `isOpen` says no, nothing is begun. */
-export function sagaSlots<T>(concurrency: number, isOpen: () => boolean, run: (one: T) => Promise<void>): Slots<T> {
-  const line = new Set<T>()
+export interface SlotsOptions<T> {
+  readonly concurrency: number
+  /** The kind of a thing, and how many of the kind may run at once; `undefined`: as many as there are slots. */
+  readonly limitOf: (one: T) => { name: string; most: number | undefined }
+  /** While it says no, nothing is begun. */
+  readonly isOpen: () => boolean
+  /** Must not reject. */
+  readonly run: (one: T) => Promise<void>
+}
+
+/** Things of one kind. */
+interface Line<T> {
+  readonly waiting: Set<T>
+  readonly most: number
+  running: number
+}
+
+/** Creates slots. Each kind has a line of its own, so that one that is at its limit does not hold up the others. */
+export function sagaSlots<T>({ concurrency, limitOf, isOpen, run }: SlotsOptions<T>): Slots<T> {
+  const lines = new Map<string, Line<T>>()
   const running = new Set<Promise<void>>()
   let closed = false
+  let inLine = 0
   const mayBegin = () => !closed && isOpen()
 
   function pump(): void {
-    for (const one of line) {
-      if (running.size >= concurrency || !mayBegin()) return
-      line.delete(one)
-      const done = run(one).finally(() => {
-        running.delete(done)
-        pump()
-      })
-      running.add(done)
+    for (let begun = true; begun && inLine > 0; ) {
+      begun = false
+      // In turns: a kind with a long line does not take all the slots.
+      for (const line of lines.values()) begun = beginOne(line) || begun
     }
+  }
+
+  function beginOne(line: Line<T>): boolean {
+    if (line.running >= line.most || running.size >= concurrency || line.waiting.size === 0 || !mayBegin()) return false
+    const { value: one } = line.waiting.values().next() as { value: T }
+    line.waiting.delete(one)
+    inLine -= 1
+    line.running += 1
+    const done = run(one).finally(() => {
+      running.delete(done)
+      line.running -= 1
+      pump()
+    })
+    running.add(done)
+    return true
+  }
+
+  function lineOf(one: T): Line<T> {
+    const { name, most = concurrency } = limitOf(one)
+    const known = lines.get(name)
+    if (known) return known
+    const line: Line<T> = { waiting: new Set(), most, running: 0 }
+    lines.set(name, line)
+    return line
+  }
+
+  function clear(): void {
+    for (const { waiting } of lines.values()) waiting.clear()
+    inLine = 0
   }
 
   return {
     add(one) {
       if (closed) return
-      line.add(one)
+      const { waiting } = lineOf(one)
+      if (!waiting.has(one)) inLine += 1
+      waiting.add(one)
       pump()
     },
     mayBegin,
     wake: pump,
-    clear: () => line.clear(),
+    clear,
     close() {
       closed = true
-      line.clear()
+      clear()
     },
     async idle() {
       while (running.size > 0) await Promise.allSettled(running)
     },
-    size: () => running.size + line.size,
+    size: () => running.size + inLine,
   }
 }

@@ -1,10 +1,11 @@
 import type { Database, Transaction } from '@banyan/core'
-import type { Saga } from './define.ts'
+import type { AnySaga, Saga } from './definition.ts'
 import { journalOf } from './journal.ts'
 import { toJson } from './json.ts'
 import { localWorker } from './local-workers.ts'
 import { instruments } from './metrics.ts'
 import { checkName } from './options.ts'
+import { seal } from './payload.ts'
 import { standingOf } from './standing.ts'
 import { type NewSagaRecord, type SagaStore, sagaStorePort } from './store.ts'
 import { currentTrace } from './trace.ts'
@@ -28,8 +29,9 @@ export interface StartedSaga {
  */
 export async function startSaga<Input>(to: Transaction | Database, definition: Saga<Input>, input: Input): Promise<StartedSaga> {
   const store = to.store(sagaStorePort)
-  const { record, begin } = newSaga(store, definition, input)
-  const { key } = record
+  const key = definition.keyOf(input)
+  checkName(`start saga "${definition.name}"`, 'its key', key)
+  const { record, begin } = newSaga(store, definition, input, { key, report: undefined })
   const inTransaction = 'afterCommit' in to
   const id = inTransaction ? await store.insert(to, record) : await journalOf(store).start(record)
   if (id !== record.id) return { id, key, started: false }
@@ -38,21 +40,21 @@ export async function startSaga<Input>(to: Transaction | Database, definition: S
   return { id, key, started: true }
 }
 
-/** A saga to be, and what is to be done when it is stored. */
-function newSaga<Input>(store: SagaStore, definition: Saga<Input>, input: Input): { record: NewSagaRecord; begin: () => void } {
-  const { name, version } = definition
-  const key = definition.keyOf(input)
-  checkName(`start saga "${name}"`, 'its key', key)
+/** A saga to be, and what is to be done once it is stored. `report`: the channel that is told its end. */
+export function newSaga(
+  store: SagaStore,
+  definition: AnySaga,
+  input: unknown,
+  { key, report }: { key: string; report: string | undefined },
+): { record: NewSagaRecord; begin: () => void } {
+  const { name, version, codec } = definition
   const local = localWorker(store, { name, version })
   const record: NewSagaRecord = {
     id: store.world.uuid(),
-    name,
-    version,
-    key,
+    ...{ name, version, key, report },
     ...standingOf(initialState(definition)),
-    input: toJson(input, `the input of saga "${name}"`, 'ERR_INPUT_NOT_JSON') ?? 'null',
+    input: seal(codec, toJson(input, `the input of saga "${name}"`, 'ERR_INPUT_NOT_JSON') ?? 'null'),
     owner: local?.owner,
-    report: undefined,
     ...currentTrace(),
     createdAt: store.world.now(),
   }

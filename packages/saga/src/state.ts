@@ -1,19 +1,41 @@
 import type { UndoCause } from './context.ts'
 
 /** Where a saga stands. Steps are named, never numbered: a definition that changed cannot make it skip one. */
-export type SagaState = Running | Undoing | Waiting | Stuck | Completed | Compensated
+export type SagaState = Running | Undoing | Stuck | Completed | Compensated
 
 /** On its way forward. */
 export interface Running {
   readonly status: 'running'
-  /** The step that is to be done. */
+  /** The step it is at; several of an `all`, in the order they were started. */
+  readonly lanes: readonly Lane[]
+  /** The steps before them that may have had an effect, in the order they were started. Empty past the pivot. */
+  readonly touched: readonly string[]
+}
+
+/** A step that is on. */
+export interface Lane {
+  /** The step; `seats[2]` is that step for the third item. */
   readonly at: string
   /** How many attempts of it have failed. */
   readonly failures: number
   /** Whether an attempt of it may have had its effect without anyone here knowing. */
   readonly doubt: boolean
-  /** The steps that may have had an effect, in the order they were started. Empty past the pivot. */
-  readonly touched: readonly string[]
+  /** It is done; others of its `all` are not. */
+  readonly ended?: true
+  /** How many items there are. */
+  readonly items?: number
+  /** When what it waits for is over, milliseconds since 1970. */
+  readonly until?: number
+  /** Nothing is attempted before it is over. */
+  readonly pause?: Pause
+}
+
+/** Before the next attempt, or until what is waited for has come. */
+export interface Pause {
+  /** Milliseconds since 1970; `undefined`: until a signal comes. */
+  readonly wakeAt: number | undefined
+  /** Why the last attempt failed; `undefined`: it did not. */
+  readonly failure: Failure | undefined
 }
 
 /** On its way back. */
@@ -21,22 +43,15 @@ export interface Undoing {
   readonly status: 'undoing'
   /** The steps still to be undone, the next one first. */
   readonly left: readonly string[]
+  /** Those among them whose `do` may still be on its way: nothing is undone before that has ended. */
+  readonly open: readonly Pick<Lane, 'at' | 'doubt'>[]
   /** How many attempts of the next undo have failed. */
   readonly failures: number
   readonly cause: UndoCause
+  readonly pause?: Pause
 }
 
-/** Pausing before the next attempt. */
-export interface Waiting {
-  readonly status: 'waiting'
-  /** Where it goes on. */
-  readonly resume: Running | Undoing
-  /** Milliseconds since 1970. */
-  readonly wakeAt: number
-  readonly failure: Failure
-}
-
-/** Parked: a person has to decide. Nothing runs until then. */
+/** A person has to decide. Nothing runs until then. */
 export interface Stuck {
   readonly status: 'stuck'
   readonly resume: Running | Undoing
@@ -60,9 +75,17 @@ export interface Failure {
   readonly message: string
 }
 
-/** The step a state is about; `undefined` at the end. */
+/** The step a state is about, the first of several; `undefined` at the end. */
 export function stepOfState(state: SagaState): string | undefined {
-  if (state.status === 'running') return state.at
+  if (state.status === 'running') return (state.lanes.find(({ ended }) => !ended) ?? state.lanes[0])?.at
   if (state.status === 'undoing') return state.left[0]
-  return state.status === 'waiting' || state.status === 'stuck' ? stepOfState(state.resume) : undefined
+  return state.status === 'stuck' ? stepOfState(state.resume) : undefined
+}
+
+/** The pauses that keep a saga from going on; none when something can be attempted now. */
+export function pausesOf(state: SagaState): readonly Pause[] {
+  if (state.status === 'undoing') return state.pause && state.open.length === 0 ? [state.pause] : []
+  if (state.status !== 'running') return []
+  const open = state.lanes.filter(({ ended }) => !ended)
+  return open.every(({ pause }) => pause) ? open.flatMap(({ pause }) => (pause ? [pause] : [])) : []
 }

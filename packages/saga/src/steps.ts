@@ -1,5 +1,6 @@
-import type { Refusal, Transaction } from '@banyan/core'
+import type { EventData, EventType, Refusal, Transaction } from '@banyan/core'
 import type { ReservedName, SagaContext, UndoContext } from './context.ts'
+import type { Touches } from './isolation.ts'
 
 /** How often, and how soon, something is tried again: exponential backoff with full jitter. */
 export interface StepRetry {
@@ -26,6 +27,8 @@ export function nothing(reason: string): Nothing {
 }
 
 interface StepOptions {
+  /** The entities it shares with others, and what keeps each from misleading them: `{ order: 'semantic-lock' }`. `explainSaga` warns by it. */
+  touches?: Touches
   /** How long one attempt may take, milliseconds from 1. Default 30,000. */
   withinMs?: number
   /** How `do` is tried again. */
@@ -75,6 +78,77 @@ export type PivotStep<Name extends string, Input, Results, T> = StepOptions &
     | { do(c: SagaContext<Input, Results>): Answer<T>; local?: never; undo?: NoUndo<Name> }
     | { local(tx: Transaction, c: SagaContext<Input, Results>): Answer<T>; do?: never; undo?: NoUndo<Name> }
   )
+
+/** Calls to other systems that are made at the same time, before the pivot. */
+export type AllSteps<Input, Results, Steps> = {
+  [Name in keyof Steps]: RemoteStep<Name & string, Input, Results, Steps[Name]>
+} & Clashes<keyof Steps, Results>
+
+/** The same past the pivot. */
+export type FinalAllSteps<Input, Results, Steps> = {
+  [Name in keyof Steps]: FinalRemoteStep<Name & string, Input, Results, Steps[Name]>
+} & Clashes<keyof Steps, Results>
+
+type Clashes<Names, Results> = {
+  [Name in Extract<Names, keyof Results | ReservedName>]: FreshName<Name & string, Results>
+}
+
+/** A call to another system for each item, before the pivot. Each has a key of its own, `c.key`. */
+export interface EachStep<Name extends string, Input, Results, Item, T> extends StepOptions, UndoOptions {
+  do(c: SagaContext<Input, Results>, item: Item, index: number): Answer<T>
+  /** `c[name][index]` is the item's own result; it may be missing. */
+  undo: Nothing | ((c: UndoContext<Name, Input, Results, readonly (ResultOf<T> | undefined)[]>, item: Item, index: number) => unknown)
+}
+
+/** The same past the pivot. */
+export interface FinalEachStep<Name extends string, Input, Results, Item, T> extends StepOptions {
+  do(c: SagaContext<Input, Results>, item: Item, index: number): Answer<T>
+  undo?: NoUndo<Name>
+}
+
+/** What becomes of a saga when nothing comes in time: it is undone, or goes on without a result. */
+export type Otherwise = 'undo' | 'continue'
+
+export interface WaitOptions<Input, Results, E extends EventType, O extends Otherwise> {
+  /** The event that is waited for. It comes by `signalSagas`, or `signal`. */
+  for: E
+  /** The key of the one that is meant. At most 200 characters. */
+  where: (c: SagaContext<Input, Results>) => string
+  /** How long is waited, milliseconds from 1. */
+  withinMs: number
+  otherwise: O
+}
+
+export type WaitResult<E, O extends Otherwise> = O extends 'undo' ? EventData<E> : EventData<E> | undefined
+
+export interface ApproveOptions<O extends Otherwise> {
+  /** How long is waited, milliseconds from 1. */
+  withinMs: number
+  otherwise: O
+}
+
+/** A person's yes. */
+export interface Approval {
+  readonly by: string
+  readonly reason: string
+  /** What they gave with it. */
+  readonly value: unknown
+}
+
+export interface ChildOptions<Name extends string, Input, Results, ChildInput, Output> extends UndoOptions {
+  input: (c: SagaContext<Input, Results>) => ChildInput
+  /** Takes back what a child did that came to its end. One that is on its way is cancelled before, and its end awaited. */
+  undo: Nothing | ((c: UndoContext<Name, Input, Results, Output>) => unknown)
+}
+
+export interface FinalChildOptions<Name extends string, Input, Results, ChildInput> {
+  input: (c: SagaContext<Input, Results>) => ChildInput
+  undo?: NoUndo<Name>
+}
+
+/** What later steps see of a `when`: its decision, and what its steps gave if they ran. */
+export type Branch<Name extends string, Results, Inner> = Results &
+  Record<Name, boolean> & { readonly [Step in Exclude<keyof Inner, keyof Results | Name>]?: Inner[Step] }
 
 /** A name no other step has. Else a sentence, which the compiler then shows as the type it wants. */
 export type FreshName<Name extends string, Results> = string extends Name

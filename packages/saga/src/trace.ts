@@ -14,19 +14,27 @@ export function currentTrace(): StoredTrace {
 }
 
 /** Runs `body` inside a span of the stored trace. A failure that is given back as a value is told by `body` itself. */
-export function inStoredTrace<T>(stored: StoredTrace, name: string, attributes: Attributes, body: (span: Span) => Promise<T>): Promise<T> {
-  const carrier = {
-    ...(stored.traceparent && { traceparent: stored.traceparent }),
-    ...(stored.tracestate && { tracestate: stored.tracestate }),
+export async function inStoredTrace<T>(
+  stored: StoredTrace,
+  describe: () => { name: string; attributes: Attributes },
+  body: (span: Span) => Promise<T>,
+): Promise<T> {
+  const tracer = trace.getTracer('@banyan/saga')
+  const { name, attributes } = describe()
+  const parent = parentOf(stored)
+  const span = tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes }, parent)
+  try {
+    // Without telemetry, and nothing to hand on, a context would be carried about for nobody.
+    if (!span.isRecording() && parent === ROOT_CONTEXT) return await body(span)
+    return await context.with(trace.setSpan(parent, span), () => body(span))
+  } finally {
+    span.end()
   }
-  const parent = propagation.extract(ROOT_CONTEXT, carrier)
-  return trace.getTracer('@banyan/saga').startActiveSpan(name, { kind: SpanKind.INTERNAL, attributes }, parent, async (span) => {
-    try {
-      return await body(span)
-    } finally {
-      span.end()
-    }
-  })
+}
+
+function parentOf({ traceparent, tracestate }: StoredTrace) {
+  if (!traceparent) return ROOT_CONTEXT
+  return propagation.extract(ROOT_CONTEXT, { traceparent, ...(tracestate && { tracestate }) })
 }
 
 /** Marks a span as failed. */

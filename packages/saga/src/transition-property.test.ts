@@ -1,88 +1,282 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { SagaShape } from './shape.ts'
-import { done, due, failed, refused, resumed, shape } from './test/shapes.ts'
-import { after, initialState, type SagaEvent, type Turn } from './transition.ts'
+import { itemIndex, type SagaShape, type StepShape, stepNamed } from './shape.ts'
+import { shape as lineOf } from './test/shapes.ts'
+import { actionsOf, after, initialState, type SagaEvent, type Turn } from './transition.ts'
 
-// The world a saga runs in, as the transition cannot see it: effects that happen or not, whatever answer comes back.
+// The world a saga runs in, as the transition cannot see it: effects that happen or not, whatever answer comes back. Beside it a naive
+// model: it keeps a list of what was begun, and nothing else.
 
-type Answer = 'done' | 'refused' | 'failed before' | 'failed after' | 'crash before' | 'crash after'
+type Answer = 'done' | 'refused' | 'failed before' | 'failed after' | 'hopeless' | 'crash before' | 'crash after' | 'cancel'
+
+/** What the model knows of a step, or of one item of it. */
+interface Begun {
+  readonly name: string
+  /** Whether its effect is there. */
+  effect: boolean
+  /** Whether an attempt ended without an answer that proves what it did. */
+  doubt: boolean
+  refused: boolean
+  done: boolean
+  undone: boolean
+}
 
 interface Run {
-  /** Steps whose effect is there. */
-  readonly effects: Set<string>
-  readonly undone: string[]
+  readonly saga: SagaShape
+  /** In the order of their start. */
+  readonly begun: Map<string, Begun>
+  /** Decisions of `when`s, numbers of items: drawn once, and never asked again. */
+  readonly drawn: Map<string, number>
+  readonly draw: () => number
+  /** The steps whose end moved the saga on, in order. */
+  readonly ended: string[]
+  turned: boolean
   turn: Turn
 }
 
-const answers = fc.constantFrom<Answer>('done', 'done', 'done', 'refused', 'failed before', 'failed after', 'crash before', 'crash after')
+const answers = fc.constantFrom<Answer>(
+  ...([
+    'done',
+    'done',
+    'done',
+    'done',
+    'refused',
+    'failed before',
+    'failed after',
+    'hopeless',
+    'crash before',
+    'crash after',
+    'cancel',
+  ] as const),
+)
+
+/** A step in words: kind, and what is around it. */
+const kinds = fc.constantFrom('remote', 'remote', 'local', 'all', 'each', 'wait', 'sleep', 'child', 'when')
 const shapes = fc
   .record({
-    before: fc.integer({ min: 0, max: 4 }),
-    pivot: fc.constantFrom('p!', '(p!)', undefined),
-    after: fc.integer({ min: 0, max: 2 }),
-    local: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+    before: fc.array(kinds, { maxLength: 4 }),
+    pivot: fc.constantFrom('remote', 'local', undefined),
+    after: fc.array(kinds, { maxLength: 2 }),
   })
-  .filter(({ before, pivot }) => before > 0 || pivot !== undefined)
-  .map(({ before, pivot, after, local }) => {
-    const names = ['a', 'b', 'c', 'd'].slice(0, before).map((name, index) => (local[index] ? `(${name})` : name))
-    return shape(...names, ...(pivot ? [pivot, ...['y', 'z'].slice(0, after)] : []))
-  })
+  .filter(({ before, pivot }) => before.length > 0 || pivot !== undefined)
+  .map(({ before, pivot, after }) => shapeOf(before, pivot, pivot ? after : []))
 
-it('whatever happens: no effect is left behind or undone past the pivot, and each undo works once', () => {
+function shapeOf(before: readonly string[], pivot: string | undefined, behind: readonly string[]): SagaShape {
+  const steps: StepShape[] = []
+  const base = (name: string, place: StepShape['place'], kind: StepShape['kind']): StepShape => ({
+    ...(lineOf('a').steps[0] as StepShape),
+    ...{ name, place, kind, undoable: place === 'before' && (kind === 'remote' || kind === 'local' || kind === 'child') },
+    ...(kind === 'wait' && { otherwise: place === 'before' ? 'undo' : 'continue' }),
+  })
+  const add = (kind: string, place: 'before' | 'after', index: number) => {
+    const name = `${place === 'before' ? 'b' : 'z'}${index}`
+    if (kind === 'all') for (const n of ['x', 'y', 'z']) steps.push({ ...base(name + n, place, 'remote'), group: `${name}x` })
+    else if (kind === 'each') steps.push({ ...base(name, place, 'remote'), each: true })
+    else if (kind === 'when') {
+      steps.push(base(name, place, 'when'))
+      steps.push({ ...base(`${name}in`, place, 'remote'), inside: [name] }, { ...base(`${name}on`, place, 'local'), inside: [name] })
+    } else steps.push(base(name, place, kind as StepShape['kind']))
+  }
+  for (const [index, kind] of before.entries()) add(kind, 'before', index)
+  if (pivot) steps.push(base('p', 'pivot', pivot as 'remote' | 'local'))
+  for (const [index, kind] of behind.entries()) add(kind, 'after', index)
+  return { name: 'test', version: 1, steps }
+}
+
+it('whatever happens: nothing is skipped, undone past the pivot, undone twice or left behind', () => {
   fc.assert(
-    fc.property(shapes, fc.array(answers, { maxLength: 60 }), (saga, script) => {
-      const run: Run = { effects: new Set(), undone: [], turn: after(saga, initialState(saga), due, 0) }
-      for (const answer of script) step(saga, run, answer)
+    fc.property(shapes, fc.array(fc.tuple(answers, fc.nat(9)), { maxLength: 60 }), (saga, script) => {
+      let at = 0
+      const draw = () => script[at++ % Math.max(1, script.length)]?.[1] ?? 1
+      const turn = { state: initialState(saga), actions: actionsOf(initialState(saga)), alert: false }
+      const run: Run = { saga, begun: new Map(), drawn: new Map(), draw, ended: [], turned: false, turn }
+      for (const [answer, which] of script) step(run, answer, which)
       // From here on all goes well, and people decide where they must.
-      for (let turns = 0; turns < 200 && !isOver(run); turns += 1) {
-        if (run.turn.state.status === 'stuck') run.turn = after(saga, run.turn.state, decisionFor(run), 0)
-        else step(saga, run, 'done')
+      for (let turns = 0; turns < 300 && !isOver(run); turns += 1) {
+        if (run.turn.state.status === 'stuck') decide(run)
+        else step(run, 'done', turns)
       }
-      check(saga, run)
+      check(run)
     }),
-    { numRuns: 3_000 },
+    { numRuns: 4_000 },
   )
 })
 
-function step(saga: SagaShape, run: Run, answer: Answer): void {
-  const { action, state } = run.turn
-  if (action.kind === 'wait') run.turn = after(saga, state, due, 0)
-  if (action.kind !== 'do' && action.kind !== 'undo') return
-  const shape = saga.steps.find(({ name }) => name === action.step)
-  // A transaction that failed, was refused, or died left nothing: it never fails after its effect.
-  const local = shape?.kind === 'local'
-  const happens = answer === 'done' || (!local && (answer === 'failed after' || answer === 'crash after'))
-  if (happens && action.kind === 'do') run.effects.add(action.step)
-  if (happens && action.kind === 'undo') {
-    expect(run.effects.has('p'), 'undone past the pivot').toBe(false)
-    run.effects.delete(action.step)
-  }
-  if (action.kind === 'undo' && answer === 'done') run.undone.push(action.step)
-  run.turn = after(saga, state, eventOf(answer), 0)
+function move(run: Run, event: SagaEvent): void {
+  const before = run.turn.state
+  run.turn = after(run.saga, before, event, 1_000)
+  const next = run.turn.state
+  if (next.status !== 'undoing' && next.status !== 'compensated') return
+  if (before.status === 'undoing' || run.turned) return
+  // It has turned round this moment: what is to be undone is what was begun and is not proven refused, the last one first.
+  run.turned = true
+  const left = next.status === 'undoing' ? next.left : []
+  const open = next.status === 'undoing' ? next.open.map(({ at }) => at) : []
+  expect(left).toEqual(toUndo(run, open))
 }
 
-function eventOf(answer: Answer): SagaEvent {
-  if (answer === 'done') return done
-  if (answer === 'refused') return refused
-  return answer.startsWith('failed') ? failed({ hopeless: false }) : resumed
+/** What has to be undone, as the model has it; `open`: attempts that have not ended. */
+function toUndo({ saga, begun }: Run, open: readonly string[]): string[] {
+  return [...begun.values()]
+    .filter(({ name, done, doubt }) => (done || doubt || open.includes(name)) && stepNamed(saga, name)?.undoable)
+    .map(({ name }) => name)
+    .reverse()
+}
+
+function step(run: Run, answer: Answer, which: number) {
+  const { state } = run.turn
+  const actions = actionsOf(state)
+  begin(run)
+  if (answer === 'cancel') return move(run, { kind: 'cancel', why: { code: 'ERR_SAGA_CANCELLED', message: 'no' } })
+  const action = actions[which % Math.max(1, actions.length)]
+  if (!action) return
+  if (action.kind === 'wait') return waited(run, action.step, which)
+  if (action.kind === 'undo') return undo(run, action.step, answer)
+  attempt(run, action.step, answer)
+}
+
+/** Notes what is on: all that may be attempted is attempted at once. */
+function begin({ saga, turn: { state }, begun }: Run): void {
+  if (state.status !== 'running') return
+  for (const { at, ended } of state.lanes) {
+    const each = stepNamed(saga, at)?.each && itemIndex(at) === undefined
+    if (!ended && !each && !begun.has(at))
+      begun.set(at, { name: at, effect: false, doubt: false, refused: false, done: false, undone: false })
+  }
+}
+
+function waited(run: Run, name: string, which: number) {
+  const { state } = run.turn
+  const lane = state.status === 'running' ? state.lanes.find(({ at }) => at === name) : undefined
+  move(run, { kind: 'due', step: name })
+  const kind = stepNamed(run.saga, name)?.kind
+  if (!lane || lane.pause?.failure || (kind !== 'wait' && kind !== 'sleep' && kind !== 'child')) return
+  if (kind === 'wait' && which % 3 === 0) {
+    const stays = stepNamed(run.saga, name)?.otherwise === 'continue'
+    if (stays) run.ended.push(name)
+    const one = run.begun.get(name)
+    if (one) one.done = stays
+    return move(run, { kind: 'expired', step: name })
+  }
+  if (kind === 'child' && which % 4 === 0) return childRefused(run, name)
+  finish(run, name)
+}
+
+/** A child that was undone: it has no effect, and its refusal proves it. */
+function childRefused(run: Run, name: string): void {
+  const one = run.begun.get(name)
+  if (one && stepNamed(run.saga, name)?.place === 'before') Object.assign(one, { doubt: false, effect: false })
+  move(run, { kind: 'refused', step: name, refusal: { code: 'no', message: 'no' } })
+}
+
+function finish(run: Run, name: string): void {
+  const one = run.begun.get(name)
+  if (one) Object.assign(one, { done: true, effect: true, doubt: false })
+  run.ended.push(name)
+  move(run, { kind: 'done', step: name })
+}
+
+function attempt(run: Run, name: string, answer: Answer) {
+  const step = stepNamed(run.saga, name)
+  if (step?.kind === 'when' || (step?.each && itemIndex(name) === undefined)) return decideNow(run, step)
+  const one = run.begun.get(name)
+  if (!one || !step) throw new Error(`"${name}" was never begun`)
+  if (step.kind !== 'remote' && step.kind !== 'local') {
+    if (answer.startsWith('crash')) return move(run, { kind: 'resumed' })
+    one.doubt = step.kind === 'child'
+    one.effect = step.kind === 'child'
+    return move(run, { kind: 'waits', until: 5_000, step: name })
+  }
+  answerOf(run, one, step, answer)
+}
+
+function answerOf(run: Run, one: Begun, step: StepShape, answer: Answer) {
+  const { name } = one
+  // A transaction that failed, was refused, or died left nothing: it never fails after its effect.
+  const isLocal = step.kind === 'local'
+  const undoing = run.turn.state.status === 'undoing'
+  if (!isLocal && (answer === 'failed after' || answer === 'crash after')) one.effect = true
+  if (answer === 'done') {
+    if (!undoing) return finish(run, name)
+    Object.assign(one, { done: true, effect: true })
+    return move(run, { kind: 'done', step: name })
+  }
+  if (answer === 'refused') {
+    one.refused = true
+    return move(run, { kind: 'refused', step: name, refusal: { code: 'no', message: 'they said no' } })
+  }
+  if (answer.startsWith('crash')) {
+    for (const other of run.begun.values()) if (onTheirWay(run, other)) other.doubt = true
+    return move(run, { kind: 'resumed' })
+  }
+  if (!isLocal) one.doubt = true
+  const hopeless = answer === 'hopeless'
+  move(run, { kind: 'failed', step: name, failure: { code: 'X', message: 'x' }, hopeless, retryAfterMs: undefined, random: 0.5 })
+}
+
+/** A crash cuts off every attempt in another system that is on. */
+function onTheirWay({ saga, turn: { state } }: Run, { name }: Begun): boolean {
+  if (stepNamed(saga, name)?.kind !== 'remote') return false
+  if (state.status === 'undoing') return state.open.some(({ at }) => at === name)
+  return state.status === 'running' && state.lanes.some(({ at, pause, ended }) => at === name && !pause && !ended)
+}
+
+function decideNow(run: Run, step: StepShape): void {
+  const drawn = run.drawn.get(step.name) ?? run.draw()
+  run.drawn.set(step.name, drawn)
+  if (step.kind === 'when') move(run, { kind: 'chosen', yes: drawn % 2 === 0, step: step.name })
+  else move(run, { kind: 'spread', items: drawn % 4, step: step.name })
+}
+
+function undo(run: Run, name: string, answer: Answer) {
+  const one = run.begun.get(name)
+  if (!one) throw new Error(`"${name}" is undone, and was never begun`)
+  expect(stepNamed(run.saga, name)?.place, 'undone past the pivot').toBe('before')
+  expect(run.begun.get('p')?.effect ?? false, 'undone past the pivot').toBe(false)
+  if (answer === 'done' || answer === 'failed after' || answer === 'crash after') one.effect = false
+  if (answer === 'done') {
+    expect(one.undone, `"${name}" is undone twice`).toBe(false)
+    one.undone = true
+    return move(run, { kind: 'done', step: name })
+  }
+  if (answer === 'refused') return move(run, { kind: 'refused', refusal: { code: 'no', message: 'no' }, step: name })
+  if (answer.startsWith('crash')) return move(run, { kind: 'resumed' })
+  move(run, { kind: 'failed', failure: { code: 'X', message: 'x' }, hopeless: false, retryAfterMs: undefined, random: 0.5, step: name })
 }
 
 /** A person who looks into the other system decides rightly. */
-function decisionFor({ turn: { state }, effects }: Run): SagaEvent {
-  if (state.status !== 'stuck' || state.resume.status === 'undoing') return { kind: 'retry' }
-  return effects.has(state.resume.at) ? { kind: 'skip' } : { kind: 'undo', why: { code: 'X', message: 'it did not happen' } }
+function decide(run: Run) {
+  const { state } = run.turn
+  if (state.status !== 'stuck') return
+  const name = state.resume.status === 'running' ? state.resume.lanes[0]?.at : undefined
+  const one = name === undefined ? undefined : run.begun.get(name)
+  if (!one || state.resume.status === 'undoing') return move(run, { kind: 'retry' })
+  if (one.effect || stepNamed(run.saga, one.name)?.place === 'after') {
+    Object.assign(one, { done: true, effect: true })
+    run.ended.push(one.name)
+    return move(run, { kind: 'skip' })
+  }
+  one.doubt = false
+  move(run, { kind: 'undo', why: { code: 'X', message: 'it did not happen' } })
 }
 
 function isOver({ turn: { state } }: Run): boolean {
   return state.status === 'completed' || state.status === 'compensated'
 }
 
-function check(saga: SagaShape, { turn: { state }, effects, undone }: Run): void {
-  expect(['completed', 'compensated']).toContain(state.status)
-  expect(new Set(undone).size, 'a step was undone twice').toBe(undone.length)
-  const order = saga.steps.map(({ name }) => name)
-  expect(undone).toEqual([...undone].sort((a, b) => order.indexOf(b) - order.indexOf(a)))
-  if (state.status === 'completed') expect([...effects].sort()).toEqual([...order].sort())
-  else expect([...effects]).toEqual([])
+function check(run: Run): void {
+  const { saga, turn, begun, ended } = run
+  expect(['completed', 'compensated']).toContain(turn.state.status)
+  const effects = [...begun.values()].filter(({ name, effect }) => effect && stepNamed(saga, name)?.kind.match(/remote|local|child/))
+  if (turn.state.status === 'completed') expect(ended.toSorted()).toEqual(wanted(run).toSorted())
+  else expect(effects.filter(({ name }) => stepNamed(saga, name)?.undoable).map(({ name }) => name)).toEqual([])
+}
+
+/** What a saga that completes has done, by its decisions: everything but the `when`s themselves. */
+function wanted({ saga, drawn }: Run): string[] {
+  const isIn = ({ inside = [] }: StepShape) => inside.every((when) => (drawn.get(when) ?? 1) % 2 === 0)
+  return saga.steps.filter(isIn).flatMap((one) => {
+    if (one.kind === 'when') return []
+    return one.each ? Array.from({ length: (drawn.get(one.name) ?? 0) % 4 }, (_, index) => `${one.name}[${index}]`) : [one.name]
+  })
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { statusOf } from './standing.ts'
 import { done, due, failed, leftOf, play, refused, resumed, shape } from './test/shapes.ts'
 import { after, initialState } from './transition.ts'
 
@@ -6,9 +7,9 @@ const fails = [failed(), due, failed(), due, failed()]
 
 describe('rule 1: the undo set is every step that was attempted and not proven refused', () => {
   it('undoes the step that failed, too: its effect may be there', () => {
-    const { state, action } = play(shape('a', 'b', 'c'), [done, ...fails])
+    const { state, actions } = play(shape('a', 'b', 'c'), [done, ...fails])
     expect(leftOf(state)).toEqual(['b', 'a'])
-    expect(action).toEqual({ kind: 'undo', step: 'b' })
+    expect(actions).toEqual([{ kind: 'undo', step: 'b' }])
   })
 
   it('leaves out the step that was refused', () => {
@@ -49,7 +50,7 @@ describe('rule 3: undo goes in reverse order of start', () => {
   it('ends compensated after the last one', () => {
     const saga = shape('a', 'b', 'c', 'd')
     const turned = [done, done, done, refused]
-    const steps = [0, 1, 2].map((undone) => play(saga, [...turned, ...Array(undone).fill(done)]).action)
+    const steps = [0, 1, 2].map((undone) => play(saga, [...turned, ...Array(undone).fill(done)]).actions[0])
     expect(steps).toEqual([
       { kind: 'undo', step: 'c' },
       { kind: 'undo', step: 'b' },
@@ -64,9 +65,9 @@ describe('rule 4: an undo that fails for good parks the saga', () => {
 
   it('is stuck with an alert after its own number of attempts, and runs nothing after it', () => {
     const first = play(saga, [done, done, refused, failed()])
-    expect(first.state).toMatchObject({ status: 'waiting', resume: { left: ['b', 'a'], failures: 1 } })
+    expect(first.state).toMatchObject({ status: 'undoing', left: ['b', 'a'], failures: 1, pause: {} })
     const second = play(saga, [done, done, refused, failed(), due, failed()])
-    expect(second).toMatchObject({ state: { status: 'stuck' }, action: { kind: 'nothing' }, alert: true })
+    expect(second).toMatchObject({ state: { status: 'stuck' }, actions: [], alert: true })
     expect(leftOf(play(saga, [done, due, failed()], second.state).state)).toEqual(['b', 'a'])
   })
 
@@ -79,8 +80,8 @@ describe('rule 4: an undo that fails for good parks the saga', () => {
 
   it('goes on by hand: retry begins the count anew, skip takes the next one', () => {
     const { state } = play(saga, [done, done, refused, failed(), due, failed()])
-    expect(play(saga, [{ kind: 'retry' }], state)).toMatchObject({ state: { failures: 0 }, action: { kind: 'undo', step: 'b' } })
-    expect(play(saga, [{ kind: 'skip' }], state).action).toEqual({ kind: 'undo', step: 'a' })
+    expect(play(saga, [{ kind: 'retry' }], state)).toMatchObject({ state: { failures: 0 }, actions: [{ kind: 'undo', step: 'b' }] })
+    expect(play(saga, [{ kind: 'skip' }], state).actions).toEqual([{ kind: 'undo', step: 'a' }])
     expect(play(saga, [{ kind: 'undo', why: { code: 'X', message: 'x' } }], state).state).toBe(state)
   })
 })
@@ -94,7 +95,8 @@ describe('rule 5: past the pivot there is only the way forward', () => {
     const alerts: number[] = []
     for (let attempt = 1; attempt <= 30; attempt += 1) {
       const turn = after(saga, state, failed({ random: 0.999 }), 0)
-      if (turn.action.kind === 'wait') pauses.push(turn.action.untilMs)
+      const [action] = turn.actions
+      if (action?.kind === 'wait') pauses.push(action.untilMs ?? 0)
       if (turn.alert) alerts.push(attempt)
       state = after(saga, turn.state, due, 0).state
     }
@@ -105,8 +107,10 @@ describe('rule 5: past the pivot there is only the way forward', () => {
   })
 
   it('does not undo for a refusal or a hopeless error past the pivot', () => {
-    expect(play(saga, [done, done, refused]).state).toMatchObject({ status: 'waiting', failure: { code: 'ERR_REFUSED_LATE' } })
-    expect(play(saga, [done, done, failed({ hopeless: true })]).state.status).toBe('waiting')
+    expect(play(saga, [done, done, refused]).state).toMatchObject({
+      lanes: [{ at: 'z', pause: { failure: { code: 'ERR_REFUSED_LATE' } } }],
+    })
+    expect(statusOf(play(saga, [done, done, failed({ hopeless: true })]).state)).toBe('waiting')
   })
 
   it('undoes when the pivot is refused at its first attempt', () => {
@@ -114,16 +118,16 @@ describe('rule 5: past the pivot there is only the way forward', () => {
   })
 
   it('never gives up a pivot in another system whose outcome is unknown', () => {
-    expect(play(saga, [done, ...fails]).state.status).toBe('waiting')
-    expect(play(saga, [done, failed({ hopeless: true })]).state.status).toBe('waiting')
+    expect(statusOf(play(saga, [done, ...fails]).state)).toBe('waiting')
+    expect(statusOf(play(saga, [done, failed({ hopeless: true })]).state)).toBe('waiting')
   })
 
   it('asks a person when such a pivot is then refused', () => {
     const { state, alert } = play(saga, [done, failed(), due, refused])
     expect(state).toMatchObject({ status: 'stuck', failure: { code: 'ERR_PIVOT_IN_DOUBT' } })
     expect(alert).toBe(true)
-    expect(play(saga, [{ kind: 'skip' }], state).action).toEqual({ kind: 'do', step: 'z' })
-    expect(play(saga, [{ kind: 'retry' }], state).action).toEqual({ kind: 'do', step: 'p' })
+    expect(play(saga, [{ kind: 'skip' }], state).actions).toEqual([{ kind: 'do', step: 'z' }])
+    expect(play(saga, [{ kind: 'retry' }], state).actions).toEqual([{ kind: 'do', step: 'p' }])
     expect(leftOf(play(saga, [{ kind: 'undo', why: { code: 'X', message: 'x' } }], state).state)).toEqual(['a'])
   })
 
@@ -138,7 +142,7 @@ describe('rule 6: a step that a definition no longer has parks the saga', () => 
     const { state } = play(shape('a', 'b', 'c'), [done])
     const parked = after(shape('a', 'c'), state, resumed, 0)
     expect(parked).toMatchObject({ state: { status: 'stuck', failure: { code: 'ERR_STEP_UNKNOWN' } }, alert: true })
-    expect(play(shape('a', 'b', 'c'), [{ kind: 'retry' }], parked.state).action).toEqual({ kind: 'do', step: 'b' })
+    expect(play(shape('a', 'b', 'c'), [{ kind: 'retry' }], parked.state).actions).toEqual([{ kind: 'do', step: 'b' }])
     expect(play(shape('a', 'c'), [{ kind: 'skip' }], parked.state).state.status).toBe('stuck')
   })
 
@@ -162,11 +166,11 @@ describe('rule 7: the retry count of do does not leak into undo', () => {
   it('starts undo at its first attempt', () => {
     const { state } = play(shape('a', 'b'), [done, ...fails])
     expect(state).toMatchObject({ status: 'undoing', failures: 0 })
-    expect(play(shape('a', 'b'), [failed()], state).state.status).toBe('waiting')
+    expect(statusOf(play(shape('a', 'b'), [failed()], state).state)).toBe('waiting')
   })
 
   it('starts each undo, and each step, at its first attempt', () => {
-    expect(play(shape('a', 'b'), [failed(), due, done]).state).toMatchObject({ at: 'b', failures: 0 })
+    expect(play(shape('a', 'b'), [failed(), due, done]).state).toMatchObject({ lanes: [{ at: 'b', failures: 0 }] })
     expect(play(shape('a', 'b', 'c'), [done, done, refused, failed(), due, done]).state).toMatchObject({ left: ['a'], failures: 0 })
   })
 })
@@ -175,8 +179,8 @@ describe('attempts', () => {
   const saga = shape('a', 'b')
 
   it('wait as long as the other side asked for', () => {
-    expect(play(saga, [failed({ retryAfterMs: 60_000 })]).action).toEqual({ kind: 'wait', untilMs: 61_000 })
-    expect(play(saga, [failed({ retryAfterMs: 1, random: 1 })]).action).toEqual({ kind: 'wait', untilMs: 1_100 })
+    expect(play(saga, [failed({ retryAfterMs: 60_000 })]).actions).toEqual([{ kind: 'wait', step: 'a', untilMs: 61_000 }])
+    expect(play(saga, [failed({ retryAfterMs: 1, random: 1 })]).actions).toEqual([{ kind: 'wait', step: 'a', untilMs: 1_100 }])
   })
 
   it('are not made again when that cannot help', () => {
@@ -184,7 +188,7 @@ describe('attempts', () => {
   })
 
   it('end at the last step', () => {
-    expect(play(saga, [done, done])).toEqual({ state: { status: 'completed' }, action: { kind: 'nothing' }, alert: false })
+    expect(play(saga, [done, done])).toEqual({ state: { status: 'completed' }, actions: [], alert: false })
   })
 
   it('are not touched by events that do not fit', () => {

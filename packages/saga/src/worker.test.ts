@@ -311,7 +311,7 @@ describe('runSagas', () => {
 
   it('says how many run, wait and are stuck', async () => {
     const b = bench()
-    const definition = travel(b, { hotel: () => Promise.reject(Object.assign(new Error('x'), { retryAfterMs: 9_000 })) })
+    const definition = travel(b, { hotel: () => Promise.reject(Object.assign(new Error('x'), { retryAfterMs: 4_000 })) })
     const worker = await b.run([definition])
     await start(b, definition)
     await b.world.advance(0)

@@ -1,7 +1,9 @@
 import { type Component, databaseOf } from '@banyan/core'
-import type { AnySaga } from './define.ts'
+import type { AnySaga } from './definition.ts'
 import { checkName, checkWhole } from './options.ts'
 import { type SagaWorker, sagaWorker } from './saga-worker.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1_000
 
 export interface SagaWorkerOptions {
   /**
@@ -15,6 +17,12 @@ export interface SagaWorkerOptions {
   leaseMs?: number
   /** How late sagas are seen that another process started or left behind, milliseconds from 10. Default 250. */
   pollMs?: number
+  /** Sagas that wait longer than this leave the memory, milliseconds from 0. Default 5,000. */
+  parkAfterMs?: number
+  /** How long finished sagas stay among the running ones before they go to the archive, milliseconds from 0. Default one day. */
+  keepFinishedMs?: number
+  /** How long signals are kept, taken or not, milliseconds from 1,000. Default 30 days. */
+  keepSignalsMs?: number
   /** How long stopping waits for attempts in flight, milliseconds. Default 5,000. */
   drainMs?: number
 }
@@ -29,11 +37,15 @@ export interface SagaWorkerOptions {
  */
 export function runSagas(definitions: readonly AnySaga[], options: SagaWorkerOptions = {}): Component {
   const { concurrency = 64, leaseMs = 2_000, pollMs = 250, drainMs = 5_000 } = options
+  const { parkAfterMs = 5_000, keepFinishedMs = DAY_MS, keepSignalsMs = 30 * DAY_MS } = options
   const action = 'run sagas'
   checkWhole(action, 'concurrency', concurrency, 1, 10_000)
   checkWhole(action, 'leaseMs', leaseMs, 100)
   checkWhole(action, 'pollMs', pollMs, 10)
   checkWhole(action, 'drainMs', drainMs, 0)
+  checkWhole(action, 'parkAfterMs', parkAfterMs, 0)
+  checkWhole(action, 'keepFinishedMs', keepFinishedMs, 0)
+  checkWhole(action, 'keepSignalsMs', keepSignalsMs, 1_000)
   if (options.workerId !== undefined) checkName(action, '"workerId"', options.workerId)
   checkDefinitions(definitions)
   let running: SagaWorker | undefined
@@ -44,7 +56,8 @@ export function runSagas(definitions: readonly AnySaga[], options: SagaWorkerOpt
       const { service, world, log } = context
       const database = databaseOf(context, 'sagas')
       const workerId = options.workerId ?? service
-      running = sagaWorker({ database, world, log, service, definitions, workerId, concurrency, leaseMs, pollMs, drainMs })
+      const times = { leaseMs, pollMs, drainMs, parkAfterMs, keepFinishedMs, keepSignalsMs }
+      running = sagaWorker({ database, world, log, service, definitions, workerId, concurrency, ...times })
       await running.start()
     },
     async stop() {

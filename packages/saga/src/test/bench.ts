@@ -1,7 +1,8 @@
 // A service to run sagas in: a world that stands still, a database in memory, and a list of what happened.
 import { type Component, type ComponentContext, type Database, type Logger, type ManualWorld, manualWorld } from '@banyan/core'
-import type { AnySaga } from '../define.ts'
-import { type SagaDetails, type Sagas, sagas } from '../recover.ts'
+import type { AnySaga } from '../definition.ts'
+import { type Sagas, sagas } from '../recover.ts'
+import type { SagaDetails } from '../summary.ts'
 import { runSagas, type SagaWorkerOptions } from '../worker.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 

@@ -1,6 +1,6 @@
 import type { SagaShape, StepShape } from '../shape.ts'
 import type { SagaState } from '../state.ts'
-import { after, initialState, type SagaEvent, type Turn } from '../transition.ts'
+import { actionsOf, after, initialState, type SagaEvent, type Turn } from '../transition.ts'
 
 /** A step of a shape: `b!` is the pivot, what follows it comes after; `(b)` is local; `b-` has nothing to undo. */
 export function shape(...texts: string[]): SagaShape {
@@ -33,7 +33,7 @@ export function failed(more: Partial<Extract<SagaEvent, { kind: 'failed' }>> = {
 
 /** What becomes of a saga after these events, one after another. */
 export function play(saga: SagaShape, events: readonly SagaEvent[], from: SagaState = initialState(saga)): Turn {
-  let turn: Turn = { state: from, action: { kind: 'nothing' }, alert: false }
+  let turn: Turn = { state: from, actions: actionsOf(from), alert: false }
   for (const event of events) turn = after(saga, turn.state, event, 1_000)
   return turn
 }
@@ -41,5 +41,5 @@ export function play(saga: SagaShape, events: readonly SagaEvent[], from: SagaSt
 /** The undos still to come, in order. */
 export function leftOf(state: SagaState): readonly string[] {
   if (state.status === 'undoing') return state.left
-  return state.status === 'waiting' || state.status === 'stuck' ? leftOf(state.resume) : []
+  return state.status === 'stuck' ? leftOf(state.resume) : []
 }

@@ -1,0 +1,9 @@
+/** Where the events of a type and key are kept for the sagas of a definition. */
+export function eventChannel(saga: string, event: string, key: string): string {
+  return `event:${saga}:${event}:${key}`
+}
+
+/** Where what only one step of one saga waits for is kept: a person's answer, a child's end. */
+export function stepChannel(id: string, step: string): string {
+  return `step:${id}:${step}`
+}

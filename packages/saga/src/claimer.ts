@@ -1,0 +1,73 @@
+import { type Database, type Logger, messageOf, type Timer, type World } from '@banyan/core'
+import type { WorkerLease } from './lease.ts'
+import type { DefinitionName, SagaOwner, SagaRecord, SagaStore } from './store.ts'
+
+export interface ClaimerOptions {
+  readonly database: Database
+  readonly store: SagaStore
+  readonly world: World
+  readonly log: Logger
+  readonly names: readonly DefinitionName[]
+  readonly lease: WorkerLease
+  readonly pollMs: number
+  readonly take: (record: SagaRecord, owner: SagaOwner) => void
+}
+
+/** Looks for sagas nobody runs: started elsewhere, left behind, woken, due. */
+export interface Claimer {
+  start(): void
+  /** Looks at once, and not when its time has come. */
+  look(): void
+  stop(): Promise<void>
+}
+
+/** How many sagas are taken over in one transaction, so that others get their turn. */
+const CLAIM_SIZE = 500
+
+export function claimer(options: ClaimerOptions): Claimer {
+  const { database, store, world, log, names, lease, pollMs, take } = options
+  let stopped = false
+  let looking: Promise<void> | undefined
+  let again = false
+  let timer: Timer | undefined
+
+  /** Only what a look has found is written for: an idle worker writes nothing but its lease. */
+  async function claimAll(): Promise<void> {
+    while (!stopped && (await database.read((tx) => store.claimable(tx, names, world.now())))) {
+      const owner = lease.owner()
+      if (!owner) return
+      const taken = await database.transaction((tx) => store.claim(tx, owner, names, world.now(), CLAIM_SIZE))
+      const now = lease.owner()
+      // Fenced while claiming: the rows are stale and the next life claims them.
+      if (now?.worker !== owner.worker || now.epoch !== owner.epoch) return
+      for (const record of taken) take(record, owner)
+      if (taken.length < CLAIM_SIZE) return
+    }
+  }
+
+  async function run(): Promise<void> {
+    do {
+      again = false
+      await claimAll().catch((error) => log.warn({ error: messageOf(error) }, 'the saga worker could not look for sagas; trying again'))
+    } while (again && !stopped)
+    looking = undefined
+    if (!stopped) timer = world.after(pollMs, look)
+  }
+
+  function look(): void {
+    again = true
+    if (stopped || looking) return
+    timer?.cancel()
+    looking = run()
+  }
+
+  return {
+    start: look,
+    look,
+    async stop() {
+      stopped = true
+      timer?.cancel()
+      await looking
+    },
+  }
+}

@@ -1,0 +1,106 @@
+import { type Database, messageOf, type Transaction, type World } from '@banyan/core'
+import { type Attempt, type AttemptEnd, contextOf, inOneTransaction, RolledBack } from './attempt.ts'
+import { eventChannel, stepChannel } from './channels.ts'
+import type { AnySaga, SagaCodec, SagaStep } from './definition.ts'
+import { codeOfUnreadable } from './errors.ts'
+import { toJson } from './json.ts'
+import { openSignal } from './payload.ts'
+import { newSaga } from './start.ts'
+import type { Lane, SagaState } from './state.ts'
+import { type SagaSignal, sagaSignalsPort, sagaStorePort } from './store.ts'
+
+export type WaitStep = Extract<SagaStep, { kind: 'wait' | 'approve' | 'child' }>
+
+/** Whether a step waits for a signal. */
+export function waitsForSignal(step: SagaStep): step is WaitStep {
+  return step.kind === 'wait' || step.kind === 'approve' || step.kind === 'child'
+}
+
+export interface WaitAttempt {
+  readonly world: World
+  readonly database: Database
+  readonly definition: AnySaga
+  readonly attempt: Attempt
+  readonly lane: Lane
+  /** Stores what came of it, in the transaction that took the signal. */
+  readonly advance: (tx: Transaction, end: AttemptEnd, channel: string) => Promise<void>
+}
+
+/**
+ * Looks for what a step waits for. What it takes commits with the saga's advance; when there is nothing, the saga is parked in the
+ * same transaction, which holds the channel: what comes later finds it there. Never rejects.
+ */
+export function attemptWait(wait: WaitAttempt): Promise<AttemptEnd> {
+  const { world, database, attempt } = wait
+  return inOneTransaction(world, database, async (tx) => {
+    const channel = channelOf(wait)
+    const signal = await tx.store(sagaSignalsPort).take(tx, channel, attempt.call.id)
+    if (!signal && attempt.step.kind === 'child') await startChild(tx, wait, channel)
+    const end = signal ? readSignal(wait, signal) : nothingYet(wait)
+    // Not taken then: it is there when somebody has mended what keeps it from being read.
+    if (end.event.kind === 'unreadable') throw new RolledBack(end)
+    await wait.advance(tx, end, channel)
+    return end
+  })
+}
+
+function channelOf({ world, definition, attempt }: WaitAttempt): string {
+  const { step, call } = attempt
+  if (step.kind !== 'wait') return stepChannel(call.id, step.name)
+  // The builder typed the function by the steps whose results these are.
+  return eventChannel(definition.name, step.event.name, step.where(contextOf(world, attempt, { signal: () => attempt.signal }) as never))
+}
+
+async function startChild(tx: Transaction, { world, attempt }: WaitAttempt, channel: string): Promise<void> {
+  const { step, call } = attempt
+  if (step.kind !== 'child') return
+  const input = step.input(contextOf(world, attempt, { signal: () => attempt.signal }) as never) as never
+  const store = tx.store(sagaStorePort)
+  const { record, begin } = newSaga(store, step.saga, input, { key: call.key, report: channel })
+  if ((await store.insert(tx, record)) === record.id) tx.afterCommit(begin)
+}
+
+function nothingYet({ world, attempt, lane }: WaitAttempt): AttemptEnd {
+  const { withinMs } = attempt.step
+  const until = lane.until ?? (withinMs === undefined ? undefined : world.now() + withinMs)
+  const over = until !== undefined && until <= world.now()
+  return { event: over ? { kind: 'expired' } : { kind: 'waits', until }, result: undefined }
+}
+
+function readSignal({ definition, attempt }: WaitAttempt, { body }: SagaSignal): AttemptEnd {
+  const { step } = attempt
+  const codec: SagaCodec | undefined = step.kind === 'child' ? step.saga.codec : definition.codec
+  try {
+    const said = openSignal(codec, body)
+    const result = (value: unknown) => toJson(value, `what step "${step.name}" waited for`, 'ERR_RESULT_NOT_JSON')
+    if (step.kind === 'wait') return { event: { kind: 'done' }, result: result(said) }
+    return step.kind === 'child' ? childEnd(said as ChildEnd, result) : answered(said as Answer, result)
+  } catch (error) {
+    return { event: { kind: 'unreadable', failure: { code: codeOfUnreadable(error), message: messageOf(error) } }, result: undefined }
+  }
+}
+
+/** What a person says to an `approve`, as its signal. */
+export interface Answer {
+  readonly yes: boolean
+  readonly by: string
+  readonly reason: string
+  readonly value?: unknown
+}
+
+function answered({ yes, by, reason, value }: Answer, result: (value: unknown) => string | undefined): AttemptEnd {
+  if (yes) return { event: { kind: 'done' }, result: result({ by, reason, value }) }
+  return { event: { kind: 'refused', refusal: { code: 'rejected', message: `${by}: ${reason}` } }, result: undefined }
+}
+
+/** What a saga tells the one that started it, as its signal. */
+export interface ChildEnd {
+  readonly state: Extract<SagaState, { status: 'completed' | 'compensated' }>
+  readonly output?: unknown
+}
+
+function childEnd({ state, output }: ChildEnd, result: (value: unknown) => string | undefined): AttemptEnd {
+  if (state.status === 'completed') return { event: { kind: 'done' }, result: result(output) }
+  const { code, message } = state.cause
+  return { event: { kind: 'refused', refusal: { code, message } }, result: undefined }
+}
