@@ -1,0 +1,194 @@
+import { type Database, silentLogger, type Transaction } from '@banyan/core'
+import { participant } from '@banyan/saga'
+import {
+  type NewSagaRecord,
+  type SagaAdvance,
+  type SagaStanding,
+  sagaArchivePort,
+  sagaSignalsPort,
+  sagaStorePort,
+} from '@banyan/saga/internal'
+import { type TestDatabase, testPostgres } from '@banyan/testing'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { postgres } from './index.ts'
+import type { PostgresDatabase } from './postgres-database.ts'
+
+// The moments at which two transactions could pass each other, made to happen.
+
+const A = { worker: 'a', epoch: 1 }
+
+function standing(status: SagaStanding['status'], more: Partial<SagaStanding> = {}): SagaStanding {
+  return { status, parked: false, step: 'a', wakeAt: undefined, channel: undefined, state: '"here"', ...more }
+}
+
+function newSaga(id: string, key: string): NewSagaRecord {
+  const none = { report: undefined, traceparent: undefined, tracestate: undefined }
+  return { id, name: 'trip', version: 1, key, input: '1', owner: A, createdAt: 1, ...standing('running'), ...none }
+}
+
+function moveTo(id: string, revision: number, to: SagaStanding, message?: string): SagaAdvance {
+  const entry = { step: 'a', action: 'do', outcome: 'done', attempt: 1, code: undefined, worker: 'a', startedAt: 1, at: 1 } as const
+  return { id, owner: A, revision, ...to, entry: { ...entry, message, status: to.status } }
+}
+
+/** A place in a transaction's body where it stands still, at its first run, until it is let go. */
+function halt() {
+  const reached = Promise.withResolvers<void>()
+  const letGo = Promise.withResolvers<void>()
+  const here = () => {
+    reached.resolve()
+    return letGo.promise
+  }
+  return { reached: reached.promise, letGo: letGo.resolve, here }
+}
+
+/** Whether some transaction of the database waits for another one. */
+async function someoneWaits(database: PostgresDatabase): Promise<void> {
+  await vi.waitFor(async () => {
+    const text = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    expect(await database.run(text)).not.toEqual([])
+  })
+}
+
+describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => {
+  let place: TestDatabase
+  let database: PostgresDatabase
+  let first: Promise<unknown> | undefined
+
+  beforeEach(async () => {
+    place = await testPostgres()
+    database = postgres(place.url, { log: silentLogger, isolation })
+  })
+  afterEach(async () => {
+    await first
+    await database.close()
+    await place.drop()
+  })
+
+  const store = () => database.store(sagaStorePort)
+  const find = (id: string) => database.read((tx) => database.store(sagaArchivePort).find(tx, id))
+
+  async function ended(id: string, key: string): Promise<void> {
+    await store().write({ starts: [newSaga(id, key)], advances: [] })
+    await store().write({ starts: [], advances: [moveTo(id, 0, standing('completed'))] })
+  }
+
+  it('a start whose key goes to the archive after its transaction began finds it there', async () => {
+    await ended('s1', 'k')
+    const begun = halt()
+    const start = database.transaction(async (tx) => {
+      await tx.sql`select count(*) from banyan_saga_workers`
+      await begun.here()
+      return store().insert(tx, newSaga('s2', 'k'))
+    })
+    await begun.reached
+    expect(await database.transaction((tx) => store().retire(tx, 5, 10))).toBe(1)
+    begun.letGo()
+    expect(await start).toBe('s1')
+    expect(await find('s2')).toBeUndefined()
+  })
+
+  it.each(['in a transaction', 'by itself'])('a start waits for its key on the way to the archive, %s', async (how) => {
+    await ended('s1', 'k')
+    const retired = halt()
+    first = database.transaction(async (tx) => {
+      await store().retire(tx, 5, 10)
+      await retired.here()
+    })
+    await retired.reached
+    const start =
+      how === 'by itself'
+        ? store()
+            .write({ starts: [newSaga('s2', 'k')], advances: [] })
+            .then(({ ids }) => ids[0])
+        : database.transaction((tx) => store().insert(tx, newSaga('s2', 'k')))
+    await someoneWaits(database)
+    retired.letGo()
+    expect(await start).toBe('s1')
+    expect(await find('s2')).toBeUndefined()
+  })
+
+  it('a signal that comes between looking for one and parking wakes the saga', async () => {
+    await store().write({ starts: [newSaga('s1', 'k')], advances: [] })
+    const signals = database.store(sagaSignalsPort)
+    const looked = halt()
+    first = database.transaction(async (tx) => {
+      const signal = await signals.take(tx, 'c', 's1')
+      await looked.here()
+      if (!signal) await store().advance(tx, moveTo('s1', 0, standing('waiting', { parked: true, channel: 'c' })))
+    })
+    await looked.reached
+    const sent = database.transaction((tx) => signals.send(tx, { id: 'm1', channel: 'c', body: '1', at: 1 }))
+    await someoneWaits(database)
+    looked.letGo()
+    await first
+    expect(await sent).toBe(true)
+    expect(await find('s1')).toMatchObject({ status: 'waiting', parked: false, channel: undefined })
+  })
+
+  it('two `do` of one key at once: one runs, the other gets its result', async () => {
+    const running = halt()
+    let runs = 0
+    const guarded = (tx: Transaction, body: () => Promise<string>) => participant(tx, { key: 'k', operation: 'seat', kind: 'do' }, body)
+    const one = database.transaction((tx) =>
+      guarded(tx, async () => {
+        runs += 1
+        await running.here()
+        return `seat ${runs}`
+      }),
+    )
+    await running.reached
+    const other = database.transaction((tx) => guarded(tx, async () => `seat ${++runs}`))
+    await someoneWaits(database)
+    running.letGo()
+    expect([await one, await other, runs]).toEqual(['seat 1', 'seat 1', 1])
+  })
+
+  it('of two `do` of one key, the other runs when the first rolls back', async () => {
+    const running = halt()
+    const guarded = (body: () => Promise<string>) => (tx: Transaction) => participant(tx, { key: 'k', operation: 'seat', kind: 'do' }, body)
+    const one = database.transaction(
+      guarded(async () => {
+        await running.here()
+        throw new Error('no')
+      }),
+    )
+    const failed = expect(one).rejects.toThrow('no')
+    await running.reached
+    const other = database.transaction(guarded(async () => 'seat 2'))
+    await someoneWaits(database)
+    running.letGo()
+    await failed
+    expect(await other).toBe('seat 2')
+  })
+
+  it('an advance and a claim of the same saga at once: one of the two', async () => {
+    await store().write({ starts: [newSaga('s1', 'k')], advances: [] })
+    await database.run(`insert into banyan_saga_workers values ('a', 2, 0, 1), ('b', 1, 1000, 1000)`)
+    const claiming = halt()
+    first = claimAs(database, claiming.here)
+    await claiming.reached
+    const moved = store().write({ starts: [], advances: [moveTo('s1', 0, standing('completed'))] })
+    await someoneWaits(database)
+    claiming.letGo()
+    expect(await first).toMatchObject([{ id: 's1', owner: { worker: 'b', epoch: 1 } }])
+    expect((await moved).moved).toEqual([false])
+  })
+
+  it('keeps a text that PostgreSQL cannot store from failing those that are written with it', async () => {
+    await store().write({ starts: [newSaga('s1', 'k1'), newSaga('s2', 'k2')], advances: [] })
+    const [bad, good] = [moveTo('s1', 0, standing('stuck'), 'a\0b \ud800 c'), moveTo('s2', 0, standing('stuck'), 'ä "quoted" \\ 🌳')]
+    expect((await store().write({ starts: [], advances: [bad, good] })).moved).toEqual([true, true])
+    const messageOf = async (id: string) =>
+      (await database.read((tx) => database.store(sagaArchivePort).history(tx, id))).map(({ message }) => message)
+    expect([await messageOf('s1'), await messageOf('s2')]).toEqual([['a\ufffdb \ufffd c'], ['ä "quoted" \\ 🌳']])
+  })
+})
+
+function claimAs(database: Database, here: () => Promise<void>) {
+  return database.transaction(async (tx) => {
+    const taken = await tx.store(sagaStorePort).claim(tx, { worker: 'b', epoch: 1 }, [{ name: 'trip', version: 1 }], 1, 10)
+    await here()
+    return taken
+  })
+}
