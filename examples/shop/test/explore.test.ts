@@ -6,4 +6,4 @@ it("the shop's own saga keeps its promises through every schedule with up to thr
   console.log(found.text)
   expect(found.broken?.lines ?? []).toEqual([])
   expect(found.text).toContain('nothing is broken')
-})
+}, 120_000)

@@ -2,7 +2,7 @@ import { explainSaga } from '@banyan/saga'
 import type { SagaShape } from './saga-module.ts'
 
 /** A definition as far as the checks go; a newer one may say more. */
-type Checked = SagaShape & { readonly deadlineMs?: number | undefined; readonly migrate?: unknown }
+type Checked = SagaShape & { readonly deadlineMs?: number | undefined; readonly migrate?: Readonly<Record<number, unknown>> }
 
 /** What is, or may be, wrong with some definitions, each in a sentence that names the saga. */
 export function findingsOf(sagas: readonly Checked[]): string[] {
@@ -51,7 +51,7 @@ function acrossVersions(sagas: readonly Checked[]): string[] {
 }
 
 function movedSteps(before: Checked, later: Checked): string[] {
-  if (later.migrate !== undefined) return []
+  if (later.migrate?.[before.version] !== undefined) return []
   return before.steps.flatMap((step) => {
     const now = later.steps.find(({ name }) => name === step.name)
     if (!now)

@@ -1,5 +1,16 @@
 import { type Database, messageOf, type Transaction, type World } from '@banyan/core'
-import { type AnySaga, type Attempt, type AttemptEnd, attemptLocal, attemptRemote, readResults } from '@banyan/saga/internal'
+import {
+  type AnySaga,
+  type Attempt,
+  type AttemptEnd,
+  attemptLocal,
+  attemptRemote,
+  decideStep,
+  decides,
+  itemOf,
+  readResults,
+  resultsFor,
+} from '@banyan/saga/internal'
 import type { ExploredDatabase } from './explore-database.ts'
 import type { Engine } from './explore-engine.ts'
 import { ExploreError } from './explore-errors.ts'
@@ -87,6 +98,7 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
       }),
     run(moment, begun) {
       const attempt = attemptOf(options, moment, begun)
+      if (begun.kind === 'do' && decides(attempt.step, engine.isUnspread(begun.step))) return Promise.resolve(decided(world, attempt))
       const local = engine.step(begun.step).kind === 'local'
       const { call, cause, action } = attempt
       const key = JSON.stringify([begun.step, action, begun.answers, call.attempt, cause, moment.results, local ? moment.local : ''])
@@ -96,16 +108,31 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
 }
 
 function attemptOf({ saga, input, engine }: BodyOptions, moment: Moment, { kind, step }: Begun): Attempt {
-  const { state, results } = moment
+  const { state } = moment
+  const results = readResults(moment.results)
+  const item = itemOf(results, step)
   return {
     step: engine.step(step),
     action: kind,
     sagaKey: saga.name,
     call: { input: structuredClone(input), id: SAGA_ID, key: `${SAGA_ID}:${step}`, attempt: engine.failures(state, { kind, step }) + 1 },
-    results: readResults(results),
+    results: resultsFor(saga.steps, results),
     cause: state.status === 'undoing' ? state.cause : undefined,
     signal: new AbortController().signal,
+    ...(item && { item }),
   }
+}
+
+/** A sleep is over at once: the schedule says what comes in between. */
+function decided(world: World, attempt: Attempt): BodyEnd {
+  const until = world.now()
+  const end = decideStep(world, attempt, {
+    at: attempt.step.name,
+    failures: 0,
+    doubt: false,
+    ...(attempt.step.kind === 'sleep' && { until }),
+  })
+  return { end, local: undefined }
 }
 
 /** Local attempts ask their database for nothing but a transaction. */

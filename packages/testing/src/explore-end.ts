@@ -56,6 +56,16 @@ export function localMoves(site: Site, moment: Moment, begun: Begun, end: Attemp
   ]
 }
 
+/** A step that was to start beside others when the saga turned round: it may not have begun. */
+export function neverBegun(site: Site, moment: Moment, begun: Begun): Move[] {
+  if (begun.kind === 'undo' || moment.state.status !== 'undoing') return []
+  const refusal = { code: 'ERR_NOT_BEGUN', message: 'the saga was turned round before it began' }
+  const over: Over = { site, moment, begun, end: { event: { kind: 'refused', refusal }, result: undefined } }
+  const to = storedAs(over, site.engine.settle(moment.state, begun, over.end.event))
+  const tell = () => `worker ${moment.life} does not begin "${begun.step}" any more${nextText(site, to)}`
+  return [{ id: `${begun.step}.not-begun`, cost: 0, to, tell }]
+}
+
 /** The attempts after this one fail alike, until the engine gives up. */
 function givesUp(over: Over, cost: 0 | 1, id: string, line: string): Move[] {
   const { site, moment, begun, end } = over
@@ -79,7 +89,8 @@ function givesUp(over: Over, cost: 0 | 1, id: string, line: string): Move[] {
 function storedAs({ site, moment, begun, end }: Over, { state, alert }: Settled): Moment {
   const { kind, step } = begun
   const done = end.event.kind === 'done'
-  const results = kind === 'do' && done ? withResult(moment.results, step, end.result) : moment.results
+  const name = site.engine.resultName(step, end.event)
+  const results = kind === 'do' ? withResult(moment.results, name, end.result) : moment.results
   const passed = moment.passed || (kind === 'do' && done && site.engine.step(step).place === 'pivot')
   const stuck = state.status === 'stuck'
   const excused = moment.excused || (stuck && begun.hit)
@@ -103,7 +114,9 @@ function endText({ begun, end }: Over): string {
   const { kind, step } = begun
   if (end.event.kind === 'done') return `"${step}" is ${kind === 'do' ? 'done' : 'undone'}`
   if (end.event.kind === 'refused') return `"${step}" was refused, ${end.event.refusal.code}`
-  return end.event.kind === 'failed' ? `an error, ${end.event.failure.code}: ${end.event.failure.message}` : end.event.kind
+  if (end.event.kind === 'failed') return `an error, ${end.event.failure.code}: ${end.event.failure.message}`
+  if (end.event.kind === 'chosen') return `"${step}" says ${end.event.yes ? 'yes' : 'no'}`
+  return end.event.kind === 'spread' ? `"${step}" is for ${end.event.items} items` : `"${step}": nothing has come`
 }
 
 function nextText({ engine }: Site, { state }: Moment): string {

@@ -1,7 +1,8 @@
 import { callMoves } from './explore-call.ts'
-import { endMoves, localMoves } from './explore-end.ts'
+import { endMoves, localMoves, neverBegun } from './explore-end.ts'
 import { type Begun, begunOf, type Moment, type Sent, withEffects } from './explore-moment.ts'
 import type { Move, Site } from './explore-site.ts'
+import { waitMoves } from './explore-wait.ts'
 import { answerText, operationText } from './explore-words.ts'
 
 /** Everything that may happen next; what needs no fault comes first. Nothing: the schedule is over. */
@@ -9,15 +10,19 @@ export async function movesOf(site: Site, moment: Moment): Promise<Move[]> {
   if (moment.wrong !== undefined) return []
   const moves: Move[] = []
   for (const action of site.engine.actions(moment.state)) {
-    const begun: Begun = begunOf(moment, action) ?? { kind: action.kind, step: action.step, answers: [], calling: undefined, hit: false }
-    moves.push(...(await attemptMoves(site, moment, begun)))
+    const begun = begunOf(moment, action)
+    const fresh: Begun = { kind: action.kind, step: action.step, answers: [], calling: undefined, hit: false }
+    moves.push(...(await attemptMoves(site, moment, begun ?? fresh)))
+    if (!begun) moves.push(...neverBegun(site, moment, fresh))
   }
-  if (moves.length > 0) moves.push(...(await besideMoves(site, moment)))
+  if (moves.length > 0) moves.push(...cancelMoves(site, moment), ...(await besideMoves(site, moment)))
   for (const sent of distinct(moment.wire)) moves.push(await letterMove(site, moment, sent))
   return moves.sort((one, other) => one.cost - other.cost)
 }
 
 async function attemptMoves(site: Site, moment: Moment, begun: Begun): Promise<Move[]> {
+  const { kind } = site.engine.step(begun.step)
+  if (begun.kind === 'do' && (kind === 'wait' || kind === 'approve' || kind === 'child')) return waitMoves(site, moment, begun, kind)
   const came = await site.bodies.run(moment, begun)
   if ('asked' in came) return callMoves(site, moment, begun, came.asked)
   const local = site.engine.step(begun.step).kind === 'local'
@@ -41,6 +46,23 @@ async function besideMoves({ bodies, meanwhile }: Site, moment: Moment): Promise
     })
   }
   return moves
+}
+
+/** Somebody cancels it, or its time is over: once, and only while it can still go back. Attempts on their way end unheard. */
+function cancelMoves({ engine, cancel }: Site, moment: Moment): Move[] {
+  // What a service is in the middle of is awaited first.
+  if (moment.attempts.some(({ calling }) => calling)) return []
+  const whys = [
+    ...(cancel ? [{ code: 'ERR_SAGA_CANCELLED', message: 'somebody cancels the saga' }] : []),
+    ...(engine.deadlineMs === undefined ? [] : [{ code: 'ERR_SAGA_DEADLINE', message: 'the time of the saga is over' }]),
+  ]
+  return whys.flatMap((why) => {
+    const state = engine.cancelled(moment.state, why)
+    if (!state || moment.happened.includes(why.code)) return []
+    const happened = [...moment.happened, why.code].sort()
+    const to = { ...moment, state: engine.resumed(state), attempts: [], happened }
+    return [{ id: why.code === 'ERR_SAGA_CANCELLED' ? 'cancel' : 'deadline', cost: 0, to, tell: () => why.message }]
+  })
 }
 
 /** A late call, or a copy of one, arrives. */

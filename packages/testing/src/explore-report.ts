@@ -25,12 +25,15 @@ export interface Figures {
   readonly moves: number
   readonly seconds: number
   readonly schedulesPerSecond: number
+  /** How the saga ends when nothing goes wrong: `completed`, as a rule. */
+  readonly usualEnds: readonly string[]
   /** False: there was more than `maxMoments` to look at. */
   readonly complete: boolean
 }
 
-export function figuresOf({ schedules, moments, moves, complete }: Found, seconds: number): Figures {
-  return { schedules, moments, moves, seconds, schedulesPerSecond: Math.round(schedules / Math.max(seconds, 0.001)), complete }
+export function figuresOf({ schedules, moments, moves, usualEnds, complete }: Found, seconds: number): Figures {
+  const schedulesPerSecond = Math.round(schedules / Math.max(seconds, 0.001))
+  return { schedules, moments, moves, seconds, schedulesPerSecond, usualEnds, complete }
 }
 
 export interface Headline {
@@ -44,7 +47,9 @@ export function explorationText({ name, version, faults }: Headline, figures: Fi
   const head = `saga ${name}, version ${version}, every schedule with up to ${counted(faults, 'fault')}: `
   if (broken)
     return `${head}BROKEN\n${brokenText(broken)}\nfound among ${grouped(figures.moments)} moments, in ${figures.seconds.toFixed(2)} s`
-  return `${head}${figures.complete ? 'nothing is broken' : 'nothing broken was found, but NOT ALL was looked at; raise maxMoments'}\n${figuresText(figures)}`
+  const ends = `without a fault it ends ${figures.usualEnds.join(' or ') || 'nowhere'}`
+  const said = figures.complete ? 'nothing is broken' : 'nothing broken was found, but NOT ALL was looked at; raise maxMoments'
+  return `${head}${said}; ${ends}\n${figuresText(figures)}`
 }
 
 /** One schedule for people. */

@@ -1,5 +1,5 @@
 import { messageOf } from '@banyan/core'
-import { type AnySaga, readResults, type SagaState } from '@banyan/saga/internal'
+import { type AnySaga, readResults, resultsFor, type SagaState } from '@banyan/saga/internal'
 import { SAGA_ID } from './explore-body.ts'
 import type { Effect, Moment } from './explore-moment.ts'
 import type { Book } from './explore-operation.ts'
@@ -92,8 +92,13 @@ function unusual(usual: Map<string, Set<number>>, { effects, results, faults }: 
 
 function brokenOf(invariants: Invariants<ExploredWorld>, options: RuleOptions, moment: Moment): string | undefined {
   const names = Object.keys(invariants)
-  if (names.length === 0) return undefined
-  const world = worldOf(options, moment)
+  if (names.length === 0 && moment.state.status !== 'completed') return undefined
+  let world: ExploredWorld
+  try {
+    world = worldOf(options, moment)
+  } catch (error) {
+    return `a completed saga has its output: "done" threw, ${messageOf(error)}`
+  }
   for (const name of names) {
     const said = saidBy(() => invariants[name]?.(world))
     if (said === false) return name
@@ -112,7 +117,7 @@ function saidBy(invariant: () => boolean | string | undefined | void): boolean |
 
 function worldOf({ saga, input }: RuleOptions, moment: Moment): ExploredWorld {
   const services = Object.fromEntries(Object.entries(moment.books).map(([name, book]) => [name, (JSON.parse(book) as Book).state]))
-  const results = readResults(moment.results)
+  const results = resultsFor(saga.steps, readResults(moment.results))
   const { status } = moment.state
   const context = { ...results, input, id: SAGA_ID, key: SAGA_ID }
   // The builder typed the function by the steps whose results these are.

@@ -11,6 +11,8 @@ export interface Found {
   readonly moves: number
   /** Ways from the first moment to an end, by different moves. */
   readonly schedules: number
+  /** How the saga ends when nothing goes wrong: one way, or several. */
+  readonly usualEnds: readonly string[]
   /** False: there were more moments than it was to look at. */
   readonly complete: boolean
   /** The shortest schedule that breaks a rule: of those with the fewest faults, the one with the fewest moves. */
@@ -46,6 +48,7 @@ export async function search({ site, rules, first, maxMoments, breathe }: Search
   const queue = byFaultsAndLength(site.faults)
   const seen = new Map<string, Edges>()
   const start: Node = { moment: first, key: momentKey(first), from: undefined, by: '', length: 0 }
+  const ends = new Set<string>()
   let moves = 0
   queue.add(start)
   for (let node = queue.next(); node; node = queue.next()) {
@@ -58,12 +61,20 @@ export async function search({ site, rules, first, maxMoments, breathe }: Search
     )
     seen.set(node.key, { to: reached.map(({ key }, index) => ({ key, cost: options[index]?.cost ?? 0 })) })
     moves += options.length
+    if (options.length === 0 && node.moment.faults === 0) ends.add(node.moment.state.status)
     const complete = rule === undefined && seen.size < maxMoments
-    const found = { moments: seen.size, moves, complete, broken: rule === undefined ? undefined : { rule, path: pathTo(node) } }
+    const found = {
+      moments: seen.size,
+      moves,
+      usualEnds: [...ends].sort(),
+      complete,
+      broken: rule === undefined ? undefined : { rule, path: pathTo(node) },
+    }
     if (!complete) return { ...found, schedules: countSchedules(seen, start.key, site.faults) }
     for (const next of reached) if (!seen.has(next.key)) queue.add(next)
   }
-  return { moments: seen.size, moves, schedules: countSchedules(seen, start.key, site.faults), complete: true, broken: undefined }
+  const schedules = countSchedules(seen, start.key, site.faults)
+  return { moments: seen.size, moves, schedules, usualEnds: [...ends].sort(), complete: true, broken: undefined }
 }
 
 function byFaultsAndLength(faults: number) {

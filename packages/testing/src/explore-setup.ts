@@ -38,6 +38,10 @@ export interface ExploreOptions<Input, Services, Local = unknown> {
    * cancels, a clerk who changes the address. Not a fault. Default: nothing.
    */
   meanwhile?: Readonly<Record<string, (tx: Transaction) => unknown>>
+  /** Whether somebody may cancel the saga, once, at any moment before its pivot. Not a fault. Default false. */
+  cancel?: boolean
+  /** What a `wait`, an `approve` or a `child` of the saga gives when it comes, by step. Default: nothing. */
+  answers?: Readonly<Record<string, unknown>>
   /** What `localState(tx)` is at the start: plain data. Default: `{}`. */
   local?: object
   /** A schedule to go through alone, as a report has printed it. */
@@ -65,7 +69,17 @@ export async function prepare<Input, Services extends AnyServices, Local>(
   saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
   options: ExploreOptions<Input, Services, Local>,
 ): Promise<Prepared> {
-  const { input, faults = 3, invariants = {}, always = {}, kinds = FAULT_KINDS, local = {}, meanwhile = {} } = options
+  const {
+    input,
+    faults = 3,
+    invariants = {},
+    always = {},
+    kinds = FAULT_KINDS,
+    local = {},
+    meanwhile = {},
+    cancel = false,
+    answers = {},
+  } = options
   checkWhole('faults', faults, 0, MOST_FAULTS)
   checkWhole('maxMoments', options.maxMoments ?? 1, 1, Number.MAX_SAFE_INTEGER)
   const world = stillWorld()
@@ -90,7 +104,17 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     life: 1,
     faults: 0,
   }
-  const site: Site = { engine, bodies, handle: handlerOf(world, services), services, meanwhile, faults, kinds: new Set(kinds) }
+  const site: Site = {
+    engine,
+    bodies,
+    handle: handlerOf(world, services),
+    services,
+    meanwhile,
+    cancel,
+    answers,
+    faults,
+    kinds: new Set(kinds),
+  }
   // Invariants are typed by the services' states; here they are called with the same states.
   const rules = rulesOf({
     saga: definition,

@@ -25,6 +25,10 @@ export interface Site {
   readonly services: Readonly<Record<string, SimulatedService<unknown>>>
   /** What may happen once beside the saga, in its own database, by its name. */
   readonly meanwhile: Readonly<Record<string, (tx: Transaction) => unknown>>
+  /** Whether somebody may cancel the saga. */
+  readonly cancel: boolean
+  /** What a wait, an approval or a child saga gives, by step. */
+  readonly answers: Readonly<Record<string, unknown>>
   /** How many faults a schedule may have. */
   readonly faults: number
   readonly kinds: ReadonlySet<FaultKind>

@@ -1,8 +1,11 @@
+import { event, refuse } from '@banyan/core'
+import { publish } from '@banyan/messaging'
 import { saga } from '@banyan/saga'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { explore } from './explore.ts'
-import { localState } from './explore-database.ts'
-import { walkEvery } from './explore-search.ts'
+import { localState, type SimulatedContent } from './explore-database.ts'
+import type { Engine } from './explore-engine.ts'
+import { search, walkEvery } from './explore-search.ts'
 import { service } from './explore-service.ts'
 import { prepare } from './explore-setup.ts'
 
@@ -73,7 +76,121 @@ it('goes through the same schedules whether it merges equal moments or not', asy
 it('says how much it went through, and how fast', async () => {
   const found = await explore(six, { ...options, faults: 2 })
   expect(found.text).toMatch(
-    /^saga six, version 1, every schedule with up to 2 faults: nothing is broken\n[\d,]+ schedules \([\d,]+ moves between [\d,]+ moments\) in [\d.]+ s: [\d,]+ schedules\/s, [\d,]+ moves\/s$/,
+    /^saga six, version 1, every schedule with up to 2 faults: nothing is broken; without a fault it ends completed\n[\d,]+ schedules \([\d,]+ moves between [\d,]+ moments\) in [\d.]+ s: [\d,]+ schedules\/s, [\d,]+ moves\/s$/,
   )
   expect(found.schedules).toBeGreaterThan(10_000)
+})
+
+it('gives the same answer each time', async () => {
+  const once = await explore(six, { ...options, faults: 2 })
+  const again = await explore(six, { ...options, faults: 2 })
+  expect({ ...again, text: '', seconds: 0, schedulesPerSecond: 0 }).toEqual({ ...once, text: '', seconds: 0, schedulesPerSecond: 0 })
+})
+
+it('finds an engine that keeps the undo of a step only after its success', async () => {
+  const { site, rules, first } = await prepare(six, { ...options, faults: 1 })
+  const forgetful: Engine = {
+    ...site.engine,
+    settle(state, action, event) {
+      const settled = site.engine.settle(state, action, event)
+      if (event.kind !== 'failed' || settled.state.status !== 'undoing' || action.kind === 'undo') return settled
+      return { ...settled, state: { ...settled.state, left: settled.state.left.filter((name) => name !== action.step) } }
+    },
+  }
+  const found = await search({ site: { ...site, engine: forgetful }, rules, first, maxMoments: 100_000, breathe })
+  expect(found.broken?.rule).toMatch(/a compensated saga leaves no effect: that of "a"/)
+})
+
+it('lets happen what was asked for alone', async () => {
+  const found = await explore(two, { ...options, faults: 1, kinds: ['crash'] })
+  // Before the call leaves, while it travels (it arrives before, between or after what comes next), before and after each write.
+  expect(found.schedules).toBeLessThan((await explore(two, { ...options, faults: 1 })).schedules)
+  const none = await explore(two, { ...options, faults: 1, kinds: [] })
+  expect(none.schedules).toBe(1)
+})
+
+it('lets others write in the database of the saga at any moment, once', async () => {
+  const asked = (clients: { stock: Stock }) =>
+    saga<Order>('asked', { version: 1, key: (order) => order.orderId })
+      .step('a', step(clients))
+      .pivot('confirm', { local: (tx) => (localState<{ no?: true }>(tx).no ? refuse('cancelled') : undefined) })
+      .done()
+  const found = await explore(asked, {
+    ...options,
+    faults: 1,
+    meanwhile: { 'the customer cancels': (tx) => Object.assign(localState<object>(tx), { no: true }) },
+    invariants: {
+      'stock is held for a completed order alone': ({ services, saga }) => services.stock.free === (saga.status === 'completed' ? 8 : 9),
+    },
+  })
+  expect(found.text).toContain('nothing is broken; without a fault it ends compensated or completed')
+})
+
+it('keeps what a local step publishes with its transaction', async () => {
+  const told = event('told', {
+    version: 1,
+    schema: { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } },
+    key: () => 'k',
+  })
+  const telling = () =>
+    saga<Order>('telling', { version: 1, key: (order) => order.orderId })
+      .local('tell', { do: (tx, c) => publish(tx, told, c.input), undo: () => undefined })
+      .pivot('confirm', { local: note('confirm') })
+      .done()
+  const once = (published: unknown) => JSON.stringify(published) === JSON.stringify([{ type: 'told', data: input }])
+  const found = await explore(telling, {
+    ...options,
+    faults: 3,
+    invariants: {
+      'told once': ({ saga, local }) => saga.status !== 'completed' || once((local as SimulatedContent).published),
+    },
+  })
+  expect(found.text).toContain('nothing is broken')
+})
+
+it('checks invariants at every moment when asked to', async () => {
+  const found = await explore(six, { ...options, faults: 0, always: { 'never three at once': ({ services }) => services.stock.free > 6 } })
+  expect(found.broken).toMatchObject({ rule: 'never three at once', faults: 0, schedule: '' })
+  expect(found.text).toContain('it breaks without any fault')
+})
+
+it('says when it could not look at everything', async () => {
+  const found = await explore(six, { ...options, faults: 2, maxMoments: 20 })
+  expect(found).toMatchObject({ complete: false, broken: undefined, moments: 20 })
+  expect(found.text).toContain('NOT ALL was looked at; raise maxMoments')
+})
+
+it('says which step waits for the real world', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const slow = () =>
+      saga<Order>('slow', { version: 1, key: (order) => order.orderId })
+        .pivot('fetch', { do: () => new Promise((resolve) => setTimeout(resolve, 60_000)) })
+        .done()
+    const failed = expect(explore(slow, options)).rejects.toThrow('step "fetch" waits for something that is not simulated to do')
+    await vi.advanceTimersByTimeAsync(6_000)
+    await failed
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+it('says what is missing when a step wants a database with SQL', async () => {
+  const asking = () =>
+    saga<Order>('asking', { version: 1, key: (order) => order.orderId })
+      .local('ask', { do: (tx) => tx.sql`select 1`, undo: () => undefined, retry: { attempts: 1 } })
+      .done()
+  const found = await explore(asking, { ...options, faults: 0, invariants: { completes: ({ saga }) => saga.status === 'completed' } })
+  expect(found.broken?.lines[0]).toContain('a simulated database has no SQL; give explore() a "database"')
+})
+
+it.each([
+  [{ faults: 11 }, '"faults" is 11, wanted a whole number from 0 to 10'],
+  [{ maxMoments: 0 }, '"maxMoments" is 0, wanted a whole number from 1'],
+])('refuses %j', async (more, message) => {
+  await expect(explore(two, { ...options, ...more })).rejects.toThrow(message)
+})
+
+it('refuses to be called outside a step', async () => {
+  await expect(sure.client.reserve({ orderId: 'o1', key: 'k' })).rejects.toThrow('cannot call "reserve" of a simulated service here')
 })

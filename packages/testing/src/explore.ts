@@ -111,7 +111,7 @@ async function replayed({
   })
   const rule = rules.onTheWay(all, moment) ?? (over ? rules.atTheEnd(moment) : undefined)
   const path = made.map(({ id }) => id)
-  const size = { moments: path.length + 1, moves: path.length, schedules: 1, complete: true }
+  const size = { moments: path.length + 1, moves: path.length, schedules: 1, usualEnds: usual.usualEnds, complete: true }
   return { ...size, path, broken: rule === undefined ? undefined : { rule, path } }
 }
 
