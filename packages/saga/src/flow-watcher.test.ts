@@ -8,7 +8,8 @@ import {
   manualWorld,
 } from '@banyan/core'
 import { sqlite } from '@banyan/sqlite'
-import { describe, expect, it } from 'vitest'
+import { metrics } from '@opentelemetry/api'
+import { afterEach, describe, expect, it } from 'vitest'
 import { flow } from './flow.ts'
 import { type FlowWatcherOptions, watchFlows } from './flow-watcher.ts'
 import { flows } from './flows.ts'
@@ -54,6 +55,21 @@ function eventsOf(order: string, types: readonly string[], more: { by?: string }
     ...{ correlationid: order, causationid: `${order} ${cause}` },
   }))
 }
+
+/** Has all counters count into a map, by name, flow and flag. */
+function countInto(counts: Map<string, number>): Map<string, number> {
+  const noop = metrics.getMeterProvider().getMeter('none')
+  const createCounter = (name: string) => ({
+    add(value: number, attributes: Record<string, string> = {}) {
+      const key = [name, attributes['banyan.flow'], attributes['banyan.flag']].filter(Boolean).join(' ')
+      counts.set(key, (counts.get(key) ?? 0) + value)
+    },
+  })
+  metrics.setGlobalMeterProvider({ getMeter: () => Object.assign(Object.create(noop) as typeof noop, { createCounter }) })
+  return counts
+}
+
+afterEach(() => metrics.disable())
 
 const GOOD = ['placed', 'reserved', 'paid', 'shipped']
 
@@ -143,6 +159,18 @@ describe('watchFlows', () => {
       ['new', 2, []],
       ['old', 1, ['undeclared']],
     ])
+  })
+
+  it('counts what starts, ends and is flagged, by flow and flag', async () => {
+    const counts = countInto(new Map())
+    const { deliver } = await setUp()
+    await deliver(...eventsOf('o1', GOOD), ...eventsOf('o2', [...GOOD, 'rejected']), ...eventsOf('o1', GOOD))
+    await deliver(...eventsOf('o3', ['placed', 'reserved'], { by: 'saga' }))
+    expect(Object.fromEntries(counts)).toMatchObject({
+      'banyan.flows.started checkout': 2,
+      'banyan.flows.ended checkout': 2,
+      'banyan.flows.flagged checkout ended-twice': 1,
+    })
   })
 
   it('refuses wrong options, and flows that cannot be told apart', () => {

@@ -3,8 +3,10 @@ import { sqlite } from '@banyan/sqlite'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
+import { explainSaga } from './explain.ts'
 import { byValue, ISOLATIONS, isolationWarnings, rereadValue } from './isolation.ts'
 import { lockOf, releaseLock, semanticLock, semanticLocks } from './semantic-lock.ts'
+import { shapeOf } from './shape.ts'
 import { nothing } from './steps.ts'
 import { versionFile, waitingOperations } from './version-file.ts'
 
@@ -162,5 +164,26 @@ describe('isolationWarnings', () => {
   it('says nothing of isolation that works', () => {
     const fine = ISOLATIONS.filter((one) => one !== 'none').map((isolation) => step('after', isolation))
     expect(isolationWarnings([...fine, step('before', 'semantic-lock'), step('before', 'commutative-update')])).toEqual([])
+  })
+})
+
+describe('touches', () => {
+  it('is kept with a step, and explainSaga warns of what has no isolation', () => {
+    const shared = saga<{ id: string }>('trip', { version: 1, key: ({ id }) => id })
+      .local('room', { do: () => 1, undo: () => {}, touches: { room: 'semantic-lock' } })
+      .step('guest', { do: () => 1, undo: () => {}, touches: { guest: 'none' } })
+      .pivot('confirm', { do: () => 1 })
+      .done()
+    expect(shapeOf(shared).steps.map(({ touches }) => touches)).toEqual([{ room: 'semantic-lock' }, { guest: 'none' }, undefined])
+    expect(explainSaga(shared).warnings).toContainEqual(expect.stringContaining('step "guest" touches "guest" without isolation'))
+    expect(explainSaga(shared).warnings.join()).not.toContain('"room"')
+  })
+
+  it('refuses an isolation that is none', () => {
+    const wrong = () =>
+      saga<{ id: string }>('trip', { version: 1, key: ({ id }) => id })
+        // @ts-expect-error: no such isolation
+        .local('room', { do: () => 1, undo: nothing('a test'), touches: { room: 'lock' } })
+    expect(wrong).toThrow('step "room": it touches "room" by "lock", wanted one of semantic-lock,')
   })
 })
