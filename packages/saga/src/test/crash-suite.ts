@@ -88,7 +88,7 @@ async function killAfter(child: ChildProcess, effects: number): Promise<void> {
   await once(child, 'exit')
 }
 
-async function untilAllEnded(office: Agency, timeoutMs: number): Promise<void> {
+export async function untilAllEnded(office: Agency, timeoutMs: number): Promise<void> {
   const admin = sagas(office.own)
   for (let waited = 0; waited < timeoutMs; waited += 50) {
     const [open] = await admin.list({ finished: false, limit: 1 })
@@ -98,7 +98,7 @@ async function untilAllEnded(office: Agency, timeoutMs: number): Promise<void> {
   throw new Error(`wanted all sagas ended within ${timeoutMs} ms; open: ${JSON.stringify(await admin.list({ finished: false }))}`)
 }
 
-async function checkTrips(office: Agency): Promise<void> {
+export async function checkTrips(office: Agency): Promise<void> {
   const all = await sagas(office.own).list({ limit: 1_000 })
   const effects = await effectsByTrip(office)
   const outcomes = { completed: 0, compensated: 0 }
