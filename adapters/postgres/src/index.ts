@@ -18,6 +18,10 @@ export { fromPrisma } from './from-prisma.ts'
 export type { PrismaTransaction } from './from-prisma.ts'
 export type { ForeignOptions, ForeignTransaction } from './foreign.ts'
 
+// A bus between services, for teams with nothing else
+export { postgresBus } from './bus.ts'
+export type { PostgresBusOptions } from './bus.ts'
+
 // What goes wrong
 export { PostgresError, ServerError } from './postgres-error.ts'
 export type { BrokenConstraint, PostgresErrorCode } from './postgres-error.ts'

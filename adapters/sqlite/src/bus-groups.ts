@@ -1,15 +1,5 @@
 import type { ReadTransaction, Transaction } from '@banyan/core'
-import { type Assignment, assign, PARTITIONS } from './bus-assignment.ts'
-import type { HeldPartition, SavedPartition } from './bus-cursors.ts'
-
-/** One subscription among those of its group. */
-export interface GroupMember {
-  readonly id: string
-  /** The bus handle it belongs to; one renewal a handle keeps all of its members alive. */
-  readonly handle: string
-  readonly group: string
-  readonly types: readonly string[]
-}
+import { type Assignment, assign, type GroupMember, type HeldPartition, PARTITIONS, type SavedPartition } from '@banyan/messaging/internal'
 
 interface PartitionRow {
   partition: number
@@ -17,9 +7,6 @@ interface PartitionRow {
   epoch: number
   positions: string
 }
-
-/** What a member may handle now, or who stands in its way. */
-export type JoinOutcome = { readonly held: readonly HeldPartition[] } | { readonly otherTypes: readonly string[] }
 
 /**
  * Makes a member known, keeps it alive until `now + leaseMs`, and takes or gives back partitions until it has its share.
@@ -31,7 +18,7 @@ export async function joinGroup(
   unsaved: readonly SavedPartition[],
   now: number,
   leaseMs: number,
-): Promise<JoinOutcome> {
+): Promise<{ held: readonly HeldPartition[] } | { otherTypes: readonly string[] }> {
   const { id, handle, group } = member
   const types = typesText(member)
   await tx.sql`delete from banyan_bus_members where group_name = ${group} and expires_at <= ${now}`

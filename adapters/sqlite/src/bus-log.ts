@@ -1,23 +1,5 @@
-import { type Delivery, decodeEnvelope, type Envelope, encodeEnvelope, type ReadTransaction, type Transaction } from '@banyan/core'
-import { partitionOf } from './bus-assignment.ts'
-
-/** One event of the log. */
-export interface LoggedEvent {
-  readonly position: number
-  readonly type: string
-  readonly partition: number
-  readonly raw: string
-}
-
-/** What to read of the log. */
-export interface LogRange {
-  /** Events after this position. */
-  after: number
-  types: readonly string[]
-  partitions: readonly number[]
-  /** The most events at once. */
-  limit: number
-}
+import { type Envelope, encodeEnvelope, type ReadTransaction, type Transaction } from '@banyan/core'
+import { type LoggedEvent, type LogRange, type LogSlice, partitionOf } from '@banyan/messaging/internal'
 
 /** How many positions one read may go through: sparse types must not keep the event loop from turning. */
 const WINDOW = 5_000
@@ -37,10 +19,7 @@ export async function appendEvents(tx: Transaction, batch: readonly Envelope[], 
  *
  * @returns `upTo`: nothing of the range is left up to there; `atEnd`: the log ends there
  */
-export async function readEvents(
-  tx: ReadTransaction,
-  { after, types, partitions, limit }: LogRange,
-): Promise<{ events: LoggedEvent[]; upTo: number; atEnd: boolean }> {
+export async function readEvents(tx: ReadTransaction, { after, types, partitions, limit }: LogRange): Promise<LogSlice> {
   const head = await headOf(tx)
   if (head <= after) return { events: [], upTo: after, atEnd: true }
   const until = Math.min(after + WINDOW, head)
@@ -85,16 +64,9 @@ export async function pruneEvents(tx: Transaction, cutoffMs: number, limit: numb
   return deleted.length
 }
 
-/** An event as a subscriber gets it. */
-export function toDelivery({ position, raw }: LoggedEvent): Delivery {
-  return { envelope: tryDecode(raw), raw, position: String(position) }
-}
-
-function tryDecode(raw: string): Envelope | undefined {
-  try {
-    return decodeEnvelope(raw)
-  } catch {
-    // Delivered without an envelope: the consumer makes a dead letter of it, with the text as it came.
-    return undefined
-  }
+/** The name of this very log. */
+export async function identityOf(tx: ReadTransaction): Promise<string> {
+  const [row] = await tx.sql<{ id: string }>`select id from banyan_bus_log`
+  if (!row) throw new Error('the table "banyan_bus_log" is empty: the bus has no name')
+  return row.id
 }

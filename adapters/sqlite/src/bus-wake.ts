@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { type Logger, messageOf, sleep, type World } from '@banyan/core'
+import { signal } from '@banyan/messaging/internal'
 
 /** Called with the types of new events; `undefined`: of whatever type. */
 type Listener = (types: ReadonlySet<string> | undefined) => void
@@ -19,42 +20,6 @@ export function onWake(path: string, listener: Listener): () => void {
   return () => {
     all.delete(listener)
     if (all.size === 0) listeners.delete(path)
-  }
-}
-
-/** Something to wait on that loses no call: a call before the wait ends the wait at once. */
-export interface Signal {
-  set(): void
-  /** Forgets earlier calls. Call it before looking, wait after. */
-  reset(): void
-  /** Resolves at the next `set`, or after `timeoutMs`. */
-  wait(timeoutMs: number): Promise<void>
-}
-
-/** Creates a {@link Signal} for one waiter. */
-export function signal(world: World): Signal {
-  let isSet = false
-  let resume: (() => void) | undefined
-  return {
-    set() {
-      isSet = true
-      resume?.()
-    },
-    reset() {
-      isSet = false
-    },
-    wait(timeoutMs) {
-      if (isSet) return Promise.resolve()
-      return new Promise((resolve) => {
-        const timer = world.after(timeoutMs, done)
-        function done(): void {
-          timer.cancel()
-          resume = undefined
-          resolve()
-        }
-        resume = done
-      })
-    },
   }
 }
 

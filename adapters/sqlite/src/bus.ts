@@ -1,14 +1,15 @@
 import { resolve } from 'node:path'
-import { type Bus, type BusSubscription, type Envelope, type Logger, type Subscription, systemWorld, type World } from '@banyan/core'
-import { type BusKeeper, busKeeper } from './bus-keeper.ts'
-import { appendEvents, headOf } from './bus-log.ts'
-import { type BusReader, busReader } from './bus-reader.ts'
+import { type Bus, type Logger, systemWorld, type World } from '@banyan/core'
+import { type BusGroups, type BusLog, logBus } from '@banyan/messaging/internal'
+import { joinGroup, leaveGroup, lookAtGroup, renewMembers, savePositions } from './bus-groups.ts'
+import { appendEvents, headOf, identityOf, oldestOf, pruneEvents, readEvents } from './bus-log.ts'
 import { onWake, wakeReaders, watchFile } from './bus-wake.ts'
 import { openDatabase } from './database.ts'
 import { defaultLog } from './default-log.ts'
 import { busMigrations } from './migrations/bus.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { SqliteError } from './sqlite-error.ts'
+import { turnKeeper } from './turn-keeper.ts'
 
 export interface SqliteBusOptions {
   world?: World
@@ -42,102 +43,81 @@ export function sqliteBus(file: string, options: SqliteBusOptions = {}): Bus {
   const path = file === ':memory:' ? file : resolve(file)
   const database = openDatabase(path, { world, log, name: 'bus' }, { migrations: busMigrations, stores: [] })
   const channel = path === ':memory:' ? world.uuid() : path
-  const crew = busCrew(database, channel, settings)
-  let closing: Promise<void> | undefined
+  return logBus(
+    {
+      log: logOf(database, channel),
+      groups: groupsOf(database),
+      watch: (wake) => watch(database, channel, settings, wake),
+      error: (code, message, more) => new SqliteError(code, message, more),
+      close: () => database.close(),
+    },
+    settings,
+  )
+}
 
-  function assertOpen(action: string): void {
-    if (closing) throw closed(action)
-  }
-
+function logOf(database: SqliteDatabase, channel: string): BusLog {
+  const { world } = database
+  // Reads come from memory, one promise after another: timers and sockets must have their turn.
+  const turns = turnKeeper(world, 10)
+  let turn: Promise<void> | undefined
   return {
-    features: { ordering: 'key', redelivery: true, replay: true },
-    async publish(batch) {
-      assertOpen('publish')
-      if (batch.length === 0) return
-      await append(database, batch, world.now(), channel)
+    identity: () => database.read(identityOf),
+    append(batch) {
+      const types = new Set(batch.map(({ type }) => type))
+      return database.transaction(async (tx) => {
+        await appendEvents(tx, batch, world.now())
+        tx.afterCommit(() => wakeReaders(channel, types))
+      })
     },
-    async subscribe(subscription) {
-      assertOpen('subscribe')
-      return crew.add(subscription)
+    async read(range) {
+      turn ??= turns.next()?.finally(() => {
+        turn = undefined
+      })
+      await turn
+      return database.read((tx) => readEvents(tx, range))
     },
-    close() {
-      closing ??= crew.stop().finally(() => database.close())
-      return closing
-    },
+    prune: (cutoffMs, limit) => database.transaction((tx) => pruneEvents(tx, cutoffMs, limit)),
   }
 }
 
-function append(database: SqliteDatabase, batch: readonly Envelope[], nowMs: number, channel: string): Promise<void> {
-  const types = new Set(batch.map(({ type }) => type))
-  return database.transaction(async (tx) => {
-    await appendEvents(tx, batch, nowMs)
-    tx.afterCommit(() => wakeReaders(channel, types))
-  })
-}
-
-/** The readers of one bus handle and what works for them; all of it only while there are any. */
-function busCrew(database: SqliteDatabase, channel: string, settings: Settings) {
-  const { world, log } = settings
-  const handle = world.uuid()
-  const readers = new Set<BusReader>()
-  let stopped = false
-  let helpers: { keeper: BusKeeper; stop: () => Promise<void> } | undefined
-
-  async function remove(reader: BusReader): Promise<void> {
-    try {
-      await reader.stop()
-    } finally {
-      readers.delete(reader)
-      if (readers.size === 0) {
-        const idle = helpers
-        helpers = undefined
-        await idle?.stop()
-      }
-    }
-  }
-
+function groupsOf(database: SqliteDatabase): BusGroups {
+  const { world } = database
   return {
-    async add({ group, types, handle: deliver }: BusSubscription): Promise<Subscription> {
-      if (types.length === 0) throw new TypeError(`cannot subscribe group "${group}": "types" is empty, wanted one event type or more`)
-      const member = { id: world.uuid(), handle, group, types: [...new Set(types)] }
-      const { leaseMs, maxBatch } = settings
-      const onMoved = () => helpers?.keeper.moved()
-      const reader = busReader({ database, member, handle: deliver, world, log, leaseMs, maxBatch, onMoved })
-      await reader.start()
-      if (stopped) {
-        await reader.stop()
-        throw closed('subscribe')
-      }
-      readers.add(reader)
-      helpers ??= startHelpers(database, channel, handle, readers, settings)
-      let stopping: Promise<void> | undefined
-      return {
-        stop() {
-          stopping ??= remove(reader)
-          return stopping
-        },
-      }
+    join: (member, unsaved, leaseMs) =>
+      database.transaction(async (tx) => {
+        const outcome = await joinGroup(tx, member, unsaved, world.now(), leaseMs)
+        return 'held' in outcome ? { ...outcome, oldest: await oldestOf(tx) } : outcome
+      }),
+    async look(member) {
+      const now = world.now()
+      const { changes, nextExpiry } = await database.read((tx) => lookAtGroup(tx, member, now))
+      return { changes, nextExpiryMs: nextExpiry - now }
     },
-    async stop(): Promise<void> {
-      stopped = true
-      await Promise.all([...readers].map(remove))
-    },
+    renew: (handle, leaseMs) => database.transaction((tx) => renewMembers(tx, handle, world.now() + leaseMs)),
+    save: (work) =>
+      database.transaction(async (tx) => {
+        const all: number[][] = []
+        for (const { member, unsaved } of work) all.push(await savePositions(tx, member, unsaved))
+        return all
+      }),
+    leave: (member, unsaved) => database.transaction((tx) => leaveGroup(tx, member, unsaved)),
   }
 }
 
-function startHelpers(database: SqliteDatabase, channel: string, handle: string, readers: Set<BusReader>, settings: Settings) {
-  const { world, log, pollMs, idlePollMs, leaseMs, saveMs, retentionMs } = settings
-  const keeper = busKeeper({ database, handle, readers, world, log, leaseMs, saveMs, retentionMs })
-  const forget = onWake(channel, (types) => {
-    for (const reader of readers) if (!types || reader.member.types.some((type) => types.has(type))) reader.wake()
-  })
+function watch(
+  database: SqliteDatabase,
+  channel: string,
+  { world, log, pollMs, idlePollMs }: Settings,
+  wake: (types: ReadonlySet<string> | undefined) => void,
+): { stop(): Promise<void> } {
+  const forget = onWake(channel, wake)
   let lastHead = -1
   async function look(): Promise<boolean> {
     try {
       const head = await database.read(headOf)
       if (head === lastHead) return false
       lastHead = head
-      for (const reader of readers) reader.wake()
+      wake(undefined)
       return true
     } catch (error) {
       log.warn({ error }, 'cannot look for new events on the bus; trying again')
@@ -146,16 +126,11 @@ function startHelpers(database: SqliteDatabase, channel: string, handle: string,
   }
   const watching = watchFile(database.file, { world, log, pollMs, idlePollMs, look })
   return {
-    keeper,
     async stop() {
       forget()
-      await Promise.all([watching.stop(), keeper.stop()])
+      await watching.stop()
     },
   }
-}
-
-function closed(action: string): SqliteError {
-  return new SqliteError('ERR_BUS_CLOSED', `cannot ${action}: the bus is closed`)
 }
 
 type Settings = Required<SqliteBusOptions>

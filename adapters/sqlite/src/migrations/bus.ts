@@ -37,4 +37,12 @@ export const busMigrations: readonly Migration[] = [
       ) without rowid;
     `,
   },
+  {
+    id: '002-bus-log',
+    sql: `
+      -- The name of this very log: one that is made anew has another, so nobody takes its first events for those he knows by number.
+      create table banyan_bus_log (id text primary key) without rowid;
+      insert into banyan_bus_log (id) values (lower(hex(randomblob(4))));
+    `,
+  },
 ]

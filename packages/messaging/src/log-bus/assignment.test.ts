@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assign, type Holding, PARTITIONS, partitionOf } from './bus-assignment.ts'
+import { assign, type Holding, PARTITIONS, partitionOf } from './assignment.ts'
 
 const names = ['m1', 'm2', 'm3', 'm4', 'm5']
 const holdings = fc.array(fc.option(fc.constantFrom(...names, 'dead'), { nil: undefined }), {

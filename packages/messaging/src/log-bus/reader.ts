@@ -1,20 +1,13 @@
-import { type BusSubscription, type Logger, messageOf, sleep, type World } from '@banyan/core'
-import { busCursors, type SavedPartition } from './bus-cursors.ts'
-import { type GroupMember, joinGroup, leaveGroup } from './bus-groups.ts'
-import { oldestOf, readEvents, toDelivery } from './bus-log.ts'
-import { signal } from './bus-wake.ts'
-import type { SqliteDatabase } from './sqlite-database.ts'
-import { SqliteError } from './sqlite-error.ts'
-import { turnKeeper } from './turn-keeper.ts'
+import { type BusSubscription, type Delivery, decodeEnvelope, type Envelope, messageOf, sleep } from '@banyan/core'
+import { busCursors, type SavedPartition } from './cursors.ts'
+import { signal } from './signal.ts'
+import type { BusSettings, BusStore, GroupMember, LoggedEvent } from './store.ts'
 
 export interface BusReaderOptions {
-  database: SqliteDatabase
+  store: BusStore
+  settings: BusSettings
   member: GroupMember
   handle: BusSubscription['handle']
-  world: World
-  log: Logger
-  leaseMs: number
-  maxBatch: number
   /** Called when there is something to save. */
   onMoved: () => void
 }
@@ -22,7 +15,7 @@ export interface BusReaderOptions {
 /** One subscription at work: holds partitions of its group and delivers their events, one batch after another. */
 export interface BusReader {
   readonly member: GroupMember
-  /** @throws {SqliteError} `ERR_BUS_GROUP_TYPES` */
+  /** @throws the store's error `ERR_BUS_GROUP_TYPES` */
   start(): Promise<void>
   /** There are new events. */
   wake(): void
@@ -41,7 +34,8 @@ const LONGEST_BACKOFF_MS = 5_000
 
 /** Creates a {@link BusReader}. */
 export function busReader(options: BusReaderOptions): BusReader {
-  const { member, database, world, log, leaseMs } = options
+  const { member, store, settings } = options
+  const { world, log, leaseMs } = settings
   const cursors = busCursors(member.types)
   const news = signal(world)
   const stopping = new AbortController()
@@ -91,7 +85,7 @@ export function busReader(options: BusReaderOptions): BusReader {
       stopping.abort()
       news.set()
       await running
-      await database.transaction((tx) => leaveGroup(tx, member, cursors.unsaved(true)))
+      await store.groups.leave(member, cursors.unsaved(true))
     },
   }
 }
@@ -103,8 +97,9 @@ interface Parts {
 
 /** One turn of the loop: join if it is due, read, deliver. */
 function stepOf({ options, cursors, join }: Parts & { join: () => Promise<readonly string[] | undefined> }) {
-  const { member, database, world, leaseMs, maxBatch, handle, onMoved } = options
-  const turns = turnKeeper(world, 10)
+  const { member, store, settings, handle, onMoved } = options
+  const { world, leaseMs, maxBatch } = settings
+  let identity = ''
   let joinDue = false
   let leasedUntil = Number.NEGATIVE_INFINITY
 
@@ -118,27 +113,27 @@ function stepOf({ options, cursors, join }: Parts & { join: () => Promise<readon
   }
 
   async function joinFirst(): Promise<void> {
+    identity = await store.log.identity()
     // Members that were killed are in the way until their lease has run out.
     const until = world.monotonic() + 2 * leaseMs
     for (let others = await joinNow(); others; others = await joinNow()) {
-      if (world.monotonic() >= until) throw otherTypes(member, others)
+      if (world.monotonic() >= until) throw otherTypes(store, member, others)
       await sleep(world, 50)
     }
   }
 
   /** @returns whether there is nothing to do */
   async function next(): Promise<boolean> {
-    await turns.next()
     if (joinDue || world.monotonic() >= leasedUntil) {
       const others = await joinNow()
-      if (others) throw otherTypes(member, others)
+      if (others) throw otherTypes(store, member, others)
     }
     const partitions = cursors.partitions()
     if (partitions.length === 0) return true
     const range = { after: cursors.lowest(), types: member.types, partitions, limit: maxBatch }
-    const { events, upTo, atEnd } = await database.read((tx) => readEvents(tx, range))
+    const { events, upTo, atEnd } = await store.log.read(range)
     const wanted = events.filter(cursors.wants)
-    if (wanted.length > 0) await handle(wanted.map(toDelivery))
+    if (wanted.length > 0) await handle(wanted.map((event) => toDelivery(event, identity)))
     cursors.pass(upTo, wanted.length > 0)
     onMoved()
     return atEnd && wanted.length === 0
@@ -156,22 +151,34 @@ function stepOf({ options, cursors, join }: Parts & { join: () => Promise<readon
   }
 }
 
-function joiner({ options: { database, member, world, leaseMs }, cursors }: Parts): () => Promise<readonly string[] | undefined> {
+function joiner({ options: { store, member, settings }, cursors }: Parts): () => Promise<readonly string[] | undefined> {
   return async () => {
     const unsaved = cursors.unsaved(true)
-    const { outcome, oldest } = await database.transaction(async (tx) => ({
-      outcome: await joinGroup(tx, member, unsaved, world.now(), leaseMs),
-      oldest: await oldestOf(tx),
-    }))
+    const outcome = await store.groups.join(member, unsaved, settings.leaseMs)
     if ('otherTypes' in outcome) return outcome.otherTypes
     cursors.saved(unsaved)
-    cursors.hold(outcome.held, oldest)
+    cursors.hold(outcome.held, outcome.oldest)
     return undefined
   }
 }
 
-function otherTypes({ group, types }: GroupMember, others: readonly string[]): SqliteError {
-  return new SqliteError(
+/** An event as a subscriber gets it. A group has a place of its own for each type: one that it adds begins at its oldest event. */
+function toDelivery({ position, type, partition, raw }: LoggedEvent, identity: string): Delivery {
+  const place = { partition: `${identity}/${type}/${partition}`, offset: position }
+  return { envelope: tryDecode(raw), raw, position: String(position), place }
+}
+
+function tryDecode(raw: string): Envelope | undefined {
+  try {
+    return decodeEnvelope(raw)
+  } catch {
+    // Delivered without an envelope: the consumer makes a dead letter of it, with the text as it came.
+    return undefined
+  }
+}
+
+function otherTypes(store: BusStore, { group, types }: GroupMember, others: readonly string[]): Error {
+  return store.error(
     'ERR_BUS_GROUP_TYPES',
     `cannot subscribe group "${group}" to ${types.join(', ')}: its other members handle ${others.join(', ')}; give each list of types a group of its own`,
     { retryAfterMs: 1_000 },

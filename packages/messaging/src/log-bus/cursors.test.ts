@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { busCursors } from './bus-cursors.ts'
+import { busCursors } from './cursors.ts'
 
 const at = (partition: number, type: string, position: number) => ({ partition, type, position })
 

@@ -1,20 +1,14 @@
-import type { Logger, Timer, World } from '@banyan/core'
-import { lookAtGroup, renewMembers, savePositions } from './bus-groups.ts'
-import { pruneEvents } from './bus-log.ts'
-import type { BusReader } from './bus-reader.ts'
-import { signal } from './bus-wake.ts'
-import type { SqliteDatabase } from './sqlite-database.ts'
+import type { Logger, Timer } from '@banyan/core'
+import type { BusReader } from './reader.ts'
+import { signal } from './signal.ts'
+import type { BusSettings, BusStore } from './store.ts'
 
 export interface BusKeeperOptions {
-  database: SqliteDatabase
+  store: BusStore
+  settings: BusSettings
   /** The bus handle whose members it keeps alive. */
   handle: string
   readers: ReadonlySet<BusReader>
-  world: World
-  log: Logger
-  leaseMs: number
-  saveMs: number
-  retentionMs: number
 }
 
 /** Does what all subscriptions of a bus handle need done now and then, in as few writes as possible. */
@@ -29,7 +23,7 @@ const PRUNE_AT_ONCE = 1_000
 
 /** Starts a {@link BusKeeper}: renews the leases, watches for members that come and go, saves positions, prunes the log. */
 export function busKeeper(options: BusKeeperOptions): BusKeeper {
-  const { world, log, saveMs, leaseMs } = options
+  const { world, log, saveMs, leaseMs } = options.settings
   const stops = signal(world)
   let stopped = false
   let saving: Timer | undefined
@@ -73,9 +67,9 @@ export function busKeeper(options: BusKeeperOptions): BusKeeper {
   }
 }
 
-async function renew({ database, handle, readers, world, leaseMs }: BusKeeperOptions): Promise<void> {
+async function renew({ store, handle, readers, settings: { world, leaseMs } }: BusKeeperOptions): Promise<void> {
   const from = world.monotonic()
-  const members = await database.transaction((tx) => renewMembers(tx, handle, world.now() + leaseMs))
+  const members = await store.groups.renew(handle, leaseMs)
   for (const reader of readers) {
     if (members.includes(reader.member.id)) reader.renewed(from + leaseMs)
     else reader.rejoin()
@@ -83,27 +77,22 @@ async function renew({ database, handle, readers, world, leaseMs }: BusKeeperOpt
 }
 
 /** Looks whether shares have changed. @returns in how many milliseconds to look again: when a silent member's lease runs out */
-async function nextLook({ database, readers, world, log, leaseMs }: BusKeeperOptions): Promise<number> {
+async function nextLook({ store, readers, settings: { log, leaseMs } }: BusKeeperOptions): Promise<number> {
   let soonest = leaseMs / 2
   for (const reader of readers) {
     await attempt(log, 'look at the members of a bus group', async () => {
-      const now = world.now()
-      const { changes, nextExpiry } = await database.read((tx) => lookAtGroup(tx, reader.member, now))
+      const { changes, nextExpiryMs } = await store.groups.look(reader.member)
       if (changes) reader.rejoin()
-      soonest = Math.min(soonest, nextExpiry - now + 1)
+      soonest = Math.min(soonest, nextExpiryMs + 1)
     })
   }
   return soonest
 }
 
-async function save({ database, readers }: BusKeeperOptions): Promise<void> {
+async function save({ store, readers }: BusKeeperOptions): Promise<void> {
   const work = [...readers].map((reader) => ({ reader, unsaved: reader.unsaved(false) })).filter(({ unsaved }) => unsaved.length > 0)
   if (work.length === 0) return
-  const written = await database.transaction(async (tx) => {
-    const all: number[][] = []
-    for (const { reader, unsaved } of work) all.push(await savePositions(tx, reader.member, unsaved))
-    return all
-  })
+  const written = await store.groups.save(work.map(({ reader, unsaved }) => ({ member: reader.member, unsaved })))
   for (const [index, { reader, unsaved }] of work.entries()) {
     const partitions = written[index] ?? []
     reader.saved(unsaved.filter(({ partition }) => partitions.includes(partition)))
@@ -112,9 +101,9 @@ async function save({ database, readers }: BusKeeperOptions): Promise<void> {
   }
 }
 
-async function prune({ database, world, retentionMs }: BusKeeperOptions): Promise<void> {
+async function prune({ store, settings: { world, retentionMs } }: BusKeeperOptions): Promise<void> {
   for (let deleted = PRUNE_AT_ONCE; deleted === PRUNE_AT_ONCE; ) {
-    deleted = await database.transaction((tx) => pruneEvents(tx, world.now() - retentionMs, PRUNE_AT_ONCE))
+    deleted = await store.log.prune(world.now() - retentionMs, PRUNE_AT_ONCE)
   }
 }
 

@@ -1,0 +1,69 @@
+import { type Envelope, encodeEnvelope } from '@banyan/core'
+import { type BusLog, type LoggedEvent, type LogRange, type LogSlice, partitionOf } from '@banyan/messaging/internal'
+import { FENCE_CLASS, type FenceWatch } from './fence-watch.ts'
+import type { PostgresDatabase } from './postgres-database.ts'
+import { storable } from './storable.ts'
+
+/** How many positions one read may go through: sparse types must not make it slow. */
+const WINDOW = 5_000
+
+/** As the outbox does it: the fence first, then the positions. */
+const APPEND = `
+  with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int)),
+  records as (
+    select r.* from fence, unnest($1::text[], $2::smallint[], $3::text[]) with ordinality as r (type, partition, raw, n) order by n)
+  insert into banyan_bus_events (position, type, partition, stored_at, raw)
+  select nextval('banyan_bus_position'), type, partition, $4, raw from records`
+
+/** Appends the events of one batch, as one transaction. */
+export async function appendEvents(database: PostgresDatabase, batch: readonly Envelope[]): Promise<void> {
+  await database.run(APPEND, [
+    batch.map(({ type }) => type),
+    batch.map(({ subject }) => partitionOf(subject)),
+    batch.map((envelope) => storable(encodeEnvelope(envelope))),
+    database.world.now(),
+  ])
+}
+
+/** The next events of a range, up to where the fence says that nothing can appear any more. */
+export async function readEvents(database: PostgresDatabase, fence: FenceWatch, range: LogRange): Promise<LogSlice> {
+  const { after, types, partitions, limit } = range
+  // While there is much to read nobody needs to look.
+  const final = fence.final() - after >= limit ? fence.final() : await fence.look()
+  if (final <= after) return { events: [], upTo: after, atEnd: true }
+  const until = Math.min(after + WINDOW, final)
+  const [row] = await database.run<{ batch: string | null }>(
+    `select json_agg(json_build_array(position, type, partition, raw))::text as batch from (
+       select position, type, partition, raw from banyan_bus_events
+       where position > $1 and position <= $2 and type = any($3::text[]) and partition = any($4::smallint[])
+       order by position limit $5) as events`,
+    [after, until, types, partitions, limit],
+  )
+  const rows: [number, string, number, string][] = row?.batch ? JSON.parse(row.batch) : []
+  const events: LoggedEvent[] = rows.map(([position, type, partition, raw]) => ({ position, type, partition, raw }))
+  const upTo = events.length === limit ? (events.at(-1)?.position ?? until) : until
+  return { events, upTo, atEnd: upTo >= final }
+}
+
+/** The name of this very log. */
+export async function identityOf(database: PostgresDatabase): Promise<string> {
+  const [row] = await database.run<{ id: string }>('select id from banyan_bus_log')
+  if (!row) throw new Error('the table "banyan_bus_log" is empty: the bus has no name')
+  return row.id
+}
+
+/** Deletes up to `limit` events that are older than `cutoffMs` and that every group has passed. The newest one stays. */
+export async function pruneEvents(database: PostgresDatabase, cutoffMs: number, limit: number): ReturnType<BusLog['prune']> {
+  const rows = await database.run(
+    `with floor as (
+       select coalesce(min(coalesce((select min(value::bigint) from jsonb_each_text(p.positions)), 0)), 9223372036854775807) as position
+       from banyan_bus_partitions p)
+     delete from banyan_bus_events where position in (
+       select e.position from banyan_bus_events e, floor
+       where e.position <= floor.position and e.stored_at < $1 and e.position < (select max(position) from banyan_bus_events)
+       order by e.position limit $2)
+     returning position`,
+    [cutoffMs, limit],
+  )
+  return rows.length
+}
