@@ -28,7 +28,7 @@ export function flowSuite(name: string, options: StoreSuiteOptions): void {
 
 const flagged: FlowFlag = { kind: 'stopped', event: 'stock.reserved', detail: 'no end', at: 7 }
 
-function running(more: Partial<Extract<FlowState, { status: 'running' }>> = {}): FlowState {
+function running(more: Partial<Exclude<FlowState, { status: 'ignored' }>> = {}): FlowState {
   const event = { id: 'e1', type: 'order.created', time: 5, cause: undefined, seenAt: 6 }
   return { status: 'running', events: [event], more: 0, standsAt: 'order.created', flags: [], wakeAt: undefined, ...more }
 }
