@@ -73,6 +73,13 @@ it('goes through the same schedules whether it merges equal moments or not', asy
     expect(each).toMatchObject({ schedules: merged.schedules, broken: 0 })
   }
 })
+it('goes through more than 5,000 schedules of 6 steps and 3 faults a second', async () => {
+  const found = await explore(six, { ...options, faults: 3 })
+  expect(found.broken).toBeUndefined()
+  expect(found.schedules).toBeGreaterThan(1_000_000)
+  expect(found.schedulesPerSecond).toBeGreaterThan(5_000)
+})
+
 it('says how much it went through, and how fast', async () => {
   const found = await explore(six, { ...options, faults: 2 })
   expect(found.text).toMatch(
