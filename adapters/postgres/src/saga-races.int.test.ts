@@ -57,6 +57,10 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
 
   beforeEach(async () => {
     place = await testPostgres()
+    // As in a large database: where a small one is read as a whole, every write beside it is a conflict.
+    const before = postgres(place.url, { log: silentLogger })
+    await before.run(`alter database "${new URL(place.url).pathname.slice(1)}" set enable_seqscan = off`)
+    await before.close()
     database = postgres(place.url, { log: silentLogger, isolation })
   })
   afterEach(async () => {
@@ -75,6 +79,9 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
 
   it('a start whose key goes to the archive after its transaction began finds it there', async () => {
     await ended('s1', 'k')
+    // Many, so that the old saga and the new one have no page of an index in common but that of their key.
+    const many = Array.from({ length: 3_000 }, (_, n) => newSaga(`s1.${n}`, `many ${n}`))
+    await store().write({ starts: many, advances: [] })
     const begun = halt()
     const start = database.transaction(async (tx) => {
       await tx.sql`select count(*) from banyan_saga_workers`
