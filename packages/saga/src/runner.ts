@@ -118,14 +118,16 @@ async function drive(room: Room, first: Work): Promise<void> {
   }
 }
 
-/** What is to be done next with a saga: the first thing is given back, others get in line. */
+/** What is to be done next with a saga; several things get in line. */
 function next(room: Room, saga: LiveSaga): Work | undefined {
   if (saga.record.parked || saga.state.status === 'completed' || saga.state.status === 'compensated') return forget(room, saga)
   const [first, ...others] = workOf(room, saga).filter((work) => !saga.begun.has(nameOf(work)))
   if (!first) return saga.begun.size === 0 && saga.state.status === 'stuck' ? forget(room, saga) : undefined
   for (const work of [first, ...others]) saga.begun.add(nameOf(work))
-  for (const other of others) room.slots.add(other)
-  return first
+  if (others.length === 0) return first
+  // All of them in line, so that they start in their order.
+  for (const work of [first, ...others]) room.slots.add(work)
+  return undefined
 }
 
 function workOf(room: Room, saga: LiveSaga): Work[] {

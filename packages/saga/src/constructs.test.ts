@@ -1,0 +1,381 @@
+import { event, refuse, type Schema } from '@banyan/core'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { saga } from './define.ts'
+import type { Saga } from './definition.ts'
+import { startSaga } from './start.ts'
+import { type Approval, nothing } from './steps.ts'
+import { type Bench, bench } from './test/bench.ts'
+
+interface Trip {
+  tripId: string
+  seats: string[]
+}
+
+const trip = () => saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+const none = nothing('x')
+
+async function run(b: Bench, definition: Saga<Trip>, input: Partial<Trip> = {}) {
+  await b.run([definition])
+  const { id } = await startSaga(b.database, definition, { tripId: 't1', seats: [], ...input })
+  await b.world.advance(0)
+  return id
+}
+
+function note<T>({ calls }: Bench, call: string, value: T): T {
+  calls.push(call)
+  return value
+}
+
+/** A call that ends when the test says so. */
+function gate({ calls }: Bench) {
+  const waiting = new Map<string, (value: unknown) => void>()
+  return {
+    open: (name: string, value: unknown = name) => waiting.get(name)?.(value),
+    call<T = string>(name: string): Promise<T> {
+      calls.push(name)
+      return new Promise((resolve) => waiting.set(name, resolve as (value: unknown) => void))
+    },
+  }
+}
+
+describe('all', () => {
+  const three = (b: Bench, { call } = gate(b)) =>
+    trip()
+      .step('note', { do: () => 'n', undo: () => void b.calls.push('note back') })
+      .all({
+        hotel: {
+          do(c) {
+            expectTypeOf(c.note).toEqualTypeOf<string>()
+            return call<{ room: number }>('hotel')
+          },
+          undo: () => void b.calls.push('hotel back'),
+        },
+        flight: { do: () => call<string>('flight'), undo: () => void b.calls.push('flight back') },
+        car: { do: () => call<string>('car'), undo: () => void b.calls.push('car back') },
+      })
+      .step('last', { do: (c) => call(`last after ${c.hotel.room} ${c.flight} ${c.car}`), undo: none })
+      .done((c) => c.hotel.room)
+
+  it('makes its calls at the same time, and goes on when all have worked', async () => {
+    const b = bench()
+    const calls = gate(b)
+    await run(b, three(b, calls))
+    expect(b.calls).toEqual(['hotel', 'flight', 'car'])
+    calls.open('car')
+    calls.open('hotel', { room: 7 })
+    await b.world.advance(0)
+    expect(b.calls).toHaveLength(3)
+    calls.open('flight')
+    await b.world.advance(0)
+    expect(b.calls[3]).toBe('last after 7 flight car')
+  })
+
+  it('is undone in reverse order of start, once what is on its way has ended', async () => {
+    const b = bench()
+    const calls = gate(b)
+    await run(b, three(b, calls))
+    calls.open('car')
+    calls.open('flight', refuse('full'))
+    await b.world.advance(0)
+    // The hotel may still be booked: undoing it now could come before that.
+    expect(b.calls).toEqual(['hotel', 'flight', 'car'])
+    calls.open('hotel', { room: 7 })
+    await b.world.advance(0)
+    expect(b.calls.slice(3)).toEqual(['car back', 'hotel back', 'note back'])
+    expect(await b.only()).toMatchObject({ status: 'compensated', results: { hotel: { room: 7 } }, failure: { code: 'full' } })
+  })
+
+  it('leaves out the others that are refused on their way', async () => {
+    const b = bench()
+    const calls = gate(b)
+    await run(b, three(b, calls))
+    for (const name of ['hotel', 'car', 'flight']) calls.open(name, refuse('full'))
+    await b.world.advance(0)
+    expect(b.calls.slice(3)).toEqual(['note back'])
+  })
+
+  it('goes on after a crash with those that are not done', async () => {
+    const b = bench()
+    const before = gate(b)
+    const worker = await b.run([three(b, before)], { drainMs: 0 })
+    await startSaga(b.database, three(b, before), { tripId: 't1', seats: [] })
+    await b.world.advance(0)
+    before.open('flight', 'seat 9')
+    await b.world.advance(0)
+    const stopped = worker.stop()
+    await b.world.advance(1)
+    await stopped
+    const after = gate(b)
+    await b.run([three(b, after)])
+    await b.world.advance(0)
+    expect(b.calls.slice(3)).toEqual(['hotel', 'car'])
+    after.open('hotel', { room: 1 })
+    after.open('car')
+    await b.world.advance(0)
+    expect(b.calls.at(-1)).toBe('last after 1 seat 9 car')
+  })
+})
+
+describe('when', () => {
+  const maybe = (b: Bench) =>
+    trip()
+      .step('note', { do: () => 1, undo: () => void b.calls.push('note back') })
+      .when(
+        'insured',
+        (c) => {
+          expectTypeOf(c.note).toEqualTypeOf<number>()
+          return c.input.seats.length > 1
+        },
+        (branch) =>
+          branch.step('policy', { do: () => note(b, 'policy', 'p1'), undo: () => void b.calls.push('policy back') }).step('mail', {
+            do(c) {
+              expectTypeOf(c.policy).toEqualTypeOf<string>()
+              return note(b, 'mail', 1)
+            },
+            undo: none,
+          }),
+      )
+      .step('end', {
+        do: (c) => {
+          expectTypeOf(c.policy).toEqualTypeOf<string | undefined>()
+          expectTypeOf(c.insured).toEqualTypeOf<boolean>()
+          b.calls.push(`end ${c.insured} ${c.policy}`)
+          return c.input.tripId === 'bad' ? refuse('no') : 1
+        },
+        undo: none,
+      })
+      .done()
+
+  it('runs its steps when the predicate says so, and records the decision', async () => {
+    const b = bench()
+    await run(b, maybe(b), { seats: ['a', 'b'] })
+    expect(b.calls).toEqual(['policy', 'mail', 'end true p1'])
+    expect((await b.only()).results).toMatchObject({ insured: true, policy: 'p1' })
+  })
+
+  it('leaves them out otherwise, also when undoing', async () => {
+    const b = bench()
+    await run(b, maybe(b), { tripId: 'bad' })
+    expect(b.calls).toEqual(['end false undefined', 'note back'])
+    expect((await b.only()).results).toMatchObject({ insured: false })
+  })
+})
+
+describe('each', () => {
+  const seats = (b: Bench) =>
+    trip()
+      .each('seats', (c) => c.input.seats, {
+        do(c, seat, index) {
+          expectTypeOf(seat).toEqualTypeOf<string>()
+          b.calls.push(`${seat} ${index} ${c.key.split(':')[1]}`)
+          return seat === 'bad' ? refuse('taken') : `ticket ${seat}`
+        },
+        undo(c, seat, index) {
+          expectTypeOf(c.seats).toEqualTypeOf<readonly (string | undefined)[] | undefined>()
+          b.calls.push(`${seat} back ${c.seats?.[index]}`)
+        },
+      })
+      .done((c) => c.seats.join())
+
+  it('makes a call for each item under its own key, and gives a list', async () => {
+    const b = bench()
+    await run(b, seats(b), { seats: ['a', 'b'] })
+    expect(b.calls).toEqual(['a 0 seats[0]', 'b 1 seats[1]'])
+    expect(await b.only()).toMatchObject({ status: 'completed', output: 'ticket a,ticket b' })
+  })
+
+  it('undoes the items that were done, the last one first', async () => {
+    const b = bench()
+    await run(b, seats(b), { seats: ['a', 'b', 'bad', 'c'] })
+    expect(b.calls.slice(3)).toEqual(['b back ticket b', 'a back ticket a'])
+  })
+
+  it('gives an empty list for no items', async () => {
+    const b = bench()
+    await run(b, seats(b))
+    expect(await b.only()).toMatchObject({ status: 'completed', output: '' })
+  })
+})
+
+describe('sleep', () => {
+  const slow = (b: Bench, duration: number | ((c: { note: number }) => number)) =>
+    trip()
+      .step('note', { do: () => 60_000, undo: none })
+      .sleep('rest', duration)
+      .step('end', { do: () => void b.calls.push('end'), undo: none })
+      .done()
+
+  it('waits in the database when it is long, and in memory when it is short', async () => {
+    const b = bench()
+    const worker = await b.run([slow(b, (c) => c.note)])
+    await startSaga(
+      b.database,
+      slow(b, (c) => c.note),
+      { tripId: 't1', seats: [] },
+    )
+    await b.world.advance(0)
+    expect(await b.only()).toMatchObject({ status: 'waiting', step: 'rest', worker: undefined, wakeAt: b.world.now() + 60_000 })
+    expect((await worker.health?.())?.detail).toContain('0 running, 0 waiting')
+    await b.world.advance(59_900)
+    expect(b.calls).toEqual([])
+    await b.world.advance(400)
+    expect(b.calls).toEqual(['end'])
+  })
+
+  it('goes on after a restart when its time has come meanwhile', async () => {
+    const b = bench()
+    const worker = await b.run([slow(b, 2_000)])
+    await startSaga(b.database, slow(b, 2_000), { tripId: 't1', seats: [] })
+    await b.world.advance(0)
+    expect((await worker.health?.())?.detail).toContain('0 running, 1 waiting')
+    const stopped = worker.stop()
+    await b.world.advance(0)
+    await stopped
+    await b.world.advance(10_000)
+    await b.run([slow(b, 2_000)])
+    await b.world.advance(0)
+    expect(b.calls).toEqual(['end'])
+  })
+
+  it('is undone when its length is no number', async () => {
+    const b = bench()
+    await run(
+      b,
+      slow(b, () => Number.NaN),
+    )
+    expect(await b.only()).toMatchObject({ status: 'compensated', failure: { message: 'a sleep takes NaN ms, wanted a number from 0' } })
+  })
+})
+
+it('constructs may be put together, and each has its type', () => {
+  const schema: Schema<{ by: string }> = {
+    '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value: value as { by: string } }) },
+  }
+  const approved = event('trip.approved', { schema, key: ({ by }) => by })
+  const inner = saga<{ n: number }>('inner', { version: 1, key: ({ n }) => `${n}` })
+    .step('one', { do: () => 1, undo: none })
+    .done((c) => ({ one: c.one }))
+  const definition = trip()
+    .wait('word', { for: approved, where: (c) => c.input.tripId, withinMs: 1_000, otherwise: 'undo' })
+    .wait('hint', { for: approved, where: (c) => c.word.by, withinMs: 1_000, otherwise: 'continue' })
+    .approve('boss', { withinMs: 1_000, otherwise: 'undo' })
+    .approve('owner', { withinMs: 1_000, otherwise: 'continue' })
+    .child('inner', inner, {
+      input: (c) => ({ n: c.input.seats.length }),
+      undo(c) {
+        expectTypeOf(c.inner).toEqualTypeOf<{ one: number } | undefined>()
+        return 1
+      },
+    })
+    .pivot('pay', { do: () => 1 })
+    .when(
+      'thanks',
+      () => true,
+      (branch) => branch.step('mail', { do: () => 'sent' }).sleep('rest', 5),
+    )
+    .all({ a: { do: () => 1 }, b: { do: () => 'b' } })
+    .each('cards', () => [1, 2], {
+      do(_c, card) {
+        expectTypeOf(card).toEqualTypeOf<number>()
+        return `${card}`
+      },
+    })
+    .wait('echo', { for: approved, where: () => 'x', withinMs: 5, otherwise: 'continue' })
+    .child('again', inner, { input: () => ({ n: 1 }) })
+    .done((c) => {
+      expectTypeOf(c.word).toEqualTypeOf<{ by: string }>()
+      expectTypeOf(c.hint).toEqualTypeOf<{ by: string } | undefined>()
+      expectTypeOf(c.boss).toEqualTypeOf<Approval>()
+      expectTypeOf(c.owner).toEqualTypeOf<Approval | undefined>()
+      expectTypeOf(c.inner).toEqualTypeOf<{ one: number }>()
+      expectTypeOf(c.mail).toEqualTypeOf<string | undefined>()
+      expectTypeOf(c.cards).toEqualTypeOf<readonly string[]>()
+      expectTypeOf(c.a).toEqualTypeOf<number>()
+      return c.again.one
+    })
+  expectTypeOf(definition).toEqualTypeOf<Saga<Trip, number>>()
+  expect(
+    definition.steps.map(({ name, kind, place, inside, group }) => [name, kind, place, inside?.[0] ?? group].filter(Boolean).join(' ')),
+  ).toEqual([
+    'word wait before',
+    'hint wait before',
+    'boss approve before',
+    'owner approve before',
+    'inner child before',
+    'pay remote pivot',
+    'thanks when after',
+    'mail remote after thanks',
+    'rest sleep after thanks',
+    'a remote after a',
+    'b remote after a',
+    'cards remote after',
+    'echo wait after',
+    'again child after',
+  ])
+})
+
+describe('does not compile, and does not run', () => {
+  const past = () => trip().pivot('pay', { do: () => 1 })
+  const schema: Schema<{ by: string }> = {
+    '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value: value as { by: string } }) },
+  }
+  const approved = event('trip.approved', { schema, key: ({ by }) => by })
+
+  it('what may fail for good past the pivot', () => {
+    // @ts-expect-error 'undo' is not 'continue'
+    expect(() => past().wait('w', { for: approved, where: () => '', withinMs: 1, otherwise: 'undo' })).toThrow(
+      `wanted otherwise: 'continue'`,
+    )
+    // @ts-expect-error 'boss' stands past the pivot 'pay'
+    expect(() => past().approve('boss', { withinMs: 1, otherwise: 'continue' })).toThrow('nobody can say no there')
+    // @ts-expect-error step 'a' stands at or past the pivot
+    expect(() => past().all({ a: { do: () => 1, undo: () => {} } })).toThrow('step "a": it stands at or past the pivot')
+  })
+
+  it('an undo that is missing, and a name that is there', () => {
+    // @ts-expect-error Property 'undo' is missing
+    expect(() => trip().all({ a: { do: () => 1 } })).toThrow('step "a": "undo" is missing')
+    // @ts-expect-error Property 'undo' is missing
+    expect(() => trip().each('a', () => [1], { do: () => 1 })).toThrow('step "a": "undo" is missing')
+    const one = trip().step('a', { do: () => 1, undo: none })
+    // @ts-expect-error the saga has a step 'a' already
+    expect(() => one.all({ a: { do: () => 1, undo: none } })).toThrow('another step has this name')
+    // @ts-expect-error the saga has a step 'a' already
+    expect(() => one.sleep('a', 1)).toThrow('another step has this name')
+    const twice = () =>
+      one.when(
+        'b',
+        () => true,
+        // @ts-expect-error the saga has a step 'a' already
+        (branch) => branch.sleep('a', 1),
+      )
+    expect(twice).toThrow('another step has this name')
+  })
+
+  it('a pivot, or an end, inside a branch; nothing in it', () => {
+    const pivot = () =>
+      trip().when(
+        'b',
+        () => true,
+        // @ts-expect-error a branch before the pivot ends before the pivot
+        (branch) => branch.pivot('p', { do: () => 1 }),
+      )
+    expect(pivot).toThrow('pivot "p" stands inside a "when"')
+    const end = () =>
+      trip().when(
+        'b',
+        () => true,
+        // @ts-expect-error a branch is no saga
+        (branch) => branch.done(),
+      )
+    expect(end).toThrow('"when" "b" has no steps')
+    const empty = () =>
+      trip().when(
+        'b',
+        () => true,
+        (branch) => branch,
+      )
+    expect(empty).toThrow('"when" "b" has no steps')
+    expect(() => trip().all({})).toThrow('an "all" has no steps')
+  })
+})
