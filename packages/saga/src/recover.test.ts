@@ -121,3 +121,52 @@ describe('decisions', () => {
     await expect(admin.retry(id, { by: 'ada', reason: '' })).rejects.toThrow('"reason" is ""')
   })
 })
+
+describe('a saga stuck on its way forward', () => {
+  /** A child that was undone past the pivot: nothing will change that. */
+  async function stuckForward() {
+    const b = bench()
+    const child = saga<{ n: number }>('child', { version: 1, key: ({ n }) => `${n}` })
+      .step('one', { do: () => refuse('no'), undo: nothing('x') })
+      .done(() => 5)
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .pivot('pay', { do: () => 1 })
+      .child('inside', child, { input: () => ({ n: 1 }) })
+      .step('mail', { do: (c) => void b.calls.push(`mail ${c.inside} for ${c.input.tripId}`) })
+      .done()
+    await b.run([definition, child])
+    const { id } = await startSaga(b.database, definition, { tripId: 't1' })
+    await b.world.advance(0)
+    return { ...b, id }
+  }
+
+  it('goes on with a result given by hand, and what was given is kept', async () => {
+    const { admin, id, calls, world } = await stuckForward()
+    expect(await admin.show(id)).toMatchObject({ status: 'stuck', step: 'inside', failure: { code: 'ERR_REFUSED_LATE' } })
+    await admin.override(id, 9, ada)
+    await world.advance(0)
+    expect(calls).toEqual(['mail 9 for t1'])
+    expect((await admin.show(id)).decisions).toMatchObject([{ action: 'override', step: 'inside', detail: '9' }])
+  })
+
+  it('goes on with another input, and the one before is kept', async () => {
+    const { admin, id, calls, world } = await stuckForward()
+    await admin.edit(id, { tripId: 't2' }, ada)
+    await world.advance(0)
+    await admin.skip(id, ada)
+    await world.advance(0)
+    expect(calls).toEqual(['mail undefined for t2'])
+    expect((await admin.show(id)).decisions.map(({ action, detail }) => [action, detail])).toEqual([
+      ['skip', undefined],
+      ['edit', '{"tripId":"t1"}'],
+    ])
+    expect((await admin.show(id)).key).toBe('t1')
+  })
+
+  it('cannot be overridden where there is no result, nor with what is no JSON', async () => {
+    const { admin, id } = await stuckUndo()
+    await expect(admin.override(id, 1, ada)).rejects.toThrow('stuck at undoing step "flight", which has no result')
+    const forward = await stuckForward()
+    await expect(forward.admin.override(forward.id, new Date(), ada)).rejects.toMatchObject({ code: 'ERR_INPUT_NOT_JSON' })
+  })
+})
