@@ -40,7 +40,7 @@ export function openBanyan(engine: 'postgres' | 'sqlite'): (site: SagaSite) => P
     return {
       async run(key) {
         const ended = new Promise<void>((resolve) => waiting.push(resolve))
-        await database.transaction((tx) => startSaga(tx, placeOrder, { key }))
+        await startSaga(database, placeOrder, { key })
         await ended
       },
       async close() {

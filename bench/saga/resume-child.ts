@@ -38,7 +38,7 @@ async function runBanyan(database: Database): Promise<void> {
   const worker = runSagas([placeOrder], { concurrency: CONCURRENCY })
   await worker.start(contextOf('bench', { database }))
   if (task.life === 'second') return
-  await startAll((key) => database.transaction((tx) => startSaga(tx, placeOrder, { key })))
+  await startAll((key) => startSaga(database, placeOrder, { key }))
   await watch.hanging(Math.min(task.sagas, CONCURRENCY))
 }
 
