@@ -29,9 +29,9 @@ export function fenceWatch(database: PostgresDatabase, sequence: string): FenceW
   let next: Promise<number> | undefined
 
   async function lookNow(): Promise<number> {
-    const [[sequenceRow], holders] = await database.runAll(statements, { atomic: false })
+    const [sequenceRows, holders] = await database.runAll(statements, { atomic: false })
     // The columns of the two statements above.
-    state = afterLook(state, { last: (sequenceRow as { last: number }).last, holders: holders as Holder[] })
+    state = afterLook(state, { last: (sequenceRows as [{ last: number }])[0].last, holders: holders as Holder[] })
     return state.final
   }
 

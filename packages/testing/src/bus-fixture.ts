@@ -5,8 +5,8 @@ import { afterEach, beforeEach, vi } from 'vitest'
 export interface BusFixture {
   /** Makes a place for one empty bus. */
   create(): Promise<BusSite>
-  /** The URL of a module with `openBus(place: string): Bus`, for other processes. */
-  module: string
+  /** The URL of a module with `openBus(place: string): Bus`, for other processes. Left out: the bus lives in one process only. */
+  module?: string
 }
 
 /** A place for one bus. */

@@ -54,16 +54,20 @@ export function deliveryTests(test: BusTest, features: BusFeatures): void {
     await expect(bus.subscribe({ group: 'g', types: ['suite.tick'], handle: async () => {} })).rejects.toThrow()
   })
 
+  const { module } = test.fixture
+  if (module !== undefined) otherProcessTests(test, module)
+  if (features.redelivery) redeliveryTests(test)
+}
+
+function otherProcessTests({ open, site }: BusTest, module: string): void {
   it('hears of what another process publishes', async () => {
     const bus = open()
     const collector = await collect(bus, 'g')
-    const child = startChild('bus-child', [test.fixture.module, site().place, 'publish'])
+    const child = startChild('bus-child', [module, site().place, 'publish'])
     await collector.until(200)
     await child.ended()
     expect(collector.envelopes).toHaveLength(200)
   })
-
-  if (features.redelivery) redeliveryTests(test)
 }
 
 function redeliveryTests({ open }: BusTest): void {

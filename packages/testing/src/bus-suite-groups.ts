@@ -94,11 +94,12 @@ export function memberTests(test: BusTest): void {
     expect(all()).toHaveLength(32 * rounds)
   })
 
-  takeoverTests(test)
+  const { module } = test.fixture
+  if (module !== undefined) takeoverTests(test, module)
 }
 
-function takeoverTests(test: BusTest): void {
-  const startMember = () => startChild('bus-child', [test.fixture.module, test.site().place, 'consume'])
+function takeoverTests(test: BusTest, module: string): void {
+  const startMember = () => startChild('bus-child', [module, test.site().place, 'consume'])
 
   it('gives the keys of a member that was killed to the others of its group', async () => {
     const bus = test.open()

@@ -1,0 +1,196 @@
+import { once } from 'node:events'
+import { silentLogger, systemWorld } from '@banyan/core'
+import { type OutboxEntry, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
+import { type TestDatabase, testPostgres } from '@banyan/testing'
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type PostgresDatabase, postgres } from './index.ts'
+
+let place: TestDatabase
+let database: PostgresDatabase
+
+beforeEach(async () => {
+  place = await testPostgres()
+  database = postgres(place.url, { log: silentLogger, maxConnections: 12 })
+})
+afterEach(async () => {
+  await database.close()
+  await place.drop()
+})
+
+const record = (key: string, n: number) => ({ id: `${key}-${n}`, type: 'seat.taken', key, body: JSON.stringify({ n }), time: 1 })
+
+/** What a transaction does within COMMIT, behind its append: it holds its positions for longer than the others. */
+const TURNS = `
+  create table turns (id text primary key, n integer not null);
+  create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(random() * 0.01); return null; end $$;
+  create constraint trigger dawdle after update on turns deferrable initially deferred for each row execute function dawdle();
+`
+
+/** Reads a partition as the relay does, from its own cursor. */
+function reader(partition: number) {
+  const log = database.store(outboxLogPort)
+  const seen: OutboxEntry[] = []
+  return {
+    seen,
+    async round(): Promise<number> {
+      const entries = await log.read(partition, seen.at(-1)?.position ?? 0, 100)
+      seen.push(...entries)
+      return entries.length
+    },
+  }
+}
+
+describe('the outbox of PostgreSQL', () => {
+  it('loses and inverts nothing among writers that roll back and backends that are killed', async () => {
+    await database.migrate([{ id: 'turns', sql: TURNS }])
+    const keys = Array.from({ length: 12 }, (_, index) => `key ${index}`)
+    await database.transaction(async (tx) => {
+      for (const key of keys) await tx.sql`insert into turns values (${key}, 0)`
+    })
+    const readers = [0, 1, 2, 3].map(reader)
+    const killer = new pg.Client({ connectionString: place.url })
+    await killer.connect()
+    let writing = true
+    let kills = 0
+
+    async function write(key: string): Promise<void> {
+      for (let turn = 0; turn < 40; turn += 1) {
+        await database
+          .transaction(async (tx) => {
+            const [row] = await tx.sql<{ n: number }>`update turns set n = n + 1 where id = ${key} returning n`
+            await tx.store(outboxPort).append(tx, [record(key, row?.n ?? 0), record(`${key} again`, row?.n ?? 0)])
+            if (turn % 7 === 0) throw new Error('rolled back on purpose')
+          })
+          // On purpose, or killed: then nothing of it is stored, or all of it.
+          .catch(() => undefined)
+      }
+    }
+    async function kill(): Promise<void> {
+      while (writing) {
+        const { rowCount } = await killer.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle' and query like '%banyan_outbox_position%' limit 1`,
+        )
+        kills += rowCount ?? 0
+        await killer.query('select pg_sleep(0.02)')
+      }
+    }
+    async function readAlong(one: ReturnType<typeof reader>): Promise<void> {
+      // A reader whose backend was killed reads again.
+      while (writing) await one.round().catch(() => 0)
+    }
+
+    const others = [kill(), ...readers.map(readAlong)]
+    await Promise.all(keys.map(write))
+    writing = false
+    await Promise.all(others)
+    await killer.end()
+    await vi.waitFor(async () => {
+      const rest = await Promise.all(readers.map((one) => one.round()))
+      expect(rest.reduce((sum, count) => sum + count, 0)).toBe(0)
+    })
+
+    const stored = await database.run<{ position: number }>('select position from banyan_outbox order by position')
+    const got = readers.flatMap(({ seen }) => seen)
+    expect(got.map(({ position }) => position).sort((one, other) => one - other)).toEqual(stored.map(({ position }) => position))
+    for (const key of keys) {
+      const numbers = got.filter((entry) => entry.key === key).map(({ body }) => JSON.parse(body).n)
+      expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => index + 1))
+    }
+    expect(kills).toBeGreaterThan(3)
+    expect(stored.length).toBeGreaterThan(400)
+  })
+
+  it('waits for a writer that drew its position and has not committed, and for no other transaction', async () => {
+    const slow = new pg.Client({ connectionString: place.url })
+    const foreign = new pg.Client({ connectionString: place.url })
+    await database.run('select 1')
+    await Promise.all([slow.connect(), foreign.connect()])
+    await foreign.query('begin; create table elsewhere (id integer); insert into elsewhere values (1)')
+    const log = database.store(outboxLogPort)
+    const append = (n: number) => database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', n)]))
+    const read = async () => (await log.read(partition, undefined, 10)).map(({ body }) => JSON.parse(body).n)
+    await append(1)
+    const partition = await partitionOfOnly()
+    expect(await read()).toEqual([1])
+
+    await slow.query('begin')
+    await slow.query(`select pg_advisory_xact_lock_shared(1869968482, 'banyan_outbox_position'::regclass::oid::int)`)
+    await slow.query(`
+      insert into banyan_outbox (position, part, type, key, body, time)
+      select nextval('banyan_outbox_position'), ${partition}, 'seat.taken', 'a', '{"n":2}', 1`)
+    await append(3)
+    expect(await read()).toEqual([1])
+    await slow.query('commit')
+    await vi.waitFor(async () => expect(await read()).toEqual([1, 2, 3]))
+
+    await slow.query('begin')
+    await slow.query(`select pg_advisory_xact_lock_shared(1869968482, 'banyan_outbox_position'::regclass::oid::int)`)
+    await slow.query(`select nextval('banyan_outbox_position')`)
+    await append(4)
+    expect(await read()).toEqual([1, 2, 3])
+    // It dies, and leaves a hole.
+    slow.on('error', () => undefined)
+    const gone = once(slow, 'end')
+    const { rows } = await foreign.query('select pid from pg_locks where locktype = $1 and classid = 1869968482', ['advisory'])
+    await foreign.query('select pg_terminate_backend($1)', [rows[0]?.pid])
+    await gone
+    await vi.waitFor(async () => expect(await read()).toEqual([1, 2, 3, 4]))
+    await foreign.query('rollback')
+    await foreign.end()
+  })
+
+  it('drops a partition of the table once all of it is sent and nothing can be written to it any more, and makes room ahead', async () => {
+    const log = database.store(outboxLogPort)
+    const append = (n: number) => database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', n)]))
+    const partitions = async () =>
+      (
+        await database.run<{ name: string }>(
+          `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'banyan_outbox'::regclass`,
+        )
+      )
+        .map(({ name }) => Number(/\d+$/.exec(name)?.[0]))
+        .sort((one, other) => one - other)
+    await append(1)
+    expect(await partitions()).toEqual([0, 1, 2, 3, 4])
+    // As after a million events.
+    await database.run(`select setval('banyan_outbox_position', 1048576 + 5)`)
+    await append(2)
+    await log.tidy()
+    expect(await partitions()).toEqual([0, 1, 2, 3, 4, 5])
+
+    const partition = await partitionOfOnly()
+    await database.transaction(async (tx) => {
+      await log.saveLease(tx, partition, { kind: 'held', epoch: 1, owner: 'me', expiresAt: systemWorld.now() + 1_000 })
+      await log.advance(tx, partition, { epoch: 1, done: 1, expiresAt: systemWorld.now() + 1_000 })
+    })
+    await log.tidy()
+    expect(await partitions()).toEqual([1, 2, 3, 4, 5])
+    expect((await log.read(partition, undefined, 10)).map(({ body }) => JSON.parse(body).n)).toEqual([2])
+    expect(await database.read((tx) => log.stats(tx))).toEqual({ backlog: 1, oldestAt: 1 })
+  })
+
+  it('wakes the relay of another process', async () => {
+    const other = postgres(place.url, { log: silentLogger })
+    try {
+      let wakes = 0
+      const stop = other.store(outboxPort).onAppend(() => {
+        wakes += 1
+      })
+      await vi.waitFor(async () => {
+        await database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', 1)]))
+        expect(wakes).toBeGreaterThan(0)
+      })
+      stop()
+    } finally {
+      await other.close()
+    }
+  })
+})
+
+async function partitionOfOnly(): Promise<number> {
+  const [row] = await database.run<{ part: number }>('select part from banyan_outbox limit 1')
+  if (!row) throw new Error('the outbox is empty')
+  return row.part
+}
