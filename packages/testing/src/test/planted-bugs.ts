@@ -2,7 +2,7 @@ import { isRefusal, refuse, type Transaction } from '@banyan/core'
 import { nothing, saga } from '@banyan/saga'
 import { type Exploration, explore } from '../explore.ts'
 import { localState } from '../explore-database.ts'
-import { service } from '../explore-service.ts'
+import { hallOf, mail, type Order, pointsOf, readsFirst, shipping, stock, sureShipping, till, tillOf } from './planted-services.ts'
 
 // Sagas with one mistake each, as teams make them, and the same sagas without it.
 
@@ -14,60 +14,9 @@ export interface PlantedBug {
   readonly mended: () => Promise<Exploration>
 }
 
-interface Order {
-  readonly orderId: string
-  readonly cents: number
-}
-
 const input: Order = { orderId: 'o1', cents: 500 }
 const options = { version: 1, key: (order: Order) => order.orderId }
 const again = (replay: string | undefined) => (replay === undefined ? {} : { replay })
-
-interface Keyed extends Order {
-  readonly key: string
-}
-
-/** A stock that does everything right: the guard sees to it. */
-const stock = service({
-  state: { free: 3 },
-  operations: {
-    reserve: {
-      guard: 'stock',
-      refusals: ['out-of-stock'],
-      do(state, { orderId }: Keyed) {
-        state.free -= 1
-        return { reservationId: `r-${orderId}` }
-      },
-    },
-    release: {
-      guard: 'stock',
-      undo(state, _request: { key: string }) {
-        state.free += 1
-      },
-    },
-  },
-})
-
-/** A till that does everything right. */
-const till = service({
-  state: { taken: 0 },
-  operations: {
-    charge: {
-      guard: 'money',
-      refusals: ['declined'],
-      do(state, { cents }: { key: string; cents: number }) {
-        state.taken += cents
-        return { paymentId: 'p1', cents }
-      },
-    },
-    refund: {
-      guard: 'money',
-      undo(state, { cents }: { key: string; cents: number }) {
-        state.taken -= cents
-      },
-    },
-  },
-})
 
 const shop = { stock, till }
 type Stock = typeof stock.client
@@ -294,154 +243,10 @@ const undoOfNothingFails: PlantedBug = {
   mended: () => explore(checkout, { input, services: { stock, till: tillOf({}) } }),
 }
 
-export const plantedBugs: readonly PlantedBug[] = [
-  undoAfterSuccess,
-  undoTwice,
-  noTombstone,
-  refusalPastPivot,
-  refusedOnRetry,
-  readBeforeLock,
-  keyPerAttempt,
-  noKey,
-  refundTooMuch,
-  effectInTransaction,
-  refusalSwallowed,
-  timeoutAsRefusal,
-  undoOfNothingFails,
-]
-
-interface TillMistakes {
-  readonly forgetsRefunds?: boolean
-  readonly forgetsEmptyRefunds?: boolean
-  readonly failsEmptyRefunds?: boolean
-}
-
-/** A till written by hand, without the guard, with the mistakes asked for. */
-function tillOf({ forgetsRefunds = false, forgetsEmptyRefunds = false, failsEmptyRefunds = false }: TillMistakes) {
-  return service({
-    state: { charges: {} as Record<string, 'charged' | 'refunded' | 'void'> },
-    operations: {
-      charge: {
-        refusals: ['declined'],
-        run(state, { key, cents }: { key: string; cents: number }, call) {
-          const before = state.charges[key]
-          if (before === 'charged') return { paymentId: 'p1', cents }
-          if (before === 'refunded' || before === 'void') return refuse('cancelled')
-          state.charges[key] = 'charged'
-          call.did()
-          return { paymentId: 'p1', cents }
-        },
-      },
-      refund(state, { key }: { key: string; cents: number }, call) {
-        const before = state.charges[key]
-        if (before === undefined && failsEmptyRefunds)
-          throw Object.assign(new Error('there is no such payment'), { code: 'ERR_UNKNOWN_PAYMENT', status: 404 })
-        if (before === undefined && !forgetsEmptyRefunds) state.charges[key] = 'void'
-        if (before !== 'charged' && !(before === 'refunded' && forgetsRefunds)) return undefined
-        state.charges[key] = 'refunded'
-        call.undid()
-        return undefined
-      },
-    },
-  })
-}
-
-const shipping = service({
-  state: { labels: 0 },
-  operations: {
-    label: {
-      guard: 'label',
-      refusals: ['unknown-address'],
-      do(state, { orderId }: { orderId: string; key: string }) {
-        state.labels += 1
-        return { tracking: `t-${orderId}` }
-      },
-    },
-  },
-})
-
-/** Says no while there is a way back, and not after it. */
-const sureShipping = service({
-  state: { labels: 0 },
-  operations: {
-    checkAddress: { refusals: ['unknown-address'], run: (_state, _request: { orderId: string }) => ({ known: true }) },
-    label: {
-      guard: 'label',
-      do(state, { orderId }: { orderId: string; key: string }) {
-        state.labels += 1
-        return { tracking: `t-${orderId}` }
-      },
-    },
-  },
-})
-
-function hallOf(knowsItsGuests: boolean) {
-  return service({
-    state: { seat: undefined as string | undefined },
-    operations: {
-      book(state, { key }: { key: string }, call) {
-        if (state.seat !== undefined) return knowsItsGuests && state.seat === key ? { seat: 1 } : refuse('taken')
-        state.seat = key
-        call.did()
-        return { seat: 1 }
-      },
-    },
-  })
-}
-
 const booking = ({ hall }: { hall: ReturnType<typeof hallOf>['client'] }) =>
   saga<Order>('booking', options)
     .pivot('seat', { do: (c) => hall.book({ key: c.key }) })
     .done()
-
-function readsFirst(locked: boolean) {
-  return service({
-    state: { free: 3, keys: {} as Record<string, 'held' | 'void'> },
-    operations: {
-      reserve: {
-        async steps(atomic, { key }: Keyed, call) {
-          const answer = { reservationId: `r-${key}` }
-          const known = locked ? undefined : await atomic((state) => state.keys[key])
-          if (known) return known === 'held' ? answer : refuse('cancelled')
-          const seen = await atomic((state) => {
-            const before = locked ? state.keys[key] : undefined
-            if (before) return before
-            state.keys[key] = 'held'
-            state.free -= 1
-            call.did()
-            return 'held'
-          })
-          return seen === 'held' ? answer : refuse('cancelled')
-        },
-      },
-      release(state, { key }: { key: string }, call) {
-        if (state.keys[key] === 'held') {
-          state.free += 1
-          call.undid()
-        }
-        state.keys[key] = 'void'
-      },
-    },
-  })
-}
-
-function pointsOf(withKey: boolean) {
-  const give = (state: { points: number }, _request: { key: string }) => {
-    state.points += 10
-    return { points: state.points }
-  }
-  return service({
-    state: { points: 0 },
-    operations: {
-      give: withKey
-        ? { guard: 'points', do: give }
-        : (state: { points: number }, request: { key: string }, call: { did(): void }) => {
-            call.did()
-            return give(state, request)
-          },
-    },
-  })
-}
 
 const bonus = ({ points }: { points: ReturnType<typeof pointsOf>['client'] }) =>
   saga<Order>('bonus', options)
@@ -468,18 +273,18 @@ const discountedOptions = {
   },
 }
 
-const mail = service({
-  state: { sent: 0 },
-  operations: {
-    send(state, _request: { orderId: string }, call) {
-      state.sent += 1
-      call.did()
-    },
-    sendOnce: {
-      guard: 'mail',
-      do(state, _request: { orderId: string; key: string }) {
-        state.sent += 1
-      },
-    },
-  },
-})
+export const plantedBugs: readonly PlantedBug[] = [
+  undoAfterSuccess,
+  undoTwice,
+  noTombstone,
+  refusalPastPivot,
+  refusedOnRetry,
+  readBeforeLock,
+  keyPerAttempt,
+  noKey,
+  refundTooMuch,
+  effectInTransaction,
+  refusalSwallowed,
+  timeoutAsRefusal,
+  undoOfNothingFails,
+]
