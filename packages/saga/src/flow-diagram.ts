@@ -12,17 +12,13 @@ function nodeOf(kind: FlowPlace['kind'], { type, repeats }: FlowPlaceEvent, id: 
 }
 
 function edges(places: readonly FlowPlace[]): string[] {
-  const lines: string[] = []
   const exits = idsOf(places, places.length - 1, 'out')
-  const hasDetours = places.slice(0, -1).some(({ events }) => events.some(({ leads }) => leads === 'out'))
+  const lines = join(idsOf(places, 0, 'on'), exits, '-. at any time .->')
   let before: string[] = []
   for (const [place, { kind }] of places.entries()) {
     const here = idsOf(places, place, 'on')
     const detours = kind === 'end' ? [] : idsOf(places, place, 'out')
-    const arrow = kind === 'maybe' ? '-.->' : '-->'
-    lines.push(...join(before, here, arrow), ...join(before, detours, '-.->'), ...join(detours, exits, '-->'))
-    // Where no event leads out by name, a way out may be taken from anywhere.
-    if (!hasDetours && kind !== 'end' && kind !== 'maybe') lines.push(...join(here, exits, '-.->'))
+    lines.push(...join(before, here, kind === 'maybe' ? '-.->' : '-->'), ...join(before, detours, '-.->'), ...join(detours, exits, '-->'))
     // The way also goes past what may come.
     before = kind === 'maybe' ? [...before, ...here] : here
   }
