@@ -153,6 +153,7 @@ describe('a saga stuck on its way forward', () => {
     const { admin, id, calls, world } = await stuckForward()
     await admin.edit(id, { tripId: 't2' }, ada)
     await world.advance(0)
+    expect((await admin.show(id)).status).toBe('stuck')
     await admin.skip(id, ada)
     await world.advance(0)
     expect(calls).toEqual(['mail undefined for t2'])

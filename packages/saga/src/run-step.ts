@@ -1,6 +1,7 @@
 import { type Database, type Logger, messageOf, sleep, type Transaction, type World } from '@banyan/core'
 import type { Span } from '@opentelemetry/api'
 import { type Attempt, type AttemptEnd, attemptLocal, attemptRemote } from './attempt.ts'
+import { endOfChild } from './child-end.ts'
 import { decideStep, decides } from './decide-step.ts'
 import { SagaError } from './errors.ts'
 import { isUnspread } from './forward.ts'
@@ -8,7 +9,6 @@ import { journalOf } from './journal.ts'
 import { type Advance, advanceOf, contextResults, type LiveSaga, moveOn } from './live-saga.ts'
 import { wakeLocalWorkers } from './local-workers.ts'
 import { instruments } from './metrics.ts'
-import { signalBody } from './payload.ts'
 import { itemOf } from './results.ts'
 import { stepNamed } from './shape.ts'
 import { type Lane, stepOfState } from './state.ts'
@@ -16,7 +16,7 @@ import { type SagaStore, sagaSignalsPort, sagaStorePort } from './store.ts'
 import { failSpan, inStoredTrace } from './trace.ts'
 import { after, canTurn } from './transition.ts'
 import { undoChild } from './undo-child.ts'
-import { attemptWait, type ChildEnd, waitsForSignal } from './wait-step.ts'
+import { attemptWait, waitsForSignal } from './wait-step.ts'
 
 export interface StepRunnerOptions {
   readonly database: Database
@@ -208,16 +208,10 @@ async function reportEnd(
   { record, definition }: LiveSaga,
   { state, step }: Advance,
 ): Promise<void> {
-  if (record.report === undefined || (state.status !== 'completed' && state.status !== 'compensated')) return
-  const output = step.output === undefined ? undefined : plain(definition.codec?.decode(step.output) ?? step.output)
-  const end: ChildEnd = { state, ...(output !== undefined && { output }) }
-  const body = signalBody(definition.codec, JSON.stringify(end))
+  const body = endOfChild(definition, { state: step.state, status: state.status, output: step.output })
+  if (record.report === undefined || body === undefined) return
   await tx.store(sagaSignalsPort).send(tx, { id: `end:${record.id}`, channel: record.report, body, at: world.now() })
   tx.afterCommit(() => wakeLocalWorkers(tx.store(sagaStorePort)))
-}
-
-function plain(json: string): unknown {
-  return JSON.parse(json)
 }
 
 function settle(options: StepRunnerOptions, saga: LiveSaga, advance: Advance): void {

@@ -1,13 +1,14 @@
 import { type Database, messageOf, type Transaction, type World } from '@banyan/core'
 import { type Attempt, type AttemptEnd, contextOf, inOneTransaction, RolledBack } from './attempt.ts'
 import { eventChannel, stepChannel } from './channels.ts'
+import { type ChildEnd, endOfChild } from './child-end.ts'
 import type { AnySaga, SagaCodec, SagaStep } from './definition.ts'
 import { codeOfUnreadable } from './errors.ts'
 import { toJson } from './json.ts'
 import { openSignal } from './payload.ts'
 import { newSaga } from './start.ts'
-import type { Lane, SagaState } from './state.ts'
-import { type SagaSignal, sagaSignalsPort, sagaStorePort } from './store.ts'
+import type { Lane } from './state.ts'
+import { sagaArchivePort, sagaSignalsPort, sagaStorePort } from './store.ts'
 
 export type WaitStep = Extract<SagaStep, { kind: 'wait' | 'approve' | 'child' }>
 
@@ -35,8 +36,8 @@ export function attemptWait(wait: WaitAttempt): Promise<AttemptEnd> {
   return inOneTransaction(world, database, async (tx) => {
     const channel = channelOf(wait)
     const signal = await tx.store(sagaSignalsPort).take(tx, channel, attempt.call.id)
-    if (!signal && attempt.step.kind === 'child') await startChild(tx, wait, channel)
-    const end = signal ? readSignal(wait, signal) : nothingYet(wait)
+    const body = signal?.body ?? (attempt.step.kind === 'child' ? await startChild(tx, wait, channel) : undefined)
+    const end = body === undefined ? nothingYet(wait) : readSignal(wait, body)
     // Not taken then: it is there when somebody has mended what keeps it from being read.
     if (end.event.kind === 'unreadable') throw new RolledBack(end)
     await wait.advance(tx, end, channel)
@@ -51,13 +52,17 @@ function channelOf({ world, definition, attempt }: WaitAttempt): string {
   return eventChannel(definition.name, step.event.name, step.where(contextOf(world, attempt, { signal: () => attempt.signal }) as never))
 }
 
-async function startChild(tx: Transaction, { world, attempt }: WaitAttempt, channel: string): Promise<void> {
+/** Gives the end of the child, when there is one whose end was taken before, or forgotten. */
+async function startChild(tx: Transaction, { world, attempt }: WaitAttempt, channel: string): Promise<string | undefined> {
   const { step, call } = attempt
-  if (step.kind !== 'child') return
+  if (step.kind !== 'child') return undefined
   const input = step.input(contextOf(world, attempt, { signal: () => attempt.signal }) as never) as never
   const store = tx.store(sagaStorePort)
   const { record, begin } = newSaga(store, step.saga, input, { key: call.key, report: channel })
-  if ((await store.insert(tx, record)) === record.id) tx.afterCommit(begin)
+  const id = await store.insert(tx, record)
+  if (id !== record.id) return endOfChild(step.saga, await tx.store(sagaArchivePort).find(tx, id))
+  tx.afterCommit(begin)
+  return undefined
 }
 
 function nothingYet({ world, attempt, lane }: WaitAttempt): AttemptEnd {
@@ -67,7 +72,7 @@ function nothingYet({ world, attempt, lane }: WaitAttempt): AttemptEnd {
   return { event: over ? { kind: 'expired' } : { kind: 'waits', until }, result: undefined }
 }
 
-function readSignal({ definition, attempt }: WaitAttempt, { body }: SagaSignal): AttemptEnd {
+function readSignal({ definition, attempt }: WaitAttempt, body: string): AttemptEnd {
   const { step } = attempt
   const codec: SagaCodec | undefined = step.kind === 'child' ? step.saga.codec : definition.codec
   try {
@@ -91,12 +96,6 @@ export interface Answer {
 function answered({ yes, by, reason, value }: Answer, result: (value: unknown) => string | undefined): AttemptEnd {
   if (yes) return { event: { kind: 'done' }, result: result({ by, reason, value }) }
   return { event: { kind: 'refused', refusal: { code: 'rejected', message: `${by}: ${reason}` } }, result: undefined }
-}
-
-/** What a saga tells the one that started it, as its signal. */
-export interface ChildEnd {
-  readonly state: Extract<SagaState, { status: 'completed' | 'compensated' }>
-  readonly output?: unknown
 }
 
 function childEnd({ state, output }: ChildEnd, result: (value: unknown) => string | undefined): AttemptEnd {
