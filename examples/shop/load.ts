@@ -1,16 +1,20 @@
 // npm run shop: a load with chaos, then the books.
 
+import { messageOf } from '@banyan/core'
+import { type ShopDatabase, shopDatabase } from './database.ts'
 import { type TrialResult, trial } from './load/trial.ts'
 import { type LoadOptions, loadOptions } from './options.ts'
 
 const options = readOptions()
-console.log(`seed ${options.seed}: ${options.orders} orders in each checkout${options.kills ? `, ${options.kills} kill -9` : ''}`)
+const { url: databaseUrl, where, stop } = await openDatabase()
+console.log(`seed ${options.seed}: ${options.orders} orders in each checkout${options.kills ? `, ${options.kills} kill -9` : ''}; ${where}`)
 let failed = false
 for (const checkout of options.checkouts) {
   console.log(`${checkout}:`)
-  const result = await trial({ ...options, checkout, print: (line) => console.log(line) })
+  const result = await trial({ ...options, checkout, databaseUrl, print: (line) => console.log(line) })
   failed = !report(result) || failed
 }
+await stop()
 console.log(
   failed ? `FAILED; npm run shop -- ${process.argv.slice(2).join(' ')} --seed ${options.seed} repeats the plan` : 'all invariants held',
 )
@@ -26,11 +30,20 @@ function report({ load, kills, orders, broken, seconds, settledAfterMs }: TrialR
   return load.complaints.length === 0 && broken.length === 0
 }
 
+async function openDatabase(): Promise<ShopDatabase> {
+  try {
+    return await shopDatabase(process.env)
+  } catch (error) {
+    console.error(messageOf(error))
+    process.exit(2)
+  }
+}
+
 function readOptions(): LoadOptions {
   try {
     return loadOptions(process.argv.slice(2))
   } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error))
+    console.error(messageOf(error))
     process.exit(2)
   }
 }

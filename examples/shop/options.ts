@@ -22,7 +22,8 @@ const START_HELP = `Starts the shop and places three orders through its gateway.
   npm start                          every service is a process of its own
   npm start -- --one-process         all services in one process
   npm start -- --port 9000           the gateway's port; default 8080
-  npm start -- --data-dir /tmp/shop  where the databases live; default examples/shop/data`
+  npm start -- --data-dir /tmp/shop  where the databases live; default examples/shop/data
+  SHOP_DATABASE=postgres npm start   the services' databases in PostgreSQL, on the server of SHOP_DATABASE_URL or one for this run`
 
 const LOAD_HELP = `Places a load of orders and checks every invariant of the shop.
 
@@ -32,7 +33,8 @@ const LOAD_HELP = `Places a load of orders and checks every invariant of the sho
   npm run shop -- --chaos --kills 40         more of them; default 24, at least 20
   npm run shop -- --checkout choreography    one checkout only: orchestration, choreography or both (default)
   npm run shop -- --one-process              all services in one process; then that one is killed
-  npm run shop -- --keep                     leave the databases for a look`
+  npm run shop -- --keep                     leave the databases for a look
+  SHOP_DATABASE=postgres npm run shop        the services' databases in PostgreSQL, on the server of SHOP_DATABASE_URL or one for this run`
 
 /** @throws an error in one line for a word it does not know */
 export function startOptions(args: readonly string[], home: string): StartOptions {

@@ -3,6 +3,7 @@
 import { startSystem } from '@banyan/cli'
 import { messageOf } from '@banyan/core'
 import { runUntilSignal } from '@banyan/service'
+import { shopDatabase } from './database.ts'
 import { firstOrders } from './first-orders.ts'
 import { startOptions } from './options.ts'
 import { shop } from './system.ts'
@@ -11,6 +12,7 @@ try {
   const home = new URL('./data', import.meta.url).pathname
   const started = performance.now()
   const options = startOptions(process.argv.slice(2), home)
+  const database = await shopDatabase(process.env)
   const running = await startSystem(shop, {
     baseUrl: new URL('./system.ts', import.meta.url).href,
     dataDir: options.dataDir,
@@ -18,6 +20,7 @@ try {
     log: 'pretty',
     // What is worth a person's look; LOG_LEVEL=info shows everything.
     env: { LOG_LEVEL: process.env.LOG_LEVEL || 'warn' },
+    ...(database.url && { databaseUrl: database.url }),
     ...(options.oneProcess ? { processes: 'one' as const } : {}),
   })
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
@@ -25,12 +28,13 @@ try {
     `ready in ${seconds} s: ${running
       .processes()
       .map(({ name }) => name)
-      .join(', ')}`,
+      .join(', ')}; ${database.where}`,
   )
   let stopping = false
-  const stop = () => {
+  const stop = async () => {
     stopping = true
-    return running.stop()
+    await running.stop()
+    await database.stop()
   }
   const ended = runUntilSignal([{ stop }])
   await firstOrders(running).catch((error: unknown) => {

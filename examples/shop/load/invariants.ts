@@ -1,6 +1,5 @@
 // What must hold when the dust has settled. Reads the services' own databases; asks nobody.
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { type BookPlace, type Books, type Row, readBooks } from './books.ts'
 
 export interface Broken {
   readonly rule: string
@@ -12,22 +11,9 @@ export interface Report {
   readonly broken: readonly Broken[]
 }
 
-type Row = Record<string, string | number | null>
-
-interface Books {
-  orders: Row[]
-  payments: Map<unknown, Row>
-  charges: Map<unknown, Row>
-  reservations: Map<unknown, Row>
-  stock: Row[]
-  shipments: Map<unknown, Row[]>
-  messages: Map<unknown, Row[]>
-  history: Map<unknown, Row>
-}
-
 /** Checks every invariant of the shop. `accepted`: the orders that clients were told about. */
-export function checkInvariants(dataDir: string, accepted: readonly string[]): Report {
-  const books = readBooks(dataDir)
+export async function checkInvariants(place: BookPlace, accepted: readonly string[]): Promise<Report> {
+  const books = await readBooks(place)
   const rules: readonly [string, (books: Books, accepted: readonly string[]) => string[]][] = [
     ['an accepted order is in the books', lostOrders],
     ['an order ends confirmed, rejected or cancelled', unfinished],
@@ -45,8 +31,8 @@ export function checkInvariants(dataDir: string, accepted: readonly string[]): R
 }
 
 /** How many orders have not come to rest: their own state, or what others still have to do about them. */
-export function countUnsettled(dataDir: string): number {
-  const books = readBooks(dataDir)
+export async function countUnsettled(place: BookPlace): Promise<number> {
+  const books = await readBooks(place)
   const late = new Set([
     ...unfinished(books),
     ...wrongPayments(books),
@@ -131,28 +117,4 @@ function wrongHistory({ orders, history }: Books): string[] {
     )
   }
   return orders.filter(isWrong).map(id)
-}
-
-function readBooks(dataDir: string): Books {
-  const rows = (service: string, table: string) => readTable(join(dataDir, `${service}.db`), table)
-  const by = (key: string, list: Row[]) => new Map(list.map((row) => [row[key], row]))
-  return {
-    orders: rows('orders', 'orders'),
-    payments: by('order_id', rows('payments', 'payments')),
-    charges: by('key', rows('psp', 'charges')),
-    reservations: by('order_id', rows('inventory', 'reservations')),
-    stock: rows('inventory', 'stock'),
-    shipments: Map.groupBy(rows('shipping', 'shipments'), (row) => row.order_id),
-    messages: Map.groupBy(rows('notifications', 'notifications'), (row) => row.order_id),
-    history: by('order_id', rows('history', 'order_history')),
-  }
-}
-
-function readTable(file: string, table: string): Row[] {
-  const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 })
-  try {
-    return database.prepare(`select * from ${table}`).all() as Row[]
-  } finally {
-    database.close()
-  }
 }

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type RunningSystem, startSystem } from '@banyan/cli'
+import { freshDatabases } from '../database.ts'
 import type { Checkout } from '../orders/contract.ts'
 import { shop } from '../system.ts'
+import type { BookPlace } from './books.ts'
 import { chaosPlan, type Kill } from './chaos-plan.ts'
 import { checkInvariants, countUnsettled, type Report } from './invariants.ts'
 import { type Load, placeOrders } from './place-orders.ts'
@@ -16,6 +18,8 @@ export interface TrialOptions {
   readonly seed: number
   readonly oneProcess: boolean
   readonly keep: boolean
+  /** A PostgreSQL server for the services' databases; `undefined`: SQLite. */
+  readonly databaseUrl: string | undefined
   readonly print: (line: string) => void
 }
 
@@ -31,6 +35,8 @@ const SETTLE_MS = 60_000
 /** Starts a shop of its own, places the load, kills by the plan, waits until all is quiet, checks the books. */
 export async function trial(options: TrialOptions): Promise<TrialResult> {
   const dataDir = mkdtempSync(join(tmpdir(), 'banyan-shop-'))
+  const databaseUrl = freshDatabases(options.databaseUrl)
+  const books = { dataDir, databaseUrl }
   const started = performance.now()
   const running = await startSystem(shop, {
     baseUrl: new URL('../system.ts', import.meta.url).href,
@@ -38,6 +44,7 @@ export async function trial(options: TrialOptions): Promise<TrialResult> {
     gatewayPort: 0,
     log: 'silent',
     env: { SHOP_CHECKOUT: options.checkout, ORDERS_PER_MINUTE: '1000000' },
+    ...(databaseUrl && { databaseUrl }),
     ...(options.oneProcess ? { processes: 'one' as const } : {}),
   })
   try {
@@ -50,12 +57,15 @@ export async function trial(options: TrialOptions): Promise<TrialResult> {
       onSent: killer.onSent,
     })
     const kills = await killer.finish()
-    const settledAfterMs = await settle(dataDir)
-    const report = checkInvariants(dataDir, load.accepted)
+    const settledAfterMs = await settle(books)
+    const report = await checkInvariants(books, load.accepted)
     return { ...report, load, kills, seconds: (performance.now() - started) / 1000, settledAfterMs }
   } finally {
     await running.stop()
-    if (options.keep) options.print(`the databases are in ${dataDir}`)
+    if (options.keep)
+      options.print(
+        `the databases are in ${dataDir}${databaseUrl ? `, and on the server by the names "${new URL(databaseUrl).pathname.slice(1)}_..."` : ''}`,
+      )
     else rmSync(dataDir, { recursive: true, force: true })
   }
 }
@@ -88,9 +98,9 @@ async function killOne(running: RunningSystem, kill: Kill, { print, oneProcess }
 }
 
 /** Waits until nothing is left to do, or long enough to say that something is stuck; then for one more quiet moment. */
-async function settle(dataDir: string): Promise<number> {
+async function settle(books: BookPlace): Promise<number> {
   const started = performance.now()
-  while (countUnsettled(dataDir) > 0 && performance.now() - started < SETTLE_MS) await pause(200)
+  while ((await countUnsettled(books)) > 0 && performance.now() - started < SETTLE_MS) await pause(200)
   const settledAfterMs = performance.now() - started
   // What comes twice comes late: give it the time to.
   await pause(1_000)

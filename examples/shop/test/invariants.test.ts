@@ -60,8 +60,8 @@ function change(service: Service, sql: string): void {
 const accepted = ['good', 'declined']
 
 describe('the checker of the books', () => {
-  it('finds nothing in books that are right', () => {
-    expect(checkInvariants(folder, accepted)).toEqual({ orders: { confirmed: 1, rejected: 1 }, broken: [] })
+  it('finds nothing in books that are right', async () => {
+    expect(await checkInvariants({ dataDir: folder }, accepted)).toEqual({ orders: { confirmed: 1, rejected: 1 }, broken: [] })
   })
 
   it.each<[string, Service, string, RegExp, string]>([
@@ -83,13 +83,15 @@ describe('the checker of the books', () => {
     ['a message sent twice', 'notifications', "insert into notifications values ('n6', 'ada', 'good', 'shipped', '')", /message/, 'good'],
     ['a message not sent', 'notifications', "delete from notifications where notification_id = 'n5'", /message/, 'declined'],
     ['a read model that lags', 'history', "update order_history set status = 'pending' where order_id = 'good'", /read model/, 'good'],
-  ])('finds %s', (_, service, sql, rule, order) => {
+  ])('finds %s', async (_, service, sql, rule, order) => {
     change(service, sql)
-    const found = checkInvariants(folder, accepted).broken.filter((broken) => rule.test(broken.rule))
+    const found = (await checkInvariants({ dataDir: folder }, accepted)).broken.filter((broken) => rule.test(broken.rule))
     expect(found.map(({ orders }) => orders)).toEqual([[order]])
   })
 
-  it('finds an order that was accepted and lost', () => {
-    expect(checkInvariants(folder, [...accepted, 'lost']).broken).toEqual([{ rule: 'an accepted order is in the books', orders: ['lost'] }])
+  it('finds an order that was accepted and lost', async () => {
+    expect((await checkInvariants({ dataDir: folder }, [...accepted, 'lost'])).broken).toEqual([
+      { rule: 'an accepted order is in the books', orders: ['lost'] },
+    ])
   })
 })

@@ -17,7 +17,7 @@ export interface OpenShop {
   order(key: string, productId: string, quantity?: number): Promise<Answer>
   /** The answer of `ask` as soon as it satisfies `isDone`; fails after ten seconds with the last one. */
   until(ask: () => Promise<Answer>, isDone: (answer: Answer) => boolean): Promise<Answer>
-  books(): Report
+  books(): Promise<Report>
   close(): Promise<void>
 }
 
@@ -26,7 +26,10 @@ export async function openShop(options: {
   processes: 'one' | 'each'
   checkout: Checkout
   env?: Record<string, string>
+  /** A PostgreSQL server for the services' databases. Default: SQLite. */
+  databaseUrl?: string
 }): Promise<OpenShop> {
+  const { databaseUrl } = options
   const dataDir = mkdtempSync(join(tmpdir(), 'banyan-shop-'))
   const running = await startSystem(shop, {
     baseUrl: new URL('../system.ts', import.meta.url).href,
@@ -34,6 +37,7 @@ export async function openShop(options: {
     gatewayPort: 0,
     log: 'silent',
     processes: options.processes,
+    ...(databaseUrl && { databaseUrl }),
     env: { SHOP_CHECKOUT: options.checkout, ORDERS_PER_MINUTE: '1000000', ...options.env },
   })
   const shopper = await signIn(running.gatewayUrl, 'ada@example.com')
@@ -57,7 +61,7 @@ export async function openShop(options: {
         ({ body }) => body.status !== 'pending',
       )
     },
-    books: () => checkInvariants(dataDir, []),
+    books: () => checkInvariants({ dataDir, databaseUrl }, []),
     async close() {
       await running.stop()
       rmSync(dataDir, { recursive: true, force: true })

@@ -1,18 +1,21 @@
+import { testPostgres } from '@banyan/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { call } from '../load/shopper.ts'
 import { type OpenShop, openShop } from './open-shop.ts'
 
 const shapes = [
-  { processes: 'each', checkout: 'orchestration' },
-  { processes: 'one', checkout: 'orchestration' },
-  { processes: 'each', checkout: 'choreography' },
-  { processes: 'one', checkout: 'choreography' },
+  { processes: 'each', checkout: 'orchestration', engine: 'SQLite' },
+  { processes: 'one', checkout: 'orchestration', engine: 'SQLite' },
+  { processes: 'each', checkout: 'choreography', engine: 'SQLite' },
+  { processes: 'one', checkout: 'choreography', engine: 'SQLite' },
+  { processes: 'each', checkout: 'orchestration', engine: 'PostgreSQL' },
+  { processes: 'one', checkout: 'choreography', engine: 'PostgreSQL' },
 ] as const
 
-describe.each(shapes)('the shop, processes: $processes, checkout by $checkout', ({ processes, checkout }) => {
+describe.each(shapes)('the shop on $engine, processes: $processes, checkout by $checkout', ({ processes, checkout, engine }) => {
   let shop: OpenShop
   beforeAll(async () => {
-    shop = await openShop({ processes, checkout })
+    shop = await openShop({ processes, checkout, ...(engine === 'PostgreSQL' && { databaseUrl: (await testPostgres()).url }) })
   })
   afterAll(() => shop?.close())
 
@@ -70,10 +73,13 @@ describe.each(shapes)('the shop, processes: $processes, checkout by $checkout', 
 
   it('keeps every invariant of the books', async () => {
     await shop.until(
-      async () => ({ status: shop.books().broken.length, body: { broken: shop.books().broken }, traceId: undefined }),
+      async () => {
+        const { broken } = await shop.books()
+        return { status: broken.length, body: { broken }, traceId: undefined }
+      },
       ({ status }) => status === 0,
     )
-    expect(shop.books().broken).toEqual([])
+    expect((await shop.books()).broken).toEqual([])
   })
 })
 

@@ -3,13 +3,16 @@ import { type Api, type Database, type Logger, systemWorld } from '@banyan/core'
 import { consulRegistry } from '@banyan/discovery'
 import { startTelemetry } from '@banyan/otel'
 import { client, createLogger, type Host, httpTransport, inProcessTransport, logLevelOf, service } from '@banyan/service'
-import { sqlite, sqliteBus } from '@banyan/sqlite'
+import { sqliteBus } from '@banyan/sqlite'
+import { databaseOpener } from './service-database.ts'
 
 export interface HostOptions {
   /** Stands in traces where no service is known. */
   name: string
   dataDir: string
   registryUrl: string
+  /** A PostgreSQL server for the services' databases. Left out: SQLite files in `dataDir`. */
+  databaseUrl: string | undefined
   /** Where spans go besides the standard exporter, as in `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   collectors: readonly string[]
   env: Readonly<Record<string, string | undefined>>
@@ -28,13 +31,13 @@ export interface ProcessHost extends Host {
 const TTL_MS = 3_000
 
 /**
- * Puts a process together from the embedded default: a SQLite database for each service, the embedded bus, the registry of
- * `registryUrl`; calls between services of this process go without sockets.
+ * Puts a process together from the embedded default: a database for each service, in SQLite unless `databaseUrl` says otherwise, the
+ * embedded bus, the registry of `registryUrl`; calls between services of this process go without sockets.
  *
- * @throws {SqliteError} `ERR_DATABASE_OPEN`
+ * @throws {SqliteError} `ERR_DATABASE_OPEN`; a service's database throws its own when the service is made or started
  */
-export function processHost(options: HostOptions): ProcessHost {
-  const { name, dataDir, registryUrl, collectors, env } = options
+export async function processHost(options: HostOptions): Promise<ProcessHost> {
+  const { name, dataDir, registryUrl, databaseUrl, collectors, env } = options
   const world = systemWorld
   const level = logLevelOf(env.LOG_LEVEL)
   const logOf = (of: string): Logger => createLogger({ service: of, level })
@@ -43,10 +46,11 @@ export function processHost(options: HostOptions): ProcessHost {
   const registry = consulRegistry({ url: registryUrl, ttlMs: TTL_MS, deregisterAfterMs: 10_000, world, log })
   const bus = sqliteBus(join(dataDir, 'bus.db'), { world, log })
   const transport = inProcessTransport({ fallback: httpTransport({ registry, world, log }), world })
+  const open = await databaseOpener({ dataDir, databaseUrl, world })
   const databases: Database[] = []
 
   function databaseOf(of: string): Database {
-    const database = sqlite(join(dataDir, `${of}.db`), { name: of, world, log: logOf(of) })
+    const database = open(of, logOf(of))
     databases.push(database)
     return database
   }

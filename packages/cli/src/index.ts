@@ -7,6 +7,7 @@ export type { Processes, SystemDefinition, SystemOptions } from './system.ts'
 // Run it
 export { startSystem } from './run-system.ts'
 export type { ProcessReport, RunningSystem, StartSystemOptions } from './run-system.ts'
+export { serviceDatabaseUrl } from './service-database.ts'
 export type { LogStyle } from './log-lines.ts'
 export type { Span } from './otlp.ts'
 

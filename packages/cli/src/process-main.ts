@@ -3,6 +3,7 @@
 import { messageOf } from '@banyan/core'
 import type { ServiceModule } from '@banyan/service'
 import { PLAN_VARIABLE, type ProcessMessage, type ProcessPlan } from './process-plan.ts'
+import { DATABASE_VARIABLE } from './service-database.ts'
 
 interface Stoppable {
   stop(): Promise<void>
@@ -29,7 +30,8 @@ try {
 async function run(plan: ProcessPlan): Promise<void> {
   const { processHost } = await import('./host.ts')
   const { name, dataDir, registryUrl, collectorUrl, services, gateway } = plan
-  const host = processHost({ name, dataDir, registryUrl, collectors: [collectorUrl], env: process.env })
+  const databaseUrl = process.env[DATABASE_VARIABLE]
+  const host = await processHost({ name, dataDir, registryUrl, databaseUrl, collectors: [collectorUrl], env: process.env })
   running.push({ stop: host.close })
   // Created first, started together: services of one process find each other whatever the order.
   const modules = await Promise.all(Object.values(services).map((url) => import(url) as Promise<{ default: ServiceModule }>))

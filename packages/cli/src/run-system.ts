@@ -7,6 +7,7 @@ import { CliError } from './errors.ts'
 import { type LogStyle, logLines } from './log-lines.ts'
 import { freePort, takePort } from './ports.ts'
 import { PLAN_VARIABLE, type ProcessPlan } from './process-plan.ts'
+import { DATABASE_VARIABLE } from './service-database.ts'
 import { type Supervisor, supervisor } from './supervisor.ts'
 import { groupsOf, type Processes, type SystemDefinition } from './system.ts'
 import { type TraceCollector, traceCollector } from './trace-collector.ts'
@@ -16,6 +17,11 @@ export interface StartSystemOptions {
   baseUrl: string
   /** Where databases and other files live; made when it is not there. */
   dataDir: string
+  /**
+   * A PostgreSQL server for the services' databases, each made when it is not there: `postgres://user:password@host/shop` gives
+   * `shop_orders` and so on. Default: the variable `BANYAN_DATABASE_URL`, else SQLite files in `dataDir`.
+   */
+  databaseUrl?: string
   /** Instead of the system's own `processes`. */
   processes?: Processes
   /** 0 takes a free one. Default 8080. */
@@ -147,6 +153,7 @@ async function supervisorsOf(
     ...urls,
     GATEWAY_PORT: String(ground.gatewayPort),
     GATEWAY_ADMIN_PORT: String(ground.adminPort),
+    ...(options.databaseUrl && { [DATABASE_VARIABLE]: options.databaseUrl }),
     ...options.env,
   }
   const common = { world, onLine, stopMs: STOP_MS }
