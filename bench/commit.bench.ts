@@ -21,7 +21,7 @@ Writes bench/results/commit.json; --quick writes nothing. Fails when a target is
 
 const ENGINES = ['postgres', 'sqlite'] as const
 const LEVELS = [1, 32]
-const SHAPES = ['sqlite to sqlite', 'postgres to sqlite'] as const
+const SHAPES = ['sqlite to sqlite', 'postgres to sqlite', 'postgres to postgres'] as const
 const EVENTS_PER_SECOND = 1_000
 const TIMEOUT_MS = 180_000
 
@@ -34,7 +34,7 @@ export async function run(args: readonly string[]): Promise<void> {
   if (!options) return
   const { rounds, quick } = options
   const costs: Record<Engine, CostResult[][]> = { postgres: [], sqlite: [] }
-  const latencies: Record<Shape, LatencyResult[]> = { 'sqlite to sqlite': [], 'postgres to sqlite': [] }
+  const latencies: Record<Shape, LatencyResult[]> = { 'sqlite to sqlite': [], 'postgres to sqlite': [], 'postgres to postgres': [] }
   const server = await startServer()
   try {
     for (let round = 1; round <= rounds; round += 1) {
@@ -147,8 +147,9 @@ function judgeLatency(shape: Shape, rounds: readonly LatencyResult[]): Verdict[]
   const name = {
     'sqlite to sqlite': 'embedded',
     'postgres to sqlite': 'PostgreSQL, embedded bus',
+    'postgres to postgres': 'PostgreSQL, its bus too',
   }[shape]
-  const wanted = { 'sqlite to sqlite': 10, 'postgres to sqlite': 25 }[shape]
+  const wanted = { 'sqlite to sqlite': 10, 'postgres to sqlite': 25, 'postgres to postgres': undefined }[shape]
   const what = (part: string) => `${name}: commit to handler at 1,000 events/s, ${part}`
   const p50 = median(rounds.map((one) => one.p50))
   const p99 = median(rounds.map((one) => one.p99))

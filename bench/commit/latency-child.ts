@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Bus, Database } from '@banyan/core'
 import { consume, publish, relay } from '@banyan/messaging'
-import { postgres } from '@banyan/postgres'
+import { postgres, postgresBus } from '@banyan/postgres'
 import { sqlite, sqliteBus } from '@banyan/sqlite'
 import { contextOf, troubleLog } from '../component.ts'
 import { settingsOfContestant, tell } from '../contestant.ts'
@@ -11,7 +11,7 @@ import { NOTE, orderPlaced } from '../events.ts'
 
 export interface LatencyTask {
   /** Outbox and inbox, then the bus between them. */
-  readonly shape: 'sqlite to sqlite' | 'postgres to sqlite'
+  readonly shape: 'sqlite to sqlite' | 'postgres to sqlite' | 'postgres to postgres'
   /** Databases of the one who publishes, of the one who handles, of the bus. */
   readonly urls: readonly [string, string, string]
   readonly folder: string
@@ -31,7 +31,7 @@ export interface LatencyResult {
 const KEYS = 100
 const WARM_UP_SECONDS = 2
 /** How long the last events may take. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 90_000
 
 const task = settingsOfContestant<LatencyTask>()
 const [shop, book] = [open('shop', task.urls[0]), open('book', task.urls[1])]
@@ -90,5 +90,6 @@ function open(name: string, url: string): Database {
 }
 
 function openBus(): Bus {
+  if (task.shape === 'postgres to postgres') return postgresBus(task.urls[2], { log: troubleLog })
   return sqliteBus(join(task.folder, 'bus.db'), { log: troubleLog })
 }

@@ -11,14 +11,17 @@ export interface Order {
   readonly key: string
 }
 
+/** A step that hangs until its process is killed must not be over its time before. */
+const WITHIN_MS = 600_000
+
 /** Four steps in other systems, each with its way back. */
 export function orderSaga(body: (step: string, key: string) => Promise<StepResult>): Saga<Order> {
-  const undo = async () => {}
+  const rest = { undo: async () => {}, withinMs: WITHIN_MS }
   return saga<Order>('order', { version: 1, key: ({ key }) => key })
-    .step('stock', { do: (c) => body('stock', c.input.key), undo })
-    .step('money', { do: (c) => body('money', c.input.key), undo })
-    .step('parcel', { do: (c) => body('parcel', c.input.key), undo })
-    .step('label', { do: (c) => body('label', c.input.key), undo })
+    .step('stock', { do: (c) => body('stock', c.input.key), ...rest })
+    .step('money', { do: (c) => body('money', c.input.key), ...rest })
+    .step('parcel', { do: (c) => body('parcel', c.input.key), ...rest })
+    .step('label', { do: (c) => body('label', c.input.key), ...rest })
     .done((c) => ({ stock: c.stock, money: c.money, parcel: c.parcel, label: c.label }))
 }
 
