@@ -2,9 +2,12 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@banyan/source', 'module', 'node', 'development|production']
+const resolve = { conditions, externalConditions: ['@banyan/source', 'node'] }
 
 export default defineConfig({
-  ssr: { resolve: { conditions, externalConditions: ['@banyan/source', 'node'] } },
+  ssr: { resolve },
+  // Where globalSetup runs: without it, a clone in which nothing has been built finds no package.
+  environments: { __vitest__: { resolve } },
   resolve: { conditions },
   test: {
     include: ['{packages,adapters,examples,scripts}/**/*.test.ts'],
