@@ -100,7 +100,7 @@ describe('messages and sagas, when the server', () => {
 
   it('crashes in mid-commit, again and again: nothing is lost, nothing happens twice', { timeout: 90_000 }, async () => {
     const codes = await during(async () => {
-      for (let crash = 0; crash < 4; crash += 1) {
+      for (let crash = 0; crash < 3; crash += 1) {
         await server.restart({ immediate: true })
         await sleep(systemWorld, 400)
       }

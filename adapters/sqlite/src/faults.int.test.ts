@@ -30,8 +30,8 @@ function open(name: string, world?: World): Database {
   return database
 }
 
-async function build(options: { shop?: Database; bank?: Database; world?: World & { jump(byMs: number): void } }): Promise<Town> {
-  const { world } = options
+async function build(options: { shop?: Database; bank?: Database; world?: World; isSick?: () => boolean }): Promise<Town> {
+  const { world, isSick } = options
   const bus = sqliteBus(join(folder, 'bus.db'), { leaseMs: 500, log, ...(world && { world }) })
   closing.push(() => bus.close())
   const built = await town({
@@ -40,6 +40,7 @@ async function build(options: { shop?: Database; bank?: Database; world?: World 
     bus,
     log,
     ...(world && { world }),
+    ...(isSick && { isSick }),
   })
   closing.push(() => built.stop())
   return built
@@ -144,6 +145,23 @@ describe('a clock that is set', () => {
     world.jump(by)
     const { sell, order, settled } = await build({ world })
     await Promise.all([sell('ant'), order('after')])
+    await settled(8_000)
+  })
+})
+
+describe('a clock that is set while something waits for its next attempt', () => {
+  it.each([
+    ['forward', HOUR],
+    ['back', -HOUR],
+  ])('an hour %s: it is not late for that', async (_, by) => {
+    const world = settableClock()
+    let sick = true
+    const { sell, order, settled } = await build({ world, isSick: () => sick })
+    await Promise.all([sell('ant'), sell('bee'), order('one')])
+    for (const text of ['is parked', 'an attempt of a saga step failed'])
+      await vi.waitFor(() => expect(log.lines.join('\n')).toContain(text), 8_000)
+    world.jump(by)
+    sick = false
     await settled(8_000)
   })
 })

@@ -37,6 +37,8 @@ export interface TownOptions {
   /** Default: the system's. */
   readonly world?: World
   readonly log: Logger
+  /** While it says so, the bank fails: at what it is to book, and at what sagas ask of it. */
+  readonly isSick?: () => boolean
 }
 
 /** A logger that keeps warnings and errors as texts. */
@@ -65,10 +67,11 @@ export interface Town {
 }
 
 /** Builds the town on empty databases and starts all that works in it. */
-export async function town({ shop, bank, bus, log, world = systemWorld }: TownOptions): Promise<Town> {
+export async function town({ shop, bank, bus, log, world = systemWorld, isSick = () => false }: TownOptions): Promise<Town> {
   await shop.migrate(tables(shop.dialect))
   await bank.migrate(tables(bank.dialect))
-  const definition = orderSaga(bank)
+  const definition = orderSaga(bank, isSick)
+  const book = bookUnless(isSick)
   const workers: [Component, Database][] = [
     [relay({ leaseMs: 500, maxPollMs: 50, retry: { attempts: 100, baseMs: 10, capMs: 50 } }), shop],
     [runSagas([definition], { leaseMs: 500, pollMs: 50, drainMs: 500 }), shop],
@@ -115,22 +118,28 @@ async function sell(tx: Tx, key: string, ballast?: string): Promise<void> {
   await publish(tx, saleMade, { key, n: sold?.n ?? 0, ...(ballast !== undefined && { ballast }) })
 }
 
-async function book({ data: { key, n, ballast } }: { data: Sale }, tx: Tx): Promise<void> {
-  await tx.sql`insert into booked (key, n, ballast) values (${key}, ${n}, ${ballast ?? null})`
+function bookUnless(isSick: () => boolean) {
+  return async ({ data: { key, n, ballast } }: { data: Sale }, tx: Tx): Promise<void> => {
+    await tx.sql`insert into booked (key, n, ballast) values (${key}, ${n}, ${ballast ?? null})`
+    if (isSick()) throw new Error('the bank is sick')
+  }
 }
 
 interface Order {
   readonly id: string
 }
 
-function orderSaga(bank: Database): Saga<Order> {
+function orderSaga(bank: Database, isSick: () => boolean): Saga<Order> {
   const effect = (tx: Tx, id: string, step: string, kind: 'do' | 'undo') =>
     tx.sql`insert into effects (saga, step, kind) values (${id}, ${step}, ${kind})`
   const local = (step: string, kind: 'do' | 'undo') => async (tx: Tx, c: { readonly id: string }) =>
     void (await effect(tx, c.id, step, kind))
   const remote = (step: string) => (c: { readonly id: string; readonly key: string }) =>
     bank.transaction((tx) =>
-      participant(tx, { key: c.key, operation: step, kind: 'do' }, async () => void (await effect(tx, c.id, step, 'do'))),
+      participant(tx, { key: c.key, operation: step, kind: 'do' }, async () => {
+        await effect(tx, c.id, step, 'do')
+        if (isSick()) throw new Error('the bank is sick')
+      }),
     )
   const back = (step: string) => (c: { readonly id: string; readonly key: string }) =>
     bank.transaction((tx) =>
