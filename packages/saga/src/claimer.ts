@@ -37,8 +37,9 @@ export function claimer(options: ClaimerOptions): Claimer {
       const owner = lease.owner()
       if (!owner) return
       const taken = await database.transaction((tx) => store.claim(tx, owner, names, world.now(), CLAIM_SIZE))
-      const now = lease.owner()
-      // Fenced while claiming: the rows are stale and the next life claims them.
+      const now = lease.identity()
+      // Fenced while claiming: the rows are stale and the next life claims them. Being unsure is no reason to leave them: nobody else would
+      // look for what is this life's.
       if (now?.worker !== owner.worker || now.epoch !== owner.epoch) return
       for (const record of taken) take(record, owner)
       if (taken.length < CLAIM_SIZE) return

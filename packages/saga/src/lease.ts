@@ -20,6 +20,8 @@ export interface WorkerLease {
   start(): Promise<void>
   /** `undefined` while it is not sure that nobody has taken over: then nothing new may be begun. */
   owner(): SagaOwner | undefined
+  /** Who it was last, as long as it has not heard that another one took its place: also while it is not sure. */
+  identity(): SagaOwner | undefined
   /** Gives the identity, and with it all sagas, back. */
   stop(): Promise<void>
 }
@@ -89,6 +91,7 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
       loop = keep()
     },
     owner: () => (isSure() ? held : undefined),
+    identity: () => held,
     async stop() {
       stopping.abort()
       await loop

@@ -56,7 +56,8 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
         owner: (definition) => (definitionOf(definition)?.version === definition.version ? lease.owner() : undefined),
         // In the worker's own context: a saga outlives the request that started it, and must not inherit its deadline.
         take: AsyncLocalStorage.bind((record: SagaRecord) => {
-          const owner = lease.owner()
+          // Also while it is not sure: the saga is this life's, and nobody else would look for it.
+          const owner = lease.identity()
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)
         }),
         look: claims.look,

@@ -173,6 +173,22 @@ describe('a worker that slept through its lease', () => {
   })
 })
 
+describe('a worker that was not sure of its lease for a moment', () => {
+  it('still takes the saga that was stored in that moment as its own', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    await b.run([definition])
+    await b.world.advance(0)
+    await b.database.transaction(async (tx) => {
+      await startSaga(tx, definition, { tripId: 't-1' })
+      // Longer than the lease, which is not renewed meanwhile: the database has one writer.
+      await b.world.advance(2_500)
+    })
+    await b.world.advance(2_000)
+    expect((await b.only()).status).toBe('completed')
+  })
+})
+
 describe('a worker that lost a saga in between', () => {
   it('leaves nothing of a local step: what it wrote goes with the advance that was refused', async () => {
     const b = bench()
