@@ -13,25 +13,40 @@ function explained(saga: Checked): string[] {
   return explainSaga(saga).warnings.map((warning) => `${nameOf(saga)}: ${warning}`)
 }
 
+/** A step as far as its time goes. */
+interface Timed {
+  readonly name: string
+  readonly kind: string
+  readonly place: string
+  readonly withinMs: number | undefined
+  readonly inside?: readonly string[]
+  readonly durationMs?: (...context: unknown[]) => number
+}
+
 /** Time limits that cannot be met: what comes after them is never reached. */
 function timesOf(saga: Checked): string[] {
-  const { deadlineMs, steps } = saga
+  const { deadlineMs } = saga
   if (deadlineMs === undefined) return []
   const findings: string[] = []
-  let least = 0
-  for (const { name, kind, withinMs, place } of steps as readonly { name: string; kind: string; withinMs?: number; place: string }[]) {
-    if (place !== 'before') break
-    if (least >= deadlineMs) {
+  let pausedMs = 0
+  for (const step of (saga.steps as readonly Timed[]).filter(({ place }) => place !== 'after')) {
+    const { name, withinMs } = step
+    if (pausedMs >= deadlineMs) {
       findings.push(
-        `${nameOf(saga)}: step "${name}" is never reached: the pauses before it take ${least} ms, the saga has ${deadlineMs} ms`,
+        `${nameOf(saga)}: step "${name}" is never reached: the pauses before it take ${pausedMs} ms, the saga has ${deadlineMs} ms`,
       )
       break
     }
-    if (kind === 'sleep') least += withinMs ?? 0
-    else if (withinMs !== undefined && withinMs > deadlineMs)
+    if (withinMs !== undefined && withinMs > deadlineMs)
       findings.push(`${nameOf(saga)}: step "${name}" may take ${withinMs} ms, longer than the ${deadlineMs} ms that the whole saga has`)
+    pausedMs += fixedPauseOf(step)
   }
   return findings
+}
+
+/** How long a pause takes that is always made, and always as long. */
+function fixedPauseOf({ kind, inside, durationMs }: Timed): number {
+  return kind === 'sleep' && !inside?.length && durationMs?.length === 0 ? durationMs() : 0
 }
 
 /** Two definitions of one name: sagas that run under the one may be taken up by the other. */

@@ -15,6 +15,8 @@ export interface ExplorableSaga {
 
 export interface ExploredSaga {
   readonly broken: object | undefined
+  /** What keeps something from being looked at: steps that nothing comes to. */
+  readonly notes: readonly string[]
   readonly text: string
 }
 

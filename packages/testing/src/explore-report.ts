@@ -43,13 +43,18 @@ export interface Headline {
 }
 
 /** All of it for people. */
-export function explorationText({ name, version, faults }: Headline, figures: Figures, broken: Counterexample | undefined): string {
+export function explorationText(
+  { name, version, faults }: Headline,
+  figures: Figures,
+  broken: Counterexample | undefined,
+  notes: readonly string[],
+): string {
   const head = `saga ${name}, version ${version}, every schedule with up to ${counted(faults, 'fault')}: `
   if (broken)
     return `${head}BROKEN\n${brokenText(broken)}\nfound among ${grouped(figures.moments)} moments, in ${figures.seconds.toFixed(2)} s`
   const ends = `without a fault it ends ${figures.usualEnds.join(' or ') || 'nowhere'}`
   const said = figures.complete ? 'nothing is broken' : 'nothing broken was found, but NOT ALL was looked at; raise maxMoments'
-  return `${head}${said}; ${ends}\n${figuresText(figures)}`
+  return [`${head}${said}; ${ends}`, ...notes.map((note) => `note: ${note}`), figuresText(figures)].join('\n')
 }
 
 /** One schedule for people. */

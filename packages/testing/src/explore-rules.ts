@@ -51,12 +51,20 @@ export function rulesOf(options: RuleOptions): Rules {
     },
     atTheEnd(moment) {
       const { status } = moment.state
-      if (status === 'stuck') return moment.excused ? undefined : 'the saga is stuck and needs a person'
+      if (status === 'stuck') return stuckBroken(moment)
       if (status !== 'completed' && status !== 'compensated') return `the saga never ends: it is ${status}, and nothing can happen any more`
       const effects = status === 'completed' ? unusual(usual, moment) : leftBehind(moment.effects)
       return effects ?? brokenOf(options.atEnd, options, moment)
     },
   }
+}
+
+/** Where an undo fails for good, a person goes on: with all that is to be undone, or somebody's effect is forgotten. */
+function stuckBroken({ state, excused, effects }: Moment): string | undefined {
+  if (!excused || state.status !== 'stuck') return 'the saga is stuck and needs a person'
+  const { resume } = state
+  const lost = resume.status === 'undoing' ? effects.find(({ step }) => !resume.left.includes(step)) : undefined
+  return lost && `a stuck saga knows what is still to be undone: that of "${lost.step}" (${lost.at}) is not among it`
 }
 
 function effectsTwice(effects: readonly Effect[]): string | undefined {

@@ -13,6 +13,8 @@ export interface Found {
   readonly schedules: number
   /** How the saga ends when nothing goes wrong: one way, or several. */
   readonly usualEnds: readonly string[]
+  /** The steps that some schedule came to. */
+  readonly reached: ReadonlySet<string>
   /** False: there were more moments than it was to look at. */
   readonly complete: boolean
   /** The shortest schedule that breaks a rule: of those with the fewest faults, the one with the fewest moves. */
@@ -48,33 +50,31 @@ export async function search({ site, rules, first, maxMoments, breathe }: Search
   const queue = byFaultsAndLength(site.faults)
   const seen = new Map<string, Edges>()
   const start: Node = { moment: first, key: momentKey(first), from: undefined, by: '', length: 0 }
-  const ends = new Set<string>()
+  const usualEnds = new Set<string>()
+  const reached = new Set<string>()
   let moves = 0
-  queue.add(start)
-  for (let node = queue.next(); node; node = queue.next()) {
+  let broken: Found['broken']
+  let next: Node | undefined = start
+  for (; next && seen.size < maxMoments && !broken; next = queue.next()) {
+    const node: Node = next
     if (seen.has(node.key)) continue
     if (seen.size % 512 === 511) await breathe()
-    const options = await movesOf(site, node.moment)
-    const rule = rules.onTheWay(site, node.moment) ?? (options.length === 0 ? rules.atTheEnd(node.moment) : undefined)
-    const reached = options.map(
+    const { moment } = node
+    const options = await movesOf(site, moment)
+    const rule = rules.onTheWay(site, moment) ?? (options.length === 0 ? rules.atTheEnd(moment) : undefined)
+    if (rule !== undefined) broken = { rule, path: pathTo(node) }
+    for (const { kind, step } of site.engine.actions(moment.state)) if (kind === 'do') reached.add(site.engine.step(step).name)
+    if (options.length === 0 && moment.faults === 0) usualEnds.add(moment.state.status)
+    const nodes = options.map(
       (move): Node => ({ moment: move.to, key: momentKey(move.to), from: node, by: move.id, length: node.length + 1 }),
     )
-    seen.set(node.key, { to: reached.map(({ key }, index) => ({ key, cost: options[index]?.cost ?? 0 })) })
+    seen.set(node.key, { to: nodes.map(({ key }, index) => ({ key, cost: options[index]?.cost ?? 0 })) })
     moves += options.length
-    if (options.length === 0 && node.moment.faults === 0) ends.add(node.moment.state.status)
-    const complete = rule === undefined && seen.size < maxMoments
-    const found = {
-      moments: seen.size,
-      moves,
-      usualEnds: [...ends].sort(),
-      complete,
-      broken: rule === undefined ? undefined : { rule, path: pathTo(node) },
-    }
-    if (!complete) return { ...found, schedules: countSchedules(seen, start.key, site.faults) }
-    for (const next of reached) if (!seen.has(next.key)) queue.add(next)
+    for (const one of nodes) if (!seen.has(one.key)) queue.add(one)
   }
   const schedules = countSchedules(seen, start.key, site.faults)
-  return { moments: seen.size, moves, schedules, usualEnds: [...ends].sort(), complete: true, broken: undefined }
+  const complete = next === undefined && broken === undefined
+  return { moments: seen.size, moves, schedules, usualEnds: [...usualEnds].sort(), reached, complete, broken }
 }
 
 function byFaultsAndLength(faults: number) {

@@ -6,7 +6,7 @@ import { engineOf } from './explore-engine.ts'
 import { FAULT_KINDS, type FaultKind } from './explore-fault.ts'
 import { memo } from './explore-memo.ts'
 import type { Moment } from './explore-moment.ts'
-import { bookOf, type Handled, handle, operationNamed } from './explore-operation.ts'
+import { bookOf, type Handled, handle as handleLetter, operationNamed } from './explore-operation.ts'
 import { type ExploredWorld, type Invariants, type Rules, rulesOf } from './explore-rules.ts'
 import type { Site } from './explore-site.ts'
 import { stillWorld } from './explore-world.ts'
@@ -62,6 +62,8 @@ export interface Prepared {
   readonly site: Site
   readonly rules: Rules
   readonly first: Moment
+  /** The operations, so far, that changed something and never said that they have an effect. */
+  readonly silent: () => string[]
 }
 
 /** @throws {RangeError} for an option out of range */
@@ -104,10 +106,11 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     life: 1,
     faults: 0,
   }
+  const { handle, silent } = handlerOf(world, services)
   const site: Site = {
     engine,
     bodies,
-    handle: handlerOf(world, services),
+    handle,
     services,
     meanwhile,
     cancel,
@@ -122,7 +125,7 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     always: always as Invariants<ExploredWorld>,
     atEnd: invariants as Invariants<ExploredWorld>,
   })
-  return { definition, site, rules, first }
+  return { definition, site, rules, first, silent }
 }
 
 function checkWhole(name: string, value: number, least: number, most: number): void {
@@ -130,13 +133,24 @@ function checkWhole(name: string, value: number, least: number, most: number): v
   throw new RangeError(`cannot explore: "${name}" is ${value}, wanted a whole number from ${least} to ${most}`)
 }
 
-function handlerOf(world: World, services: Site['services']): Site['handle'] {
+/** Runs operations, and keeps in mind which of them change something and never say that they have an effect. */
+function handlerOf(world: World, services: Site['services']): { handle: Site['handle']; silent: () => string[] } {
   const remember = memo<Handled>()
-  return (letter, books) => {
-    const { service, operation } = letter
-    const book = books[service] ?? '{}'
-    const found = operationNamed(services[service]?.operations ?? {}, service, operation)
-    return remember(`${JSON.stringify(letter)} ${book}`, () => handle(world, found, letter, book))
+  const changing = new Set<string>()
+  const speaking = new Set<string>()
+  return {
+    silent: () => [...changing].filter((name) => !speaking.has(name)).sort(),
+    handle(letter, books) {
+      const { service, operation } = letter
+      const book = books[service] ?? '{}'
+      const found = operationNamed(services[service]?.operations ?? {}, service, operation)
+      return remember(`${JSON.stringify(letter)} ${book}`, async () => {
+        const handled = await handleLetter(world, found, letter, book)
+        if (handled.book !== book) changing.add(`${service}.${operation}`)
+        if (handled.effects !== 0 || (typeof found === 'object' && 'guard' in found)) speaking.add(`${service}.${operation}`)
+        return handled
+      })
+    },
   }
 }
 

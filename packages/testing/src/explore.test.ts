@@ -201,3 +201,61 @@ it.each([
 it('refuses to be called outside a step', async () => {
   await expect(sure.client.reserve({ orderId: 'o1', key: 'k' })).rejects.toThrow('cannot call "reserve" of a simulated service here')
 })
+
+it('notes what it could not look at: steps that nothing comes to, effects that nobody tells of', async () => {
+  const silent = service({
+    state: { sent: 0 },
+    operations: {
+      send(state, _request: { key: string }) {
+        state.sent += 1
+      },
+    },
+  })
+  const sending = (clients: { silent: typeof silent.client }) =>
+    saga<Order>('sending', { version: 1, key: (order) => order.orderId })
+      .when(
+        'big',
+        (c) => c.input.orderId === 'big',
+        (branch) => branch.local('note', { do: note('big'), undo: note('not big') }),
+      )
+      .pivot('confirm', { local: note('confirm') })
+      .step('send', { do: (c) => clients.silent.send({ key: c.key }) })
+      .done()
+  const found = await explore(sending, { input, services: { silent }, local: { notes: [] }, faults: 1 })
+  expect(found.notes).toEqual([
+    'no schedule comes to step "note"',
+    'silent.send changes its state and never says did() or undid(): the rules about effects do not see it',
+  ])
+  expect(found.text).toContain('note: no schedule comes to step "note"')
+})
+
+it('finds an effect that a stuck saga has forgotten', async () => {
+  const forgets = service({
+    state: { keys: {} as Record<string, true> },
+    operations: {
+      take(state, { key }: { key: string }, call) {
+        if (state.keys[key]) return
+        state.keys[key] = true
+        call.did()
+      },
+      giveBack(state, { key }: { key: string }, call) {
+        if (state.keys[key]) call.undid()
+        delete state.keys[key]
+      },
+    },
+  })
+  const take = (clients: { forgets: typeof forgets.client }) => ({
+    do: (c: { key: string }) => clients.forgets.take({ key: c.key }),
+    undo: (c: { key: string }) => clients.forgets.giveBack({ key: c.key }),
+  })
+  const taking = (clients: { forgets: typeof forgets.client }) =>
+    saga<Order>('taking', { version: 1, key: (order) => order.orderId })
+      .step('a', take(clients))
+      .step('b', take(clients))
+      .done()
+  // The call of "b" comes after its undo, as there is no tombstone; then the undo of "a" fails for good.
+  const replay = '3:b.late,4:b.gives-up,7:b.arrives,8:undo-a.error,9:undo-a.gives-up'
+  const found = await explore(taking, { input, services: { forgets }, replay })
+  expect(found.broken?.rule).toBe('a stuck saga knows what is still to be undone: that of "b" (forgets saga-1:b) is not among it')
+  expect(found.text).toContain('one schedule, 2 faults: BROKEN')
+})

@@ -13,6 +13,8 @@ const REPLAY_MOMENTS = 100_000
 export interface Exploration extends Figures {
   /** The shortest schedule that breaks a rule; `undefined`: none does. */
   readonly broken: Counterexample | undefined
+  /** What about the saga or its services keeps something from being looked at. */
+  readonly notes: readonly string[]
   /** All of it for people. */
   readonly text: string
 }
@@ -69,7 +71,7 @@ export function explorable<Input, const Services extends AnyServices, Local = un
 }
 
 async function exploreFrom(
-  { definition, site, rules, first }: Prepared,
+  { definition, site, rules, first, silent }: Prepared,
   options: { replay?: string; maxMoments?: number },
 ): Promise<Exploration> {
   const { replay, maxMoments = 1_000_000 } = options
@@ -81,14 +83,24 @@ async function exploreFrom(
   const headline = { name: definition.name, version: definition.version, faults: site.faults }
   if (replay !== undefined) {
     const told = await tellSchedule(site, first, found.path ?? [])
-    return { ...figures, broken: asBroken(found, told), text: replayText(headline, told, found.broken?.rule) }
+    return { ...figures, broken: asBroken(found, told), notes: [], text: replayText(headline, told, found.broken?.rule) }
   }
+  const notes = notesOf(definition, found, silent())
   const broken = found.broken && asBroken(found, await tellSchedule(site, first, found.broken.path))
-  return { ...figures, broken, text: explorationText(headline, figures, broken) }
+  return { ...figures, broken, notes, text: explorationText(headline, figures, broken, notes) }
 }
 
 function asBroken({ broken }: Found, told: ToldSchedule): Counterexample | undefined {
   return broken && { rule: broken.rule, ...told }
+}
+
+/** What a reader would take for looked at, and is not. */
+function notesOf({ steps }: AnySaga, { reached, complete }: Found, silent: readonly string[]): string[] {
+  const never = complete ? steps.filter(({ name }) => !reached.has(name)) : []
+  return [
+    ...never.map(({ name }) => `no schedule comes to step "${name}"`),
+    ...silent.map((operation) => `${operation} changes its state and never says did() or undid(): the rules about effects do not see it`),
+  ]
 }
 
 /** One schedule alone, up to its end or to what it breaks. */
@@ -97,7 +109,7 @@ async function replayed({
   rules,
   first,
   schedule,
-}: Omit<Prepared, 'definition'> & { schedule: string }): Promise<Found & { path: readonly string[] }> {
+}: Omit<Prepared, 'definition' | 'silent'> & { schedule: string }): Promise<Found & { path: readonly string[] }> {
   // What is usual is learnt from the schedules without a fault.
   const usual = await search({ site: { ...site, faults: 0 }, rules, first, maxMoments: REPLAY_MOMENTS, breathe })
   if (usual.broken?.path.length === 0) return { ...usual, path: [] }
@@ -111,7 +123,14 @@ async function replayed({
   })
   const rule = rules.onTheWay(all, moment) ?? (over ? rules.atTheEnd(moment) : undefined)
   const path = made.map(({ id }) => id)
-  const size = { moments: path.length + 1, moves: path.length, schedules: 1, usualEnds: usual.usualEnds, complete: true }
+  const size = {
+    moments: path.length + 1,
+    moves: path.length,
+    schedules: 1,
+    usualEnds: usual.usualEnds,
+    reached: usual.reached,
+    complete: true,
+  }
   return { ...size, path, broken: rule === undefined ? undefined : { rule, path } }
 }
 

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url'
+import { saga } from '@banyan/saga'
 import { describe, expect, it } from 'vitest'
 import { runProgram } from '../program.ts'
+import { findingsOf } from '../saga-checks.ts'
 
 async function run(...args: string[]) {
   let out = ''
@@ -30,6 +32,34 @@ describe('banyan saga verify', () => {
     expect(out).toContain('saga doubtful, version 1: it has no pivot')
     expect(out).toContain('saga doubtful, version 2: it has no step "money" any more, and no "migrate": version 1 cannot go on in it\n')
     expect(err).toMatch(/^\d findings in .*doubtful\.ts\n$/)
+  })
+
+  it('finds a step that nothing comes to', async () => {
+    const { status, out } = await run('verify', file('dead-end'))
+    expect(status).toBe(1)
+    expect(out).toContain('no schedule comes to step "check"\n')
+  })
+
+  it('finds a time limit that no step can meet', () => {
+    const hurried = saga<{ id: string }>('hurried', { version: 1, key: ({ id }) => id, deadlineMs: 1_000 })
+      .step('slow', { do: () => undefined, undo: () => undefined, withinMs: 5_000 })
+      .sleep('pause', 2_000)
+      .step('late', { do: () => undefined, undo: () => undefined, withinMs: 500 })
+      .pivot('confirm', { local: () => undefined })
+      .done()
+    expect(findingsOf([hurried])).toEqual(
+      expect.arrayContaining(['saga hurried, version 1: step "slow" may take 5000 ms, longer than the 1000 ms that the whole saga has']),
+    )
+  })
+
+  it('finds a definition that is there twice, and steps that are another kind in a later version', () => {
+    const define = (version: number, step: 'local' | 'step') =>
+      saga<{ id: string }>('moved', { version, key: ({ id }) => id })
+        [step]('one', { do: () => undefined, undo: () => undefined })
+        .done()
+    const found = findingsOf([define(1, 'local'), define(2, 'step'), define(2, 'step')])
+    expect(found).toContain('saga moved, version 2: step "one" is remote, in version 1 it was local; give it another name')
+    expect(found).toContain('saga moved, version 2 is defined twice')
   })
 })
 
