@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { silentLogger, systemWorld } from '@banyan/core'
 import { type OutboxEntry, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
@@ -132,7 +131,7 @@ describe('the outbox of PostgreSQL', () => {
     expect(await read()).toEqual([1, 2, 3])
     // It dies, and leaves a hole.
     slow.on('error', () => undefined)
-    const gone = once(slow, 'end')
+    const gone = new Promise<void>((resolve) => slow.once('end', resolve))
     const { rows } = await foreign.query('select pid from pg_locks where locktype = $1 and classid = 1869968482', ['advisory'])
     await foreign.query('select pg_terminate_backend($1)', [rows[0]?.pid])
     await gone

@@ -296,6 +296,55 @@ describe('consume', () => {
     expect((await database.state()).inbox).toBe(0)
   })
 
+  it('changes nothing when the bus brings something again after the ids are forgotten', async () => {
+    const { bus, world, database, effects, letters } = await setUp({ inboxRetentionMs: 3_600_000, retry: { attempts: 1 } })
+    await bus.deliver(taken('A1', 1), 'rubbish', taken('A1', 2))
+    await world.advance(4_000_000)
+    expect((await database.state()).inbox).toBe(0)
+    await bus.again()
+    expect(await effects()).toEqual(['A1-1', 'A1-2'])
+    expect(await letters.list()).toHaveLength(1)
+  })
+
+  it('makes a dead letter of an event whose handler hangs, and lets other keys flow', async () => {
+    const { bus, world, effects, letters } = await setUp({ retry: { attempts: 1 } }, (id) =>
+      id === 'A1-1' ? new Promise(() => {}) : Promise.resolve(),
+    )
+    const handled = bus.deliver(taken('A1', 1), taken('A1', 2), taken('B1', 1))
+    await world.advance(60_000)
+    await handled
+    expect(await letters.list()).toMatchObject([{ key: 'A1', code: 'ERR_TRANSACTION_TIMEOUT', attempts: 1 }])
+    expect(await effects()).toEqual(['B1-1'])
+  })
+
+  it.each([[undefined], [null], ['no reason'], [{ strange: true }], [42]])(
+    'makes a dead letter of an event whose handler throws %j',
+    async (thrown) => {
+      const { bus, letters } = await setUp({ retry: { attempts: 1 } }, () => Promise.reject(thrown))
+      await bus.deliver(taken('A1', 1))
+      expect(await letters.list()).toMatchObject([{ key: 'A1', reason: 'failed', message: expect.any(String) }])
+    },
+  )
+
+  it('takes no notice of what a handler returns, and hands on whatever `prepare` does', async () => {
+    const world = manualWorld()
+    const database = testDatabase(world)
+    const bus = memoryBus()
+    const seen: unknown[] = []
+    // A program without types may return anything.
+    const rubbish = (async (_event: unknown, tx: Transaction, prepared: unknown) => {
+      seen.push(prepared)
+      await addEffect(tx, 'once')
+      return Symbol('rubbish')
+    }) as never
+    const component = consume(seatTaken, rubbish, { prepare: async () => Number.NaN as unknown })
+    await component.start(contextOf(world, { database, bus }))
+    await bus.deliver(taken('A1', 1))
+    expect(seen).toEqual([Number.NaN])
+    expect((await database.state()).effects).toEqual(['once'])
+    expect((await database.state()).queue).toEqual([])
+  })
+
   it('is not started without a database or a bus, and refuses wrong options', async () => {
     const world = manualWorld()
     const component = consume(seatTaken, async () => {})

@@ -48,7 +48,8 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
   let running: Promise<void> = Promise.resolve()
   let forget = () => {}
 
-  async function round(): Promise<void> {
+  /** Says whether it got anywhere: having the lease again is not enough. */
+  async function round(): Promise<boolean> {
     const step = await shift.step(failures)
     if (step.kind === 'moved') idleMs = minPollMs
     // Another may have moved on between the reading and the claim, so what was read is read again.
@@ -57,14 +58,16 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
       // What woke it may have to wait for a slower writer, and nobody wakes it again then: it looks again soon.
       idleMs = (await wakeUp.sleep(idleMs)) ? minPollMs : Math.min(maxPollMs, idleMs * 2)
     }
+    return step.kind !== 'claimed'
   }
 
   async function loop(): Promise<void> {
     while (!abort.signal.aborted) {
       try {
-        await round()
-        failures = 0
-        trouble = undefined
+        if (await round()) {
+          failures = 0
+          trouble = undefined
+        }
       } catch (error) {
         failures += 1
         trouble = error
@@ -92,8 +95,8 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
   }
 }
 
-/** What a step did: moved events or took the lease, found nothing, or found the lease with another. */
-type Step = { readonly kind: 'moved' | 'empty' } | { readonly kind: 'busy'; readonly waitMs: number }
+/** What a step did: moved events, took the lease, found nothing, or found the lease with another. */
+type Step = { readonly kind: 'moved' | 'claimed' | 'empty' } | { readonly kind: 'busy'; readonly waitMs: number }
 
 /** A turn at work: what it reads, and whether its group has parked keys. */
 interface Shift {
@@ -117,7 +120,7 @@ function shiftOf(options: PartitionOptions): { step(failures: number): Promise<S
     if (claimed.kind === 'busy') return claimed
     const mayBeParked = await database.read((tx) => database.store(keyQueuePort).holds(tx, group))
     shift = { turn: claimed.turn, feed: outboxFeed(outbox, partition, claimed.turn.done), mayBeParked }
-    return { kind: 'moved' }
+    return { kind: 'claimed' }
   }
 
   async function move(current: Shift, failures: number): Promise<Step> {

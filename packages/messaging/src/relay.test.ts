@@ -182,6 +182,25 @@ describe('relay', () => {
     expect(await timersLeft(world)).toBe(0)
   })
 
+  it('finds the keys behind more events of one key than a batch holds, when the bus takes none of these', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay({ batchSize: 5 })
+    bus.onPublish = (batch) => {
+      if (batch.some(({ subject }) => subject === 'bad')) throw new Error('too large')
+    }
+    await take(database, ...Array.from({ length: 40 }, (_, n) => `bad-${n}`), 'good-1', 'good-2')
+    await component.start(context)
+    await world.advance(120_000)
+    expect(new Set(seatsOf(bus))).toEqual(new Set(['good-1', 'good-2']))
+    const letters = deadLetters(database, { world })
+    expect(await letters.stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 1, waiting: 39 }])
+    bus.onPublish = () => {}
+    await letters.redrive({}, { by: 'eva', reason: 'limit raised' })
+    await world.advance(5_000)
+    expect(seatsOf(bus).filter((seat) => seat.startsWith('bad'))).toEqual(Array.from({ length: 40 }, (_, n) => `bad-${n}`))
+    await component.stop()
+  })
+
   it('goes on when the database comes back', async () => {
     const { world, database, bus, context } = setUp()
     await relay().start(context)

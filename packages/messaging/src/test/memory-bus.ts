@@ -7,12 +7,27 @@ export interface MemoryBus extends Bus {
   onPublish: (batch: readonly Envelope[]) => void | Promise<void>
   /** Delivers a batch to the one subscriber; settles as its handling does. */
   deliver(...raws: (Envelope | string)[]): Promise<void>
+  /** Delivers everything once more, from the same places. */
+  again(): Promise<void>
 }
 
 export function memoryBus(): MemoryBus {
   let subscriber: BusSubscription | undefined
   const inFlight = new Set<Promise<void>>()
+  const delivered: Delivery[] = []
   let position = 0
+
+  function hand(batch: readonly Delivery[]): Promise<void> {
+    if (!subscriber) return Promise.reject(new Error('nobody has subscribed'))
+    const handled = subscriber.handle(batch)
+    inFlight.add(handled)
+    handled.then(
+      () => inFlight.delete(handled),
+      () => inFlight.delete(handled),
+    )
+    return handled
+  }
+
   const bus: MemoryBus = {
     features: { ordering: 'key', redelivery: true, replay: true },
     published: [],
@@ -31,20 +46,14 @@ export function memoryBus(): MemoryBus {
       }
     },
     deliver(...raws) {
-      if (!subscriber) return Promise.reject(new Error('nobody has subscribed'))
-      const handled = subscriber.handle(
-        raws.map((raw) => {
-          position += 1
-          return deliveryOf(raw, position)
-        }),
-      )
-      inFlight.add(handled)
-      handled.then(
-        () => inFlight.delete(handled),
-        () => inFlight.delete(handled),
-      )
-      return handled
+      const batch = raws.map((raw) => {
+        position += 1
+        return deliveryOf(raw, position)
+      })
+      delivered.push(...batch)
+      return hand(batch)
     },
+    again: () => hand(delivered),
     close: async () => {},
   }
   return bus
@@ -52,10 +61,11 @@ export function memoryBus(): MemoryBus {
 
 function deliveryOf(message: Envelope | string, position: number): Delivery {
   const raw = typeof message === 'string' ? message : encodeEnvelope(message)
+  const place = { partition: 'test/0', offset: position }
   try {
-    return { envelope: decodeEnvelope(raw), raw, position: String(position) }
+    return { envelope: decodeEnvelope(raw), raw, position: String(position), place }
   } catch {
     // What a bus does with a text that is no envelope.
-    return { envelope: undefined, raw, position: 'broken' }
+    return { envelope: undefined, raw, position: 'broken', place }
   }
 }

@@ -1,0 +1,189 @@
+import { type Bus, type Component, type Envelope, event, type Schema, silentLogger, systemWorld } from '@banyan/core'
+import { type ConsumeOptions, consume, deadLetters, publish, type RelayOptions, relay } from '@banyan/messaging'
+import { type TestDatabase, testPostgres } from '@banyan/testing'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { type PostgresDatabase, type PostgresOptions, postgres, postgresBus } from './index.ts'
+
+interface Seat {
+  id: string
+  n: number
+}
+// The test publishes nothing else.
+const schema: Schema<Seat> = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as Seat }) } }
+const seatTaken = event('seat.taken', { schema, key: ({ id }) => id })
+
+/** What is closed after a test, the last opened first. */
+const closers: (() => Promise<unknown>)[] = []
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+async function place(): Promise<TestDatabase> {
+  const made = await testPostgres()
+  closers.push(made.drop)
+  return made
+}
+
+function open(url: string, name: string, options: PostgresOptions = {}): PostgresDatabase {
+  const database = postgres(url, { log: silentLogger, name, ...options })
+  closers.push(() => database.close())
+  return database
+}
+
+async function openBus(): Promise<Bus> {
+  const bus = postgresBus((await place()).url, { log: silentLogger })
+  closers.push(() => bus.close())
+  return bus
+}
+
+async function start(component: Component, database: PostgresDatabase, bus: Bus): Promise<Component> {
+  await component.start({ service: database.name, instanceId: systemWorld.uuid(), world: systemWorld, log: silentLogger, database, bus })
+  closers.push(() => component.stop())
+  return component
+}
+
+function take(database: PostgresDatabase, ...seats: Seat[]): Promise<void> {
+  return database.transaction(async (tx) => {
+    for (const seat of seats) await publish(tx, seatTaken, seat)
+  })
+}
+
+/** A consumer in a service of its own that writes a row an event, unless `broken` has its seat. */
+async function audience(
+  bus: Bus,
+  broken = new Set<string>(),
+  options: ConsumeOptions<typeof seatTaken, undefined> = {},
+  more: PostgresOptions = {},
+) {
+  const database = open((await place()).url, 'audience', more)
+  await database.migrate([{ id: '001-effects', sql: 'create table effects (at bigint generated always as identity, id text, n integer)' }])
+  const handler = consume(
+    seatTaken,
+    async ({ data }, tx) => {
+      await tx.sql`insert into effects (id, n) values (${data.id}, ${data.n})`
+      if (broken.has(data.id)) throw new Error('broken')
+    },
+    options,
+  )
+  await start(handler, database, bus)
+  const effects = () => database.read((tx) => tx.sql<Seat>`select id, n from effects order by at`)
+  const numbersOf = async (id: string) => (await effects()).filter((row) => row.id === id).map(({ n }) => n)
+  return { database, effects, numbersOf, letters: deadLetters(database) }
+}
+
+const oneTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
+const fast: RelayOptions = { batchSize: 7 }
+
+describe('messaging over PostgreSQL', () => {
+  it.each(['serializable', 'read committed'] as const)(
+    'brings every event to its effect once, in the order of its key (%s)',
+    async (isolation) => {
+      const bus = await openBus()
+      const orders = open((await place()).url, 'orders', { isolation })
+      await start(relay(fast), orders, bus)
+      const { effects, numbersOf } = await audience(bus, new Set(), {}, { isolation })
+      const keys = oneTo(8).map((n) => `seat ${n}`)
+      await Promise.all(
+        keys.map(async (id) => {
+          for (const n of oneTo(20)) await take(orders, { id, n })
+        }),
+      )
+      await vi.waitFor(async () => expect(await effects()).toHaveLength(160), 20_000)
+      for (const id of keys) expect(await numbersOf(id)).toEqual(oneTo(20))
+    },
+  )
+
+  it('lets several relays of one database move each event, and takes over from one that is gone', async () => {
+    const bus = await openBus()
+    const { url } = await place()
+    const { effects, numbersOf } = await audience(bus)
+    // A handle each, as processes have.
+    const handles = [open(url, 'orders'), open(url, 'orders'), open(url, 'orders')]
+    const relays = await Promise.all(handles.map((handle) => start(relay({ batchSize: 3 }), handle, bus)))
+    for (const n of oneTo(30)) {
+      for (const id of ['A1', 'B1', 'C1', 'D1']) await take(handles[2] as PostgresDatabase, { id, n })
+      if (n === 10) await relays[0]?.stop()
+      if (n === 20) await relays[1]?.stop()
+    }
+    await vi.waitFor(async () => expect(await effects()).toHaveLength(120), 20_000)
+    for (const id of ['A1', 'B1', 'C1', 'D1']) expect(await numbersOf(id)).toEqual(oneTo(30))
+  })
+
+  it('repeats what it published and did not mark, without a second effect', async () => {
+    const bus = await openBus()
+    const orders = open((await place()).url, 'orders')
+    const sent: Envelope[] = []
+    const dying: Bus = {
+      ...bus,
+      async publish(batch) {
+        await bus.publish(batch)
+        sent.push(...batch)
+        // The relay dies between publishing and marking.
+        throw new Error('killed')
+      },
+    }
+    const { effects, numbersOf } = await audience(bus)
+    await take(orders, { id: 'A1', n: 1 }, { id: 'A1', n: 2 })
+    const first = await start(relay(), orders, dying)
+    await vi.waitFor(() => expect(sent.length).toBeGreaterThanOrEqual(2), 10_000)
+    await first.stop()
+    await start(relay(), orders, bus)
+    await take(orders, { id: 'A1', n: 3 })
+    await vi.waitFor(async () => expect(await effects()).toHaveLength(3), 10_000)
+    expect(await numbersOf('A1')).toEqual([1, 2, 3])
+  })
+
+  it('parks one key and redrives it under load: its order is kept, and the others do not notice', async () => {
+    const bus = await openBus()
+    const orders = open((await place()).url, 'orders')
+    await start(relay(), orders, bus)
+    const broken = new Set(['bad'])
+    const { numbersOf, letters } = await audience(bus, broken, { retry: { attempts: 2, baseMs: 5 }, pollMs: 50 })
+    const good = ['good 1', 'good 2', 'good 3', 'good 4']
+    let round = 0
+    let loading = true
+    const load = (async () => {
+      while (loading) {
+        round += 1
+        const n = round
+        await Promise.all([...good, 'bad'].map((id) => take(orders, { id, n })))
+      }
+    })()
+    const flows = async (rounds: number) => {
+      const until = round + rounds
+      await vi.waitFor(async () => {
+        for (const id of good) expect((await numbersOf(id)).length).toBeGreaterThanOrEqual(until)
+      }, 20_000)
+    }
+
+    await vi.waitFor(async () => expect(await letters.list()).toMatchObject([{ key: 'bad', attempts: 2, message: 'broken' }]), 10_000)
+    await flows(20)
+    expect(await numbersOf('bad')).toEqual([])
+    expect(await letters.stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 1 }])
+    expect(await letters.redrive({ key: 'bad' }, { by: 'eva', reason: 'mended', dryRun: true })).toMatchObject({ dryRun: true })
+    expect(await numbersOf('bad')).toEqual([])
+    broken.clear()
+    await letters.redrive({ key: 'bad' }, { by: 'eva', reason: 'mended' })
+    await flows(20)
+    loading = false
+    await load
+    await vi.waitFor(async () => expect(await numbersOf('bad')).toHaveLength(round), 20_000)
+    for (const id of [...good, 'bad']) {
+      await vi.waitFor(async () => expect(await numbersOf(id)).toHaveLength(round), 10_000)
+      expect(await numbersOf(id)).toEqual(oneTo(round))
+    }
+    expect(await letters.stats()).toEqual([])
+    expect(await letters.history()).toMatchObject([{ action: 'redrive', by: 'eva', why: 'mended' }])
+  })
+
+  it('keeps what PostgreSQL has no place for: the character NUL becomes a sign for it, and nothing stands still', async () => {
+    const bus = await openBus()
+    const orders = open((await place()).url, 'orders')
+    await start(relay(), orders, bus)
+    const { effects, letters } = await audience(bus, new Set(['a\0b']), { retry: { attempts: 1 } })
+    await take(orders, { id: 'a\0b', n: 1 }, { id: 'good', n: 1 })
+    await vi.waitFor(async () => expect(await effects()).toEqual([{ id: 'good', n: 1 }]), 10_000)
+    await vi.waitFor(async () => expect(await letters.list()).toHaveLength(1), 10_000)
+  })
+})
