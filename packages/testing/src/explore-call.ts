@@ -1,4 +1,3 @@
-import { nearest } from '@banyan/core'
 import { ExploreError } from './explore-errors.ts'
 import { ANSWER_LOST, DIED_HALFWAY, type FaultKind, NOT_REACHED } from './explore-fault.ts'
 import { type Begun, type Moment, withAttempt, withEffects } from './explore-moment.ts'
@@ -135,12 +134,13 @@ function callText({ moment, begun, letter }: Call): string {
 }
 
 function letterOf({ services }: Site, { service, operation, request }: Asked): Letter {
-  const name = Object.keys(services).find((one) => services[one]?.operations === (service as { operations?: unknown }).operations)
+  const name = service.name ?? Object.keys(services).find((one) => services[one]?.operations === service.operations)
   if (name === undefined) {
     const known = Object.keys(services).join(', ')
-    const near = nearest(operation, Object.keys(services))
-    const message = `a step calls "${operation}" of a service that explore() was not given; it has ${known}${near ? `, did you mean "${near}"?` : ''}`
-    throw new ExploreError('ERR_OPERATION_UNKNOWN', message)
+    throw new ExploreError(
+      'ERR_OPERATION_UNKNOWN',
+      `a step calls "${operation}" of a service that explore() was not given; it has ${known}`,
+    )
   }
   const key = typeof request === 'object' && request !== null && 'key' in request ? request.key : undefined
   const text = toText(request, `the request of ${name}.${operation}`)

@@ -74,7 +74,8 @@ function givesUp(over: Over, cost: 0 | 1, id: string, line: string): Move[] {
   // Given up at once: that is what storing it does.
   if (settled?.times === 1) return cost === 0 ? [] : [move(settled)]
   if (settled) return [move(settled)]
-  if (begun.hit) return []
+  // What else is under way may change the answer yet.
+  if (begun.hit || moment.wire.length > 0 || site.engine.actions(moment.state).length > 1) return []
   const why = `step "${begun.step}" can neither be done nor given up: each attempt ends with ${endText(over)}`
   return [{ id, cost, to: { ...moment, attempts: [], wrong: why, faults: moment.faults + cost }, tell: () => `${line}, again and again` }]
 

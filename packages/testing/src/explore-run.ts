@@ -7,9 +7,15 @@ export type Answer =
   | { readonly value: string | undefined }
   | { readonly error: { readonly name: string; readonly message: string; readonly code?: string; readonly status?: number } }
 
+/** A service as its client knows it: by the name it has in the exploration, or by its operations alone. */
+export interface Called {
+  readonly operations: object
+  readonly name: string | undefined
+}
+
 /** A call that a step makes and that nobody has answered yet. */
 export interface Asked {
-  readonly service: object
+  readonly service: Called
   readonly operation: string
   readonly request: unknown
 }
@@ -38,7 +44,7 @@ export function inRun<T>(run: Run, body: () => Promise<T>): Promise<T> {
 }
 
 /** What the methods of a simulated client do. */
-export function callInRun(service: object, operation: string, request: unknown): Promise<unknown> {
+export function callInRun(service: Called, operation: string, request: unknown): Promise<unknown> {
   const run = runs.getStore()
   if (!run) {
     const message = `cannot call "${operation}" of a simulated service here: it answers the steps of a saga under explore() alone`

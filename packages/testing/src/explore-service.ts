@@ -84,7 +84,15 @@ export function service<State extends object, const Ops extends Operations<State
   operations: Ops
 }): SimulatedService<State, Ops> {
   const made = { state: spec.state, operations: spec.operations }
-  const methods = Object.keys(spec.operations).map((name) => [name, (request: unknown) => callInRun(made, name, request)] as const)
+  return { ...made, client: clientOf(spec.operations) }
+}
+
+/** The operations as steps call them. `name`: what the service is called; left out, it is known by its operations. */
+export function clientOf<Ops extends object>(operations: Ops, name?: string): ClientOf<Ops> {
+  const methods = Object.keys(operations).map((operation) => [
+    operation,
+    (request: unknown) => callInRun({ operations, name }, operation, request),
+  ])
   // One method for each operation, typed by it; TypeScript cannot follow Object.keys.
-  return { ...made, client: Object.fromEntries(methods) as unknown as ClientOf<Ops> }
+  return Object.fromEntries(methods) as ClientOf<Ops>
 }

@@ -8,6 +8,7 @@ import { memo } from './explore-memo.ts'
 import type { Moment } from './explore-moment.ts'
 import { bookOf, type Handled, handle as handleLetter, operationNamed } from './explore-operation.ts'
 import { type ExploredWorld, type Invariants, type Rules, rulesOf } from './explore-rules.ts'
+import { clientOf } from './explore-service.ts'
 import type { Site } from './explore-site.ts'
 import { stillWorld } from './explore-world.ts'
 
@@ -156,6 +157,8 @@ function handlerOf(world: World, services: Site['services']): { handle: Site['ha
 
 /** What the steps call. */
 export function clientsOf<Services extends AnyServices>(services: Services): ClientsOf<Services> {
-  // Each client is that of its service; TypeScript cannot follow Object.entries.
-  return Object.fromEntries(Object.entries(services).map(([name, { client }]) => [name, client])) as ClientsOf<Services>
+  // Each client is that of its service, under the name it has here; TypeScript cannot follow Object.entries.
+  return Object.fromEntries(
+    Object.entries(services).map(([name, { operations }]) => [name, clientOf(operations, name)]),
+  ) as ClientsOf<Services>
 }

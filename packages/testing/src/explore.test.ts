@@ -259,3 +259,22 @@ it('finds an effect that a stuck saga has forgotten', async () => {
   expect(found.broken?.rule).toBe('a stuck saga knows what is still to be undone: that of "b" (forgets saga-1:b) is not among it')
   expect(found.text).toContain('one schedule, 2 faults: BROKEN')
 })
+
+it('tells two services apart that do the same', async () => {
+  const double = (clients: { left: Stock; right: Stock }) =>
+    saga<Order>('double', { version: 1, key: (order) => order.orderId })
+      .step('a', step({ stock: clients.left }))
+      .step('b', step({ stock: clients.right }))
+      .pivot('confirm', { local: note('confirm') })
+      .done()
+  const found = await explore(double, {
+    input,
+    services: { left: sure, right: sure },
+    local: { notes: [] },
+    faults: 1,
+    invariants: {
+      'one each': ({ services: { left, right }, saga }) => saga.status !== 'completed' || (left.free === 8 && right.free === 8),
+    },
+  })
+  expect(found.text).toContain('nothing is broken')
+})
