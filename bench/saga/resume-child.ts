@@ -77,6 +77,11 @@ function watchSteps() {
   let ended = 0
   let firstStepMs: number | undefined
   let allTakenUpMs: number | undefined
+  // The benchmark's patience is over: what it prints then should say how far this got.
+  process.once('SIGTERM', () => {
+    console.error(`${task.life} life: ${hanging} hang, ${seen.size} of ${task.sagas} sagas taken up, ${ended} ended`)
+    process.exit(1)
+  })
   return {
     async step(name: string, key: string): Promise<StepResult> {
       if (task.life === 'first') {

@@ -14,7 +14,7 @@ About 4 minutes a round; rounds default to 5 here too.
 
 const ENGINES = ['sqlite', 'postgres', 'dbos'] as const
 type Engine = (typeof ENGINES)[number]
-const TIMEOUT_MS = 600_000
+const TIMEOUT_MS = 300_000
 
 /** Kills and resumes, and reports. */
 export async function measureResume(server: Server, { rounds, quick }: { rounds: number; quick: boolean }): Promise<void> {
