@@ -11,6 +11,8 @@ export interface ClaimerOptions {
   readonly lease: WorkerLease
   readonly pollMs: number
   readonly take: (record: SagaRecord, owner: SagaOwner) => void
+  /** How many more sagas there is room for. */
+  readonly room: () => number
 }
 
 /** Looks for sagas nobody runs: started elsewhere, left behind, woken, due. */
@@ -25,7 +27,7 @@ export interface Claimer {
 const CLAIM_SIZE = 500
 
 export function claimer(options: ClaimerOptions): Claimer {
-  const { database, store, world, log, names, lease, pollMs, take } = options
+  const { database, store, world, log, names, lease, pollMs, take, room } = options
   let stopped = false
   let looking: Promise<void> | undefined
   let again = false
@@ -33,16 +35,18 @@ export function claimer(options: ClaimerOptions): Claimer {
 
   /** Only what a look has found is written for: an idle worker writes nothing but its lease. */
   async function claimAll(): Promise<void> {
-    while (!stopped && (await database.read((tx) => store.claimable(tx, names, world.now())))) {
+    let more = !stopped && room() > 0 && (await database.read((tx) => store.claimable(tx, names, world.now())))
+    while (more && !stopped) {
       const owner = lease.owner()
       if (!owner) return
-      const taken = await database.transaction((tx) => store.claim(tx, owner, names, world.now(), CLAIM_SIZE))
+      const limit = Math.min(CLAIM_SIZE, room())
+      const taken = await database.transaction((tx) => store.claim(tx, owner, names, world.now(), limit))
       const now = lease.identity()
       // Fenced while claiming: the rows are stale and the next life claims them. Being unsure is no reason to leave them: nobody else would
       // look for what is this life's.
       if (now?.worker !== owner.worker || now.epoch !== owner.epoch) return
       for (const record of taken) take(record, owner)
-      if (taken.length < CLAIM_SIZE) return
+      more = taken.length === limit && room() > 0
     }
   }
 

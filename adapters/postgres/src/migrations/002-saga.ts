@@ -201,7 +201,8 @@ export const saga: Migration = {
         from json_to_recordset(definitions) as d (name text, version integer)
         cross join lateral (
           (select s.id, s.revision from banyan_sagas s
-            where s.live and s.name = d.name and s.version = d.version and s.owner is null and s.epoch = 0 order by s.id limit most)
+            where s.live and s.name = d.name and s.version = d.version and s.owner is null and s.epoch = 0
+            order by s.owner, s.epoch, s.id limit most)
           union all
           (select s.id, s.revision from banyan_saga_workers w cross join lateral (
             select l.id, l.revision from banyan_sagas l
