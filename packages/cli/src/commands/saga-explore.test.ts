@@ -110,6 +110,30 @@ describe('banyan saga diagram', () => {
   })
 })
 
+describe('banyan saga diagram of every construct', () => {
+  it('draws what runs side by side, a branch and the way past it, and items', async () => {
+    const { out } = await run('diagram', file('constructs'), '--format', 'mermaid')
+    const edges = out.split('\n').filter((line) => line.includes('-->'))
+    expect(edges.map((line) => line.trim())).toEqual([
+      'start --> s0',
+      'start --> s1',
+      's0 --> s2',
+      's1 --> s2',
+      's2 -->|yes| s3',
+      's3 --> s4',
+      's2 -->|no| s4',
+      's4 --> s5',
+      's5 --> s6',
+      's6 --> done',
+    ])
+    expect(out).toContain('  s2{"big<br/>when"}\n')
+    expect(out).toContain('  s4["seats<br/>remote, for each"]\n')
+    const { out: text } = await run('diagram', file('constructs'))
+    expect(text).toMatch(/^\|\| +hotel/m)
+    expect(text).toMatch(/^\| +check/m)
+  })
+})
+
 describe('a module that is none of a saga', () => {
   it.each([
     ['none', '"makeSaga" is a function; if it makes a saga of clients, give it to explorable()'],
