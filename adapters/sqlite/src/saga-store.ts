@@ -131,18 +131,21 @@ const claim: SagaStore['claim'] = async (tx, { worker, epoch }, definitions, now
   return rows.map(recordOf).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-/** Live sagas without an owner, or whose owner has another epoch by now, and parked ones that are due; the oldest ids first. */
+/** Live sagas without an owner, or whose owner has another epoch by now, and parked ones that are due; about the oldest ids first. */
 async function unowned(tx: ReadTransaction, definitions: readonly DefinitionName[], now: number, limit: number): Promise<string[]> {
   const known = JSON.stringify(definitions.map(({ name, version }) => `${name}@${version}`))
+  // Each kind has its own limit and the order of its index: with very many to take over, none is read more often than once.
   const rows = await tx.sql<{ id: string }>`
     select id from (
-      select s.id, s.name, s.version from banyan_sagas s where s.live = 1 and s.owner is null
+      select * from (select s.id from banyan_sagas s indexed by banyan_sagas_live where s.live = 1 and s.owner is null
+        and s.name || '@' || s.version in (select value from json_each(${known})) order by s.epoch, s.id limit ${limit})
       union all
-      select s.id, s.name, s.version from banyan_saga_workers w
+      select * from (select s.id from banyan_saga_workers w
         cross join banyan_sagas s indexed by banyan_sagas_live on s.owner = w.id and s.epoch < w.epoch where s.live = 1
+        and s.name || '@' || s.version in (select value from json_each(${known})) limit ${limit})
       union all
-      select s.id, s.name, s.version from banyan_sagas s where s.wake_at <= ${now})
-    where name || '@' || version in (select value from json_each(${known}))
+      select * from (select s.id from banyan_sagas s indexed by banyan_sagas_wake where s.wake_at <= ${now}
+        and s.name || '@' || s.version in (select value from json_each(${known})) order by s.wake_at limit ${limit}))
     order by id limit ${limit}`
   return rows.map(({ id }) => id)
 }

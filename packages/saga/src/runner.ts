@@ -30,6 +30,8 @@ export interface SagaRunner {
   /** Forgets everything, at once: it belongs to others. */
   dropAll(): void
   count(): { active: number; waiting: number }
+  /** How many are in memory. */
+  size(): number
   /** Begins nothing new, waits up to `drainMs` for attempts in flight, then gives up on them. */
   stop(drainMs: number): Promise<void>
 }
@@ -73,6 +75,7 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
     wake: slots.wake,
     dropAll,
     count: () => ({ active: slots.size(), waiting: Math.max(0, sagas.size - slots.size()) }),
+    size: () => sagas.size,
     async stop(drainMs) {
       slots.close()
       const over = new AbortController()

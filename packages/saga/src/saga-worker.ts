@@ -17,6 +17,7 @@ export interface SagaWorkerSettings {
   readonly definitions: readonly AnySaga[]
   readonly workerId: string
   readonly concurrency: number
+  readonly maxSagas: number
   readonly leaseMs: number
   readonly pollMs: number
   readonly drainMs: number
@@ -41,7 +42,8 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   const definitionOf = (record: DefinitionName) => byName.get(nameOf(record))?.definition
   const runner: SagaRunner = sagaRunner({ ...settings, store, definitionOf, owner: () => lease.owner() })
   const lease = workerLease({ ...settings, workers, onLost: runner.dropAll, onHeld: runner.wake })
-  const claims = claimer({ ...settings, store, names, lease, take: runner.take })
+  const room = () => settings.maxSagas - runner.size()
+  const claims = claimer({ ...settings, store, names, lease, take: runner.take, room })
   const archive = archiver({ ...settings, store })
   let removeLocal: (() => void) | undefined
 
@@ -53,7 +55,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
       })
       await reportUnknown(settings, names)
       removeLocal = addLocalWorker(store, {
-        owner: (definition) => (definitionOf(definition)?.version === definition.version ? lease.owner() : undefined),
+        owner: (definition) => (definitionOf(definition)?.version === definition.version && room() > 0 ? lease.owner() : undefined),
         // In the worker's own context: a saga outlives the request that started it, and must not inherit its deadline.
         take: AsyncLocalStorage.bind((record: SagaRecord) => {
           // Also while it is not sure: the saga is this life's, and nobody else would look for it.

@@ -20,7 +20,7 @@ export interface SagaStore {
   /** Whether {@link SagaStore.claim} would find anything. */
   claimable(tx: ReadTransaction, definitions: readonly DefinitionName[], now: number): Promise<boolean>
   /**
-   * Declares workers dead whose lease is over, then takes over, oldest id first: live sagas that nobody owns, or whose owner lost its
+   * Declares workers dead whose lease is over, then takes over, oldest ids first as far as that is cheap: live sagas that nobody owns, or whose owner lost its
    * epoch, and parked ones whose `wakeAt` has come. What is taken has neither `wakeAt` nor `channel`, and is not parked any more.
    *
    * A lease that ends more than {@link LEASE_SLACK_MS} after it could, was written before the clock was set back: it is over, too.

@@ -13,6 +13,8 @@ export interface SagaWorkerOptions {
   workerId?: string
   /** How many sagas make a step at the same time, 1 to 10,000. Default 64. */
   concurrency?: number
+  /** How many sagas are in memory at most, from 1; what is beyond is left in the database, to this worker or others. Default 100,000. */
+  maxSagas?: number
   /** How long a silent worker keeps its sagas, milliseconds from 100. Default 2,000. Renewed after each third of it. */
   leaseMs?: number
   /** How late sagas are seen that another process started or left behind, milliseconds from 10. Default 250. */
@@ -36,10 +38,11 @@ export interface SagaWorkerOptions {
  * @throws {RangeError} {TypeError} for options out of range, or two definitions of one name and version
  */
 export function runSagas(definitions: readonly AnySaga[], options: SagaWorkerOptions = {}): Component {
-  const { concurrency = 64, leaseMs = 2_000, pollMs = 250, drainMs = 5_000 } = options
+  const { concurrency = 64, maxSagas = 100_000, leaseMs = 2_000, pollMs = 250, drainMs = 5_000 } = options
   const { parkAfterMs = 5_000, keepFinishedMs = DAY_MS, keepSignalsMs = 30 * DAY_MS } = options
   const action = 'run sagas'
   checkWhole(action, 'concurrency', concurrency, 1, 10_000)
+  checkWhole(action, 'maxSagas', maxSagas, 1)
   checkWhole(action, 'leaseMs', leaseMs, 100)
   checkWhole(action, 'pollMs', pollMs, 10)
   checkWhole(action, 'drainMs', drainMs, 0)
@@ -57,7 +60,7 @@ export function runSagas(definitions: readonly AnySaga[], options: SagaWorkerOpt
       const database = databaseOf(context, 'sagas')
       const workerId = options.workerId ?? service
       const times = { leaseMs, pollMs, drainMs, parkAfterMs, keepFinishedMs, keepSignalsMs }
-      running = sagaWorker({ database, world, log, service, definitions, workerId, concurrency, ...times })
+      running = sagaWorker({ database, world, log, service, definitions, workerId, concurrency, maxSagas, ...times })
       await running.start()
     },
     async stop() {
