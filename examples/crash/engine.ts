@@ -14,13 +14,19 @@ export interface Wanted {
   readonly migrations: (dialect: EngineName) => readonly Migration[]
 }
 
+/** Which group the bus is to know from the start: its tables are made with it. */
+export interface WantedBus {
+  readonly group: string
+  readonly types: readonly string[]
+}
+
 /** Where trials have their databases. */
 export interface Engine {
   readonly name: EngineName
   /** The databases' server, where it is no process of the trial. */
   readonly outsiders: readonly CrashOutsider[]
-  /** Makes fresh databases, and a place for the bus. */
-  site(wanted: readonly Wanted[]): Promise<Site>
+  /** Makes fresh databases, and a place for the bus where there is one; it is the place `bus`. */
+  site(wanted: readonly Wanted[], bus: WantedBus | undefined): Promise<Site>
   /** Ends what it has started. */
   stop(): Promise<void>
 }

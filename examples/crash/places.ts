@@ -16,8 +16,13 @@ export async function databaseAt(place: string, name: string): Promise<Database>
 
 /** Opens the embedded bus, with times short enough for a takeover in mid-trial. */
 export async function busAt(place: string): Promise<Bus> {
-  const { sqliteBus } = await import('@banyan/sqlite')
-  return sqliteBus(place, { log, leaseMs: 300, saveMs: 50 })
+  const times = { log, leaseMs: 300, saveMs: 50 }
+  if (!isUrl(place)) {
+    const { sqliteBus } = await import('@banyan/sqlite')
+    return sqliteBus(place, times)
+  }
+  const { postgresBus } = await import('@banyan/postgres')
+  return postgresBus(place, times)
 }
 
 function isUrl(place: string): boolean {

@@ -1,11 +1,10 @@
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { messageOf, sleep, systemWorld } from '@banyan/core'
 import { startPostgres } from '@banyan/testing'
 import type { CrashOutsider } from '@banyan/testing/crash'
 import pg from 'pg'
-import { type Engine, trialFolder, type Wanted } from './engine.ts'
-import { databaseAt, log } from './places.ts'
+import { type Engine, trialFolder, type Wanted, type WantedBus } from './engine.ts'
+import { busAt, databaseAt, log } from './places.ts'
 
 /** How many databases of trials that are over may be there. Dropping one takes a checkpoint; those that follow at once, hardly any. */
 const MOST_OLD = 60
@@ -14,7 +13,9 @@ const AWAY_MS = 30_000
 
 /** One server for all trials of a run. A trial's databases are copies of templates that were migrated once. */
 export async function postgresEngine(): Promise<Engine> {
-  const server = await startPostgres({ settings: { max_connections: '400', max_wal_size: '2GB' } })
+  // After a crash the server syncs all its files, one by one or, as safely, the file system as a whole: there are many databases here.
+  const settings = { max_connections: '400', max_wal_size: '2GB', recovery_init_sync_method: 'syncfs' }
+  const server = await startPostgres({ settings })
   const made = new Map<string, Promise<string>>()
   const old: string[] = []
   let count = 0
@@ -23,40 +24,61 @@ export async function postgresEngine(): Promise<Engine> {
     for (const name of old.splice(0)) await query(server.url, `drop database if exists ${name} with (force)`)
   }
 
-  async function make({ service, migrations }: Wanted): Promise<string> {
-    const name = `template_${service}`
-    const database = await databaseAt(await server.database(name), service)
-    await database.migrate(migrations('postgres'))
-    await database.close()
-    return name
+  /** The name of a template, made when it is first asked for. */
+  function template(name: string, fill: (url: string) => Promise<void>): Promise<string> {
+    const known =
+      made.get(name) ??
+      server
+        .database(`template_${name}`)
+        .then(fill)
+        .then(() => `template_${name}`)
+    made.set(name, known)
+    return known
+  }
+
+  async function copy(source: string, name: string): Promise<string> {
+    await query(server.url, `create database ${name} template ${source}`)
+    return Object.assign(new URL(server.url), { pathname: `/${name}` }).href
   }
 
   return {
     name: 'postgres',
     outsiders: [databaseOutsider(server)],
-    async site(wanted) {
-      const folder = trialFolder()
-      const places: Record<string, string> = { bus: join(folder, 'bus.db') }
+    async site(wanted, bus) {
       const number = count++
-      const nameOf = (service: string) => `trial_${number}_${service}`
-      for (const one of wanted) {
-        const template = made.get(one.service) ?? make(one)
-        made.set(one.service, template)
-        await query(server.url, `create database ${nameOf(one.service)} template ${await template}`)
-        places[one.service] = Object.assign(new URL(server.url), { pathname: `/${nameOf(one.service)}` }).href
-      }
-      const names = wanted.map(({ service }) => nameOf(service))
+      const nameOf = (place: string) => `trial_${number}_${place}`
+      const places: Record<string, string> = {}
+      for (const one of wanted) places[one.service] = await copy(await template(one.service, migrated(one)), nameOf(one.service))
+      if (bus) places.bus = await copy(await template('bus', withGroup(bus)), nameOf('bus'))
+      const folder = trialFolder()
       return {
         folder,
         places,
         async remove() {
           rmSync(folder, { recursive: true, force: true })
-          old.push(...names)
+          old.push(...Object.keys(places).map(nameOf))
           if (old.length >= MOST_OLD) await dropOld()
         },
       }
     },
     stop: () => server.stop(),
+  }
+}
+
+function migrated({ service, migrations }: Wanted): (url: string) => Promise<void> {
+  return async (url) => {
+    const database = await databaseAt(url, service)
+    await database.migrate(migrations('postgres'))
+    await database.close()
+  }
+}
+
+function withGroup({ group, types }: WantedBus): (url: string) => Promise<void> {
+  return async (url) => {
+    const bus = await busAt(url)
+    const subscription = await bus.subscribe({ group, types, handle: async () => {} })
+    await subscription.stop()
+    await bus.close()
   }
 }
 

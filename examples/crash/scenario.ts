@@ -1,6 +1,6 @@
 import type { Database } from '@banyan/core'
 import type { CrashVictim } from '@banyan/testing/crash'
-import type { Wanted } from './engine.ts'
+import type { Wanted, WantedBus } from './engine.ts'
 
 /** A little system with its work, and what must be true of it when all has happened. */
 export interface Scenario {
@@ -12,6 +12,7 @@ export interface Scenario {
   /** Roles that die together when the bus dies. */
   readonly onBus: readonly string[]
   readonly wanted: readonly Wanted[]
+  readonly bus: WantedBus | undefined
   /** What `--break` knows here. */
   readonly breaks: readonly string[]
   watch(trial: WatchOptions): Watch

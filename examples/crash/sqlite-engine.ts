@@ -19,9 +19,9 @@ export function sqliteEngine(): Engine {
   return {
     name: 'sqlite',
     outsiders: [],
-    async site(wanted) {
+    async site(wanted, bus) {
       const folder = trialFolder()
-      const places: Record<string, string> = { bus: join(folder, 'bus.db') }
+      const places: Record<string, string> = bus ? { bus: join(folder, 'bus.db') } : {}
       for (const one of wanted) {
         const template = made.get(one.service) ?? make(one)
         made.set(one.service, template)

@@ -44,7 +44,7 @@ export interface TrialResult extends CrashTrial, Verdict {
 /** One life of a little system: its processes, some mishaps, and whether all is as it should be in the end. */
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   const { seed, scenario, engine, broken } = options
-  const site = await engine.site(scenario.wanted)
+  const site = await engine.site(scenario.wanted, scenario.bus)
   const outsiders = [...engine.outsiders, busOutsider(scenario)]
   const plan = options.plan ?? planOf(options)
   const databases: Record<string, Database> = {}

@@ -6,7 +6,7 @@ import { outboxLogPort } from '@banyan/messaging/internal'
 import { checkEffects, type Numbered } from '@banyan/testing/crash'
 import { closingFile } from '../role.ts'
 import type { Scenario, Verdict } from '../scenario.ts'
-import { bookTables, CLOSED, shopTables } from './sale.ts'
+import { bookTables, CLOSED, saleMade, shopTables } from './sale.ts'
 
 const COMMIT = ['before-commit', 'after-commit']
 const RELAY = ['before-publish', 'after-publish', ...COMMIT]
@@ -29,6 +29,7 @@ export const messaging: Scenario = {
     { service: 'shop', migrations: () => shopTables },
     { service: 'book', migrations: bookTables },
   ],
+  bus: { group: 'book', types: [saleMade.name] },
   breaks: ['inbox', 'outbox'],
   watch({ folder, databases: { shop, book } }) {
     if (!shop || !book) throw new RangeError('cannot watch: the trial has no databases "shop" and "book"')

@@ -34,6 +34,7 @@ export const saga: Scenario = {
   ],
   onBus: [],
   wanted: ['orders', 'stock', 'money'].map((service) => ({ service, migrations: effectTables })),
+  bus: undefined,
   breaks: ['tombstone', 'fence'],
   watch({ seed, folder, databases: { orders, stock, money } }) {
     if (!orders || !stock || !money) throw new RangeError('cannot watch: the trial wants the databases "orders", "stock" and "money"')
