@@ -62,6 +62,19 @@ describe('steps side by side', () => {
     expect(alone.schedules).toBe(6)
   })
 
+  it('are awaited when the time of the saga is over while they are on their way', async () => {
+    const hurried = (clients: { desk: Desk }) =>
+      saga<Trip>('hurried', { ...options, deadlineMs: 1_000 })
+        .all({ flight: { ...book(clients), withinMs: 500 }, hotel: { ...book(clients), withinMs: 500 } })
+        .pivot('confirm', confirm)
+        .done()
+    const found = await explore(hurried, { input, services: { desk }, faults: 1, invariants: bookedAtEnd(2) })
+    expect(found.text).toContain('nothing is broken; without a fault it ends compensated or completed')
+    const late = await explore(hurried, { input, services: { desk }, replay: '2:deadline,3:flight.store' })
+    expect(late.text).toMatch(/2\. the time of the saga is over\n +3\. worker 1 stores: "flight" is done; next: do "hotel"/)
+    expect(late.broken).toBeUndefined()
+  })
+
   it('give as many schedules when equal moments are not merged', async () => {
     const merged = await explore(sideBySide, { input, services: { desk }, faults: 1 })
     const each = await walkEvery({ ...(await prepare(sideBySide, { input, services: { desk }, faults: 1 })), breathe }, 1_000_000)

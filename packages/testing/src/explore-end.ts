@@ -71,19 +71,16 @@ function givesUp(over: Over, cost: 0 | 1, id: string, line: string): Move[] {
   const { site, moment, begun, end } = over
   if (end.event.kind === 'done') return []
   const settled = givenUp(site.engine, moment.state, begun, end.event)
-  // Given up at once: that is what storing it does.
-  if (settled?.times === 1) return cost === 0 ? [] : [move(settled)]
-  if (settled) return [move(settled)]
+  if (settled) {
+    const to = { ...storedAs(over, settled), faults: moment.faults + cost }
+    const tell = () => `${line}; so do all attempts up to the ${settled.times}th${nextText(site, to)}`
+    // Given up at once: that is what storing it does.
+    return settled.times === 1 ? [] : [{ id, cost, to, tell }]
+  }
   // What else is under way may change the answer yet.
   if (begun.hit || moment.wire.length > 0 || site.engine.actions(moment.state).length > 1) return []
   const why = `step "${begun.step}" can neither be done nor given up: each attempt ends with ${endText(over)}`
   return [{ id, cost, to: { ...moment, attempts: [], wrong: why, faults: moment.faults + cost }, tell: () => `${line}, again and again` }]
-
-  function move(given: Settled & { times: number }): Move {
-    const to = { ...storedAs(over, given), faults: moment.faults + cost }
-    const times = given.times === 1 ? '' : `; so do all attempts up to the ${given.times}th`
-    return { id, cost, to, tell: () => `${line}${times}${nextText(site, to)}` }
-  }
 }
 
 /** The moment after the saga's advance is stored. */

@@ -17,7 +17,17 @@ export async function movesOf(site: Site, moment: Moment): Promise<Move[]> {
   }
   if (moves.length > 0) moves.push(...cancelMoves(site, moment), ...(await besideMoves(site, moment)))
   for (const sent of distinct(moment.wire)) moves.push(await letterMove(site, moment, sent))
-  return moves.sort((one, other) => one.cost - other.cost)
+  return distinctIds(moves.sort((one, other) => one.cost - other.cost))
+}
+
+/** Two calls of one step may be under way: a schedule must say which of them arrives. */
+function distinctIds(moves: readonly Move[]): Move[] {
+  const seen = new Map<string, number>()
+  return moves.map((move) => {
+    const count = (seen.get(move.id) ?? 0) + 1
+    seen.set(move.id, count)
+    return count === 1 ? move : { ...move, id: `${move.id}#${count}` }
+  })
 }
 
 async function attemptMoves(site: Site, moment: Moment, begun: Begun): Promise<Move[]> {
@@ -48,21 +58,18 @@ async function besideMoves({ bodies, meanwhile }: Site, moment: Moment): Promise
   return moves
 }
 
-/** Somebody cancels it, or its time is over: once, and only while it can still go back. Attempts on their way end unheard. */
+/** Somebody cancels it, or its time is over: once, and only while it can still go back. */
 function cancelMoves({ engine, cancel }: Site, moment: Moment): Move[] {
-  // What a service is in the middle of is awaited first.
-  if (moment.attempts.some(({ calling }) => calling)) return []
-  const whys = [
-    ...(cancel ? [{ code: 'ERR_SAGA_CANCELLED', message: 'somebody cancels the saga' }] : []),
-    ...(engine.deadlineMs === undefined ? [] : [{ code: 'ERR_SAGA_DEADLINE', message: 'the time of the saga is over' }]),
-  ]
-  return whys.flatMap((why) => {
-    const state = engine.cancelled(moment.state, why)
-    if (!state || moment.happened.includes(why.code)) return []
-    const happened = [...moment.happened, why.code].sort()
-    const to = { ...moment, state: engine.resumed(state), attempts: [], happened }
-    return [{ id: why.code === 'ERR_SAGA_CANCELLED' ? 'cancel' : 'deadline', cost: 0, to, tell: () => why.message }]
-  })
+  const turned = (id: string, code: string, line: string): Move[] => {
+    const state = moment.happened.includes(code) ? undefined : engine.cancelled(moment.state, { code, message: line })
+    if (!state) return []
+    return [{ id, cost: 0, to: { ...moment, state, happened: [...moment.happened, code].sort() }, tell: () => line }]
+  }
+  const late = engine.deadlineMs === undefined ? [] : turned('deadline', 'ERR_SAGA_DEADLINE', 'the time of the saga is over')
+  // Whoever cancels does it behind the worker's back, which reads the saga anew once what it has begun has ended, unheard.
+  const isFree = cancel && !moment.attempts.some(({ calling }) => calling)
+  const cancelled = isFree ? turned('cancel', 'ERR_SAGA_CANCELLED', 'somebody cancels the saga') : []
+  return [...late, ...cancelled.map((move) => ({ ...move, to: { ...move.to, state: engine.resumed(move.to.state), attempts: [] } }))]
 }
 
 /** A late call, or a copy of one, arrives. */

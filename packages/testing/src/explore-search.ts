@@ -33,9 +33,14 @@ export interface SearchOptions {
 interface Node {
   readonly moment: Moment
   readonly key: string
-  readonly from: Node | undefined
-  readonly by: string
+  /** How it was reached, without the moments on the way. */
+  readonly trail: Trail | undefined
   readonly length: number
+}
+
+interface Trail {
+  readonly from: Trail | undefined
+  readonly by: string
 }
 
 interface Edges {
@@ -49,7 +54,7 @@ interface Edges {
 export async function search({ site, rules, first, maxMoments, breathe }: SearchOptions): Promise<Found> {
   const queue = byFaultsAndLength(site.faults)
   const seen = new Map<string, Edges>()
-  const start: Node = { moment: first, key: momentKey(first), from: undefined, by: '', length: 0 }
+  const start: Node = { moment: first, key: momentKey(first), trail: undefined, length: 0 }
   const usualEnds = new Set<string>()
   const reached = new Set<string>()
   let moves = 0
@@ -59,14 +64,14 @@ export async function search({ site, rules, first, maxMoments, breathe }: Search
     const node: Node = next
     if (seen.has(node.key)) continue
     if (seen.size % 512 === 511) await breathe()
-    const { moment } = node
+    const { moment, trail } = node
     const options = await movesOf(site, moment)
     const rule = rules.onTheWay(site, moment) ?? (options.length === 0 ? rules.atTheEnd(moment) : undefined)
-    if (rule !== undefined) broken = { rule, path: pathTo(node) }
+    if (rule !== undefined) broken = { rule, path: pathOf(trail) }
     for (const { kind, step } of site.engine.actions(moment.state)) if (kind === 'do') reached.add(site.engine.step(step).name)
     if (options.length === 0 && moment.faults === 0) usualEnds.add(moment.state.status)
     const nodes = options.map(
-      (move): Node => ({ moment: move.to, key: momentKey(move.to), from: node, by: move.id, length: node.length + 1 }),
+      (move): Node => ({ moment: move.to, key: momentKey(move.to), trail: { from: trail, by: move.id }, length: node.length + 1 }),
     )
     seen.set(node.key, { to: nodes.map(({ key }, index) => ({ key, cost: options[index]?.cost ?? 0 })) })
     moves += options.length
@@ -98,9 +103,9 @@ function byFaultsAndLength(faults: number) {
   }
 }
 
-function pathTo(node: Node): string[] {
+function pathOf(trail: Trail | undefined): string[] {
   const path: string[] = []
-  for (let one: Node | undefined = node; one?.from; one = one.from) path.unshift(one.by)
+  for (let one = trail; one; one = one.from) path.unshift(one.by)
   return path
 }
 
