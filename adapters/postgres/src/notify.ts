@@ -11,6 +11,8 @@ export interface WakeUps {
 
 /** Between two notifications of a process, milliseconds. */
 const SPACING_MS = 20
+/** A notification is written to the log of the server as any commit is. Nobody has to wait for the disk: it is only a hint, without data. */
+const NO_FLUSH = { text: 'set local synchronous_commit = off' }
 /** Before connecting again, milliseconds. */
 const RECONNECT_MS = 1_000
 
@@ -35,7 +37,7 @@ export function wakeUps(database: PostgresDatabase, channel: string): WakeUps {
 }
 
 /** The first call of a while tells at once; those that follow within the spacing share one. */
-function spaced({ world, log, run }: PostgresDatabase, channel: string, origin: string): () => void {
+function spaced({ world, log, runAll }: PostgresDatabase, channel: string, origin: string): () => void {
   let waiting = false
   let again = false
   function tell(): void {
@@ -45,7 +47,8 @@ function spaced({ world, log, run }: PostgresDatabase, channel: string, origin: 
     }
     waiting = true
     again = false
-    run('select pg_notify($1, $2)', [channel, origin]).catch((error: unknown) =>
+    const statements = [NO_FLUSH, { text: 'select pg_notify($1, $2)', values: [channel, origin] }]
+    runAll(statements, { atomic: true }).catch((error: unknown) =>
       log.debug({ error, channel }, 'cannot tell other processes of news; they find it by polling'),
     )
     world.after(SPACING_MS, () => {

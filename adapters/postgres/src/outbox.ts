@@ -62,7 +62,7 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
 
   async function readUpTo(partition: number, after: number | undefined, limit: number, final: number): Promise<OutboxEntry[]> {
     const known = empty.get(partition)
-    if (known && known.final >= final && (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))) return []
+    if (known?.final === final && (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))) return []
     const entries = await readRows(database, partition, after, limit, final)
     if (entries.length === 0) empty.set(partition, { after, final })
     return entries
