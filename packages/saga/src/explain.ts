@@ -28,29 +28,64 @@ export interface StepExplanation {
 
 /** Says what a saga does, in order, and what about it may be a mistake. */
 export function explainSaga(saga: SagaShape): Explanation {
+  const { name, version, deadlineMs } = saga
   const steps = saga.steps.map(explainStep)
   const pivot = saga.steps.find(({ place }) => place === 'pivot')?.name
-  const warnings = warningsOf(saga.steps, pivot)
-  const lines = steps.map((step, index) => {
-    const mark = step.place === 'pivot' ? ' (pivot)' : ''
-    return `${index + 1}. ${step.name}${mark}: ${step.kind}, ${step.guarantee}; on failure ${step.onFailure}; undo: ${step.undo}`
-  })
-  const text = [`saga ${saga.name}, version ${saga.version}`, ...lines, ...warnings.map((warning) => `! ${warning}`)].join('\n')
-  return { name: saga.name, version: saga.version, pivot, steps, warnings, text }
+  const warnings = warningsOf(saga, pivot)
+  const title = `saga ${name}, version ${version}${deadlineMs === undefined ? '' : `; undone after ${deadlineMs} ms, unless it is past its pivot`}`
+  const lines = saga.steps.map((step, index) => lineOf(saga, step, steps[index], index))
+  const text = [title, ...lines, ...warnings.map((warning) => `! ${warning}`)].join('\n')
+  return { name, version, pivot, steps, warnings, text }
+}
+
+function lineOf(saga: SagaShape, step: StepShape, explained: StepExplanation | undefined, index: number): string {
+  const marks = [
+    step.place === 'pivot' ? 'pivot' : undefined,
+    step.each ? 'for each item' : undefined,
+    withOthers(saga, step),
+    step.inside ? `if ${step.inside.join(' and ')}` : undefined,
+  ].filter((mark) => mark !== undefined)
+  const head = `${index + 1}. ${step.name}${marks.length > 0 ? ` (${marks.join(', ')})` : ''}: ${step.kind}, ${explained?.guarantee}`
+  return `${head}; on failure ${explained?.onFailure}; undo: ${explained?.undo}`
+}
+
+function withOthers({ steps }: SagaShape, { group, name }: StepShape): string | undefined {
+  const others = steps.filter((other) => group !== undefined && other.group === group && other.name !== name)
+  return others.length === 0 ? undefined : `with ${others.map((other) => other.name).join(' and ')}`
 }
 
 function explainStep(step: StepShape): StepExplanation {
-  const { name, kind, place, retry, withinMs } = step
-  return {
-    name,
-    kind,
-    place,
-    guarantee: kind === 'local' ? 'exactly once' : `at least once, under one key, ${withinMs} ms an attempt`,
-    onFailure: canGiveUp(step)
-      ? `${retry.attempts} attempts, then undo`
-      : `attempts without end, pauses up to ${retry.capMs} ms, an alert each ${retry.attempts}`,
-    undo: undoOf(step),
+  const { name, kind, place } = step
+  return { name, kind, place, guarantee: guaranteeOf(step), onFailure: onFailureOf(step), undo: undoOf(step) }
+}
+
+function guaranteeOf({ kind, withinMs, of }: StepShape): string {
+  switch (kind) {
+    case 'local':
+      return 'exactly once'
+    case 'remote':
+      return `at least once, under one key, ${withinMs} ms an attempt`
+    case 'wait':
+      return `event "${of}", taken once, within ${withinMs} ms`
+    case 'approve':
+      return `a person, within ${withinMs} ms`
+    case 'child':
+      return `saga "${of}", started once`
+    case 'sleep':
+      return 'a time that survives restarts'
+    default:
+      return 'decided once'
   }
+}
+
+function onFailureOf(step: StepShape): string {
+  const { kind, place, retry, otherwise } = step
+  if (kind === 'sleep' || kind === 'when') return place === 'before' ? 'undo' : 'attempts without end'
+  if (kind === 'wait' || kind === 'approve') return otherwise === 'undo' ? 'undo' : 'on without a result'
+  if (kind === 'child') return place === 'before' ? 'undo' : 'stuck'
+  return canGiveUp(step)
+    ? `${retry.attempts} attempts, then undo`
+    : `attempts without end, pauses up to ${retry.capMs} ms, an alert each ${retry.attempts}`
 }
 
 function canGiveUp({ place, kind }: StepShape): boolean {
@@ -62,7 +97,7 @@ function undoOf({ place, undoable, noUndo, undoRetry }: StepShape): string {
   return undoable ? `yes, ${undoRetry.attempts} attempts, then stuck` : `nothing, as ${noUndo}`
 }
 
-function warningsOf(steps: readonly StepShape[], pivot: string | undefined): string[] {
+function warningsOf({ steps, deadlineMs }: SagaShape, pivot: string | undefined): string[] {
   const warnings: string[] = []
   if (!pivot && steps.length > 1)
     warnings.push('it has no pivot: until the last step has worked, everything may be undone; readers may see what is then taken back')
@@ -70,5 +105,9 @@ function warningsOf(steps: readonly StepShape[], pivot: string | undefined): str
     warnings.push(`pivot "${pivot}" is in another system: after a lost answer it can only go forward, and a refusal then needs a person`)
   const empty = steps.filter(({ place, undoable, noUndo }) => place === 'before' && !undoable && !noUndo?.trim())
   for (const { name } of empty) warnings.push(`step "${name}" has nothing to undo and does not say why`)
+  for (const { name, withinMs } of steps.filter(({ kind }) => kind === 'wait' || kind === 'approve')) {
+    if (deadlineMs !== undefined && withinMs !== undefined && withinMs >= deadlineMs)
+      warnings.push(`step "${name}" waits ${withinMs} ms, and the saga's deadline is ${deadlineMs} ms: the deadline comes first`)
+  }
   return [...warnings, ...isolationWarnings(steps)]
 }

@@ -36,7 +36,8 @@ export { runSagas } from './worker.ts'
 // See and repair what runs
 
 export type { Decided } from './decide.ts'
-export type { Explanation } from './explain.ts'
+export { diagramSaga } from './diagram.ts'
+export type { Explanation, StepExplanation } from './explain.ts'
 export { explainSaga } from './explain.ts'
 export type { Answered, ListOptions, Sagas, SagasOptions } from './recover.ts'
 export { sagas } from './recover.ts'

@@ -1,9 +1,10 @@
+import { diagramSaga } from '@banyan/saga'
 import type { Command } from 'commander'
 import { CliError } from '../errors.ts'
 import { oneOf, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { findingsOf } from '../saga-checks.ts'
-import { sagaMermaid, sagaTable } from '../saga-diagram.ts'
+import { sagaTable } from '../saga-diagram.ts'
 import { loadSagas, type SagaShape } from '../saga-module.ts'
 
 const FORMATS = ['text', 'mermaid'] as const
@@ -79,7 +80,7 @@ async function explore(output: Output, file: string, options: { faults?: number;
 
 async function diagram(output: Output, file: string, format: (typeof FORMATS)[number]): Promise<void> {
   const { definitions } = await loadSagas(file)
-  output.write(definitions.map(format === 'mermaid' ? sagaMermaid : sagaTable).join('\n'))
+  output.write(definitions.map(format === 'mermaid' ? diagramSaga : sagaTable).join('\n'))
 }
 
 function titleOf({ name, version }: SagaShape): string {
