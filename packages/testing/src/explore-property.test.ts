@@ -39,15 +39,15 @@ const desk = service({
 })
 type Desk = typeof desk.client
 
-type Part = 'remote' | 'local' | 'together'
+type Part = 'remote' | 'local' | 'together' | 'each' | 'when'
 interface Shape {
   readonly before: readonly Part[]
   readonly pivot: boolean
-  readonly after: readonly Exclude<Part, 'together'>[]
+  readonly after: readonly Extract<Part, 'remote' | 'local'>[]
 }
 
 const shapes: fc.Arbitrary<Shape> = fc.record({
-  before: fc.array(fc.constantFrom<Part>('remote', 'local', 'together'), { minLength: 1, maxLength: 2 }),
+  before: fc.array(fc.constantFrom<Part>('remote', 'local', 'together', 'each', 'when'), { minLength: 1, maxLength: 2 }),
   pivot: fc.boolean(),
   after: fc.array(fc.constantFrom<'remote' | 'local'>('remote', 'local'), { maxLength: 1 }),
 })
@@ -67,17 +67,39 @@ interface LooseBuilder {
   step(name: string, step: object): LooseBuilder
   local(name: string, step: object): LooseBuilder
   all(steps: object): LooseBuilder
+  each(name: string, items: () => readonly string[], step: object): LooseBuilder
+  when(name: string, predicate: () => boolean, build: (branch: LooseBuilder) => LooseBuilder): LooseBuilder
   pivot(name: string, step: object): LooseBuilder
   done(): AnySaga
 }
 
+function withPart(builder: LooseBuilder, part: Part, name: string, desk: Desk): LooseBuilder {
+  switch (part) {
+    case 'remote':
+      return builder.step(name, remote(desk))
+    case 'local':
+      return builder.local(name, local(name))
+    case 'together':
+      return builder.all({ [`${name}x`]: remote(desk), [`${name}y`]: remote(desk) })
+    case 'each': {
+      const item = { do: (c: { key: string }, of: string) => desk.book({ key: c.key + of }) }
+      const undo = (c: { key: string }, of: string) => desk.giveBack({ key: c.key + of })
+      return builder.each(name, () => ['x', 'y'], { ...item, undo })
+    }
+    case 'when':
+      return builder.when(
+        name,
+        () => true,
+        (branch) => branch.step(`${name}in`, remote(desk)),
+      )
+  }
+}
+
 const sagaOf = ({ before, pivot, after }: Shape, { desk }: { desk: Desk }): AnySaga => {
-  let builder = saga<Input>('random', { version: 1, key: ({ id }) => id }) as unknown as LooseBuilder
+  let builder = saga<Input>('random', { version: 1, key: ({ id }) => id, deadlineMs: 60_000 }) as unknown as LooseBuilder
   for (const [index, part] of before.entries()) {
     const name = `b${index}`
-    if (part === 'remote') builder = builder.step(name, remote(desk))
-    else if (part === 'local') builder = builder.local(name, local(name))
-    else builder = builder.all({ [`${name}x`]: remote(desk), [`${name}y`]: remote(desk) })
+    builder = withPart(builder, part, name, desk)
   }
   if (!pivot) return builder.done()
   builder = builder.pivot('pivot', { local: (tx: Parameters<typeof localState>[0]) => void rows(tx).push('pivot') })
@@ -101,7 +123,9 @@ const optionsOf = (shape: Shape, faults: number) =>
       'all of it is there, or nothing': ({ services, saga, local }) => {
         const { rows } = (local as { state: { rows: string[] } }).state
         const there = services.desk.booked.length + rows.length
-        const all = shape.before.flatMap((part) => (part === 'together' ? [1, 1] : [1])).length + (shape.pivot ? 1 + shape.after.length : 0)
+        const all =
+          shape.before.flatMap((part) => (part === 'together' || part === 'each' ? [1, 1] : [1])).length +
+          (shape.pivot ? 1 + shape.after.length : 0)
         return there === (saga.status === 'completed' ? all : 0) || `${there} of ${all} in a ${saga.status} one`
       },
     },
