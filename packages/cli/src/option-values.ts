@@ -1,4 +1,4 @@
-import { nearest } from '@banyan/core'
+import { messageOf, nearest } from '@banyan/core'
 import { InvalidArgumentError } from 'commander'
 
 /** Reads a whole number from an option's word. */
@@ -17,5 +17,14 @@ export function oneOf<const Word extends string>(words: readonly Word[]): (text:
     if (found) return found
     const near = nearest(text, words)
     throw new InvalidArgumentError(`${near ? `Did you mean "${near}"? ` : ''}Wanted one of ${words.join(', ')}.`)
+  }
+}
+
+/** Reads JSON from an option's word. */
+export function jsonValue(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new InvalidArgumentError(`Wanted JSON, as in '{"limit":500}': ${messageOf(cause)}.`)
   }
 }

@@ -1,8 +1,8 @@
-import { type SagaSummary, sagas } from '@banyan/saga'
+import { type Decided, type SagaSummary, type Sagas, sagas } from '@banyan/saga'
 import { Command } from 'commander'
 import { type DecisionOptions, withDecision } from '../decision.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
-import { oneOf, wholeNumber } from '../option-values.ts'
+import { jsonValue, oneOf, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { table, timeText } from '../table.ts'
 import { addExploring } from './saga-explore.ts'
@@ -23,15 +23,26 @@ Examples:
   $ banyan saga show 01a1f0c2-... --db data/orders.db
   $ banyan saga retry 01a1f0c2-... --db data/orders.db --why "the provider is back"
   $ banyan saga skip 01a1f0c2-... --db data/orders.db --why "refunded by hand, ticket 17"
-  $ banyan saga undo 01a1f0c2-... --db data/orders.db --why "the provider says it never happened"`
+  $ banyan saga undo 01a1f0c2-... --db data/orders.db --why "the provider says it never happened"
+  $ banyan saga override 01a1f0c2-... --db data/orders.db --value '{"label":"JD0123"}' --why "printed by hand"
+  $ banyan saga cancel 01a1f0c2-... --db data/orders.db --why "the customer changed her mind"
+  $ banyan saga approve 01a1f0c2-... --db data/orders.db --why "a good customer" --value '{"limit":500}'`
 
 const DECISIONS = {
   retry: 'let a stuck saga try again',
   skip: 'go on as if the step it is stuck at had worked: you have seen to it by hand',
   undo: 'undo a saga that is stuck on its way forward',
+  cancel: 'undo a saga that has not passed its point of no return, wherever it is',
+  reject: 'say no to a saga that waits for a person: it is undone',
 } as const
 
-/** `banyan saga list | show | retry | skip | undo | verify | explore | diagram` */
+const VALUED = {
+  override: ['go on as if the step it is stuck at had given this value', 'the result of the step, as JSON'],
+  edit: ['give a stuck saga another input, and let it try again', 'the whole input, as JSON'],
+  approve: ['say yes to a saga that waits for a person', 'something for the steps that follow, as JSON'],
+} as const
+
+/** `banyan saga list | show | retry | skip | override | edit | undo | cancel | approve | reject | verify | explore | diagram` */
 export function sagaCommand(output: Output): Command {
   const command = new Command('saga').description('the sagas of a service, and those that wait for you').addHelpText('afterAll', EXAMPLES)
   withDatabase(command.command('list').description('the sagas of a service, newest first'))
@@ -44,11 +55,7 @@ export function sagaCommand(output: Output): Command {
   withDatabase(command.command('show <id>').description('one saga, with its history and what was decided about it')).action(
     (id: string, options: DatabaseOptions) => show(output, id, options),
   )
-  for (const action of ['retry', 'skip', 'undo'] as const) {
-    withDecision(withDatabase(command.command(`${action} <id>`).description(DECISIONS[action]))).action(
-      (id: string, options: DatabaseOptions & DecisionOptions) => decide(output, action, id, options),
-    )
-  }
+  addDecisions(command, output)
   addExploring(command, output)
   return command
 }
@@ -96,9 +103,39 @@ function show(output: Output, id: string, options: DatabaseOptions): Promise<voi
   })
 }
 
-function decide(output: Output, action: 'retry' | 'skip' | 'undo', id: string, options: DatabaseOptions & DecisionOptions): Promise<void> {
+/** What people decide: each says who and why. */
+function addDecisions(command: Command, output: Output): void {
+  for (const action of ['retry', 'skip', 'undo', 'cancel', 'reject'] as const) {
+    withDecision(withDatabase(command.command(`${action} <id>`).description(DECISIONS[action]))).action(
+      (id: string, options: DatabaseOptions & DecisionOptions) =>
+        decide(output, id, options, (admin, decided) => admin[action](id, decided)),
+    )
+  }
+  for (const action of ['override', 'edit', 'approve'] as const) {
+    const [description, value] = VALUED[action]
+    const valued = withDecision(withDatabase(command.command(`${action} <id>`).description(description)))
+    // An approval may say yes and no more.
+    const option = action === 'approve' ? 'option' : 'requiredOption'
+    valued[option]('--value <json>', value, jsonValue).action((id: string, { value, ...options }: ValueOptions) =>
+      decide(output, id, options, (admin, decided) =>
+        action === 'approve' ? admin.approve(id, { ...decided, value }) : admin[action](id, value, decided),
+      ),
+    )
+  }
+}
+
+interface ValueOptions extends DatabaseOptions, DecisionOptions {
+  value?: unknown
+}
+
+function decide(
+  output: Output,
+  id: string,
+  options: DatabaseOptions & DecisionOptions,
+  act: (admin: Sagas, decided: Decided) => Promise<SagaSummary>,
+): Promise<void> {
   return withOpenDatabase(options, async (database) => {
-    const { status, step } = await sagas(database)[action](id, { by: options.by, reason: options.why })
+    const { status, step } = await act(sagas(database), { by: options.by, reason: options.why })
     output.write(`saga ${id} is ${status}${step ? ` at step "${step}"` : ''} now; a worker of its service takes it up\n`)
   })
 }
