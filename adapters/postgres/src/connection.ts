@@ -26,6 +26,8 @@ export interface Connection {
   query<Row extends object>(statement: Statement): Promise<Result<Row>>
   /** Runs one or more statements without values, unprepared. @throws {PostgresError} */
   exec(text: string): Promise<Result>
+  /** What `send` sends at once goes in one packet. */
+  inOnePacket<T>(send: () => T): T
   /** Whether a transaction is open on it, as of the last answer. */
   inTransaction(): boolean
   /** Whether it is of no use any more. */
@@ -80,6 +82,14 @@ export async function openConnection(settings: Settings): Promise<Connection> {
   return {
     query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
     exec: (text) => ask<Record<string, unknown>>(client, { text }, text).catch(noteLoss),
+    inOnePacket(send) {
+      socket.cork()
+      try {
+        return send()
+      } finally {
+        socket.uncork()
+      }
+    },
     inTransaction: () => ['T', 'E'].includes(client.getTransactionStatus() ?? ''),
     isBroken: () => broken,
     onGone: (call) => void (broken ? call() : client.once('end', call)),

@@ -39,16 +39,16 @@ async function runOne<Row extends object>(connection: Connection, statement: Sta
 }
 
 async function runEach(connection: Connection, statements: readonly Statement[]): Promise<object[][]> {
-  return allOf(statements.map((statement) => runOne(connection, statement)))
+  return allOf(connection.inOnePacket(() => statements.map((statement) => runOne<object>(connection, statement))))
 }
 
 async function runTogether(connection: Connection, statements: readonly Statement[]): Promise<object[][]> {
   // All are sent before the first answer comes. After a failed one the server refuses the others and makes COMMIT a rollback.
-  const sent = [
+  const sent = connection.inOnePacket(() => [
     connection.exec('begin isolation level read committed').then(({ rows }) => rows),
     ...statements.map((statement) => runOne<object>(connection, statement)),
     connection.exec('commit').then(({ rows }) => rows),
-  ]
+  ])
   return (await allOf(sent)).slice(1, -1)
 }
 

@@ -40,7 +40,8 @@ async function apply(connection: Connection, migration: Migration, nowMs: number
     await connection.exec(migration.sql)
   } catch (cause) {
     if (isDisconnect(cause)) throw cause
-    throw failed(migration, messageOf(cause), cause)
+    // What the server said, without all of the migration's text before it.
+    throw failed(migration, messageOf(cause instanceof PostgresError ? cause.cause : cause), cause)
   }
   if (!connection.inTransaction()) throw failed(migration, 'it ended the transaction that it runs in; leave COMMIT and ROLLBACK out of it')
   const values = [migration.id, hashOf(migration), new Date(nowMs).toISOString()]

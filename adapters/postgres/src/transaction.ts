@@ -102,14 +102,18 @@ function statementSender(connection: Connection, begin: (firstText: string) => s
     throw error
   }
   function send<Row extends object>(statement: Statement): Promise<Result<Row>> {
-    if (first === undefined) {
-      first = statement.text
+    return first === undefined ? sendFirst<Row>(statement) : connection.query<Row>(statement).catch(fail)
+  }
+  function sendFirst<Row extends object>(statement: Statement): Promise<Result<Row>> {
+    first = statement.text
+    const beginning = begin(first)
+    return connection.inOnePacket(() => {
       // Its answer is not waited for: what makes it fail (a broken connection) makes the statement fail too, which says so.
-      connection.exec(begin(first)).catch((error) => {
+      connection.exec(beginning).catch((error) => {
         failure ??= error
       })
-    }
-    return connection.query<Row>(statement).catch(fail)
+      return connection.query<Row>(statement).catch(fail)
+    })
   }
 
   return {
@@ -120,8 +124,8 @@ function statementSender(connection: Connection, begin: (firstText: string) => s
     async commit(last: readonly Statement[]): Promise<void> {
       if (failure) throw afterFailure(failure)
       if (first === undefined && last.length === 0) return
-      const statements = last.map((statement) => send(statement))
-      await finish(statements, connection.exec('commit').catch(fail))
+      const sent = connection.inOnePacket(() => [...last.map((statement) => send(statement)), connection.exec('commit').catch(fail)])
+      await finish(sent)
     },
     async rollback(): Promise<void> {
       if (first !== undefined && !connection.isBroken()) await connection.exec('rollback')
@@ -144,16 +148,16 @@ export function readTransaction(send: <Row extends object>(statement: Statement)
   }
 }
 
-/** Waits for what went with COMMIT and for COMMIT itself. */
-async function finish(statements: readonly Promise<Result<object>>[], committing: Promise<Result>): Promise<void> {
-  const outcomes = await Promise.allSettled([...statements, committing])
+/** Waits for what went with COMMIT and for COMMIT itself, which is the last. */
+async function finish(sent: readonly Promise<Result<object>>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(sent)
   const failures: unknown[] = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
   // Once the server has refused one statement, COMMIT can only have been a rollback, whether or not its answer came.
   const refusal = failures.find((error) => !isDisconnect(error))
   if (refusal !== undefined) throw refusal
   if (failures.length > 0) throw unknownCommit(failures[0])
   const [answer] = outcomes.slice(-1)
-  if (answer?.status === 'fulfilled' && 'command' in answer.value && answer.value.command === 'COMMIT') return
+  if (answer?.status === 'fulfilled' && answer.value.command === 'COMMIT') return
   throw new PostgresError(
     'ERR_COMMIT_FAILED',
     'cannot commit: PostgreSQL rolled the transaction back, since one of its statements had failed',

@@ -45,12 +45,16 @@ async function create(server: () => Promise<TestDatabase>): Promise<SmallSite> {
   mount(folder, `size=64m,uid=${uid},mode=700`)
   await admin.query(`create tablespace "${name}" location '${folder}'`)
   await admin.query(`create database "${name}" template template0 tablespace "${name}"`)
+  const place = Object.assign(new URL(url), { pathname: `/${name}` }).href
+  const database = open(place)
+  // Banyan's own tables are made while there is room.
+  await database.migrate([])
+  await database.close()
   await admin.query('checkpoint')
   const filler = join(folder, 'filler')
   writeFileSync(filler, Buffer.alloc(FILLER_BYTES))
   const { blocks, bfree, bsize } = statfsSync(folder)
   execFileSync('mount', ['-o', `remount,size=${(blocks - bfree) * bsize + FREE_BYTES}`, folder])
-  const place = Object.assign(new URL(url), { pathname: `/${name}` }).href
 
   return {
     place,
