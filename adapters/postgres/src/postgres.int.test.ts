@@ -1,5 +1,6 @@
 import { type Migration, manualWorld, silentLogger } from '@banyan/core'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
+import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { postgres } from './database.ts'
 import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
@@ -370,5 +371,24 @@ describe('opening', () => {
     expect(await missing.run('select 1 as n')).toEqual([{ n: 1 }])
     await Promise.all([missing.close(), one.close(), two.close()])
     await open().run(`drop database "${new URL(url).pathname.slice(1)}"`)
+  })
+
+  it('needs no rights but to make tables in its own schema', async () => {
+    // Not by ours, which would make its tables as the administrator.
+    const admin = new pg.Client({ connectionString: place.url })
+    await admin.connect()
+    const role = `role_${new URL(place.url).pathname.slice(1)}`
+    await admin.query(`create role ${role} login password 'plain' nosuperuser nocreatedb nocreaterole`)
+    await admin.query(`grant create on schema public to ${role}`)
+    const plain = postgres(Object.assign(new URL(place.url), { username: role, password: 'plain' }).href, { log: silentLogger })
+    await plain.migrate([TABLES])
+    await plain.transaction((tx) => tx.sql`insert into items values (1, 'x')`)
+    expect(await names(plain)).toEqual(['x'])
+    const listener = await plain.listener()
+    await listener.listen('anything', () => {})
+    await plain.close()
+    await admin.query(`drop owned by ${role}`)
+    await admin.query(`drop role ${role}`)
+    await admin.end()
   })
 })
