@@ -8,10 +8,13 @@ import {
   PARTITIONS,
   type SavedPartition,
 } from '@banyan/messaging/internal'
-import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
+import { type PostgresDatabase, postgresRead, postgresTransaction } from './postgres-database.ts'
 
 /** Class of the advisory locks of groups. */
 const GROUP_CLASS = 1_869_968_484
+
+/** No lease is longer: what seems to be, was noted by a clock that has been set back since, and says nothing. */
+export const LONGEST_LEASE_MS = 60_000
 
 interface PartitionRow {
   partition: number
@@ -49,7 +52,9 @@ async function join(tx: Transaction, member: GroupMember, unsaved: readonly Save
   const { id, handle, group } = member
   const { run } = postgresTransaction(tx)
   await holdGroup(tx, group)
-  await run(`delete from banyan_bus_members where group_name = $1 and expires_at <= ${NOW}`, [group])
+  await run(`delete from banyan_bus_members where group_name = $1 and not expires_at between ${NOW} + 1 and ${NOW} + ${LONGEST_LEASE_MS}`, [
+    group,
+  ])
   const types = JSON.stringify([...member.types].sort())
   const [other] = await tx.sql<{
     types: string
@@ -79,11 +84,12 @@ async function join(tx: Transaction, member: GroupMember, unsaved: readonly Save
 
 async function look(tx: ReadTransaction, member: GroupMember): ReturnType<BusGroups['look']> {
   const { id, group } = member
-  const [row] = await tx.sql<{ soonest: number | null; alive: boolean }>`
-    select (min(expires_at) filter (where member <> ${id} and expires_at > extract(epoch from clock_timestamp()) * 1000)
-        - extract(epoch from clock_timestamp()) * 1000)::bigint as soonest,
-      coalesce(bool_or(member = ${id} and expires_at > extract(epoch from clock_timestamp()) * 1000), false) as alive
-    from banyan_bus_members where group_name = ${group}`
+  const [row] = await postgresRead(tx).run<{ soonest: number | null; alive: boolean }>(
+    `select min(expires_at) filter (where member <> $2 and expires_at between ${NOW} + 1 and ${NOW} + ${LONGEST_LEASE_MS}) - ${NOW} as soonest,
+       coalesce(bool_or(member = $2 and expires_at > ${NOW}), false) as alive
+     from banyan_bus_members where group_name = $1`,
+    [group, id],
+  )
   const nextExpiryMs = row?.soonest ?? Number.POSITIVE_INFINITY
   if (!row?.alive) return { changes: true, nextExpiryMs }
   const { release, take } = await planOf(tx, member)
@@ -117,11 +123,13 @@ async function holdGroup(tx: Transaction, group: string): Promise<void> {
 async function planOf(tx: ReadTransaction, { id, group }: GroupMember): Promise<Assignment> {
   const holdings = await tx.sql<{ partition: number; member: string | null }>`
     select partition, member from banyan_bus_partitions where group_name = ${group} order by partition`
-  const alive = await tx.sql<{ member: string }>`
-    select member from banyan_bus_members where group_name = ${group} and expires_at > extract(epoch from clock_timestamp()) * 1000`
+  const alive = await postgresRead(tx).run<{ member: string }>(
+    `select member from banyan_bus_members where group_name = $1 and expires_at between ${NOW} + 1 and ${NOW} + ${LONGEST_LEASE_MS}`,
+    [group],
+  )
   return assign(
     holdings.map(({ partition, member }) => ({ partition, member: member ?? undefined })),
-    // A member whose lease ends in this very instant is alive to itself until it has joined again.
+    // To itself a member is alive until it has joined again, whatever clocks say.
     [...new Set([...alive.map(({ member }) => member), id])],
     id,
   )

@@ -1,6 +1,6 @@
 import { type Bus, type Logger, sleep, systemWorld, type World } from '@banyan/core'
 import { type BusStore, logBus, signal } from '@banyan/messaging/internal'
-import { postgresGroups } from './bus-groups.ts'
+import { LONGEST_LEASE_MS, postgresGroups } from './bus-groups.ts'
 import { appendEvents, identityOf, pruneEvents, readEvents } from './bus-log.ts'
 import { openDatabase } from './database.ts'
 import { defaultLog } from './default-log.ts'
@@ -18,7 +18,7 @@ export interface PostgresBusOptions {
   pollMs?: number
   /** How often to look while nothing happens, milliseconds, from `pollMs`. Default 1,000. */
   idlePollMs?: number
-  /** After how long a silent process is taken for dead and its keys go to others, milliseconds, from 100. Renewed at half of it. Default 1,800. */
+  /** After how long a silent process is taken for dead and its keys go to others, milliseconds, 100 to 60,000. Renewed at half of it. Default 1,800. */
   leaseMs?: number
   /** How long positions may wait to be saved, milliseconds, from 1: a killed process repeats at most that much. Default 200. */
   saveMs?: number
@@ -135,7 +135,7 @@ function settingsOf(options: PostgresBusOptions): Settings {
   const { saveMs = 200, maxBatch = 256, retentionMs = 7 * 24 * 3_600_000, maxConnections = 4, prepare = true } = options
   assertFrom('pollMs', pollMs, 1)
   assertFrom('idlePollMs', idlePollMs, pollMs)
-  assertFrom('leaseMs', leaseMs, 100)
+  assertFrom('leaseMs', leaseMs, 100, LONGEST_LEASE_MS)
   assertFrom('saveMs', saveMs, 1)
   assertFrom('maxBatch', maxBatch, 1)
   assertFrom('retentionMs', retentionMs, 0)
@@ -143,7 +143,8 @@ function settingsOf(options: PostgresBusOptions): Settings {
   return { world, log, pollMs, idlePollMs, leaseMs, saveMs, maxBatch, retentionMs, maxConnections, prepare }
 }
 
-function assertFrom(name: string, value: number, min: number): void {
-  if (Number.isInteger(value) && value >= min) return
-  throw new RangeError(`cannot open a bus: "${name}" is ${value}, wanted a whole number from ${min}`)
+function assertFrom(name: string, value: number, min: number, max: number = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return
+  const upTo = max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`
+  throw new RangeError(`cannot open a bus: "${name}" is ${value}, wanted a whole number from ${min}${upTo}`)
 }

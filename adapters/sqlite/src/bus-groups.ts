@@ -1,6 +1,9 @@
 import type { ReadTransaction, Transaction } from '@banyan/core'
 import { type Assignment, assign, type GroupMember, type HeldPartition, PARTITIONS, type SavedPartition } from '@banyan/messaging/internal'
 
+/** No lease is longer: what seems to be, was noted by a clock that has been set back since, and says nothing. */
+export const LONGEST_LEASE_MS = 60_000
+
 interface PartitionRow {
   partition: number
   member: string | null
@@ -21,7 +24,7 @@ export async function joinGroup(
 ): Promise<{ held: readonly HeldPartition[] } | { otherTypes: readonly string[] }> {
   const { id, handle, group } = member
   const types = typesText(member)
-  await tx.sql`delete from banyan_bus_members where group_name = ${group} and expires_at <= ${now}`
+  await tx.sql`delete from banyan_bus_members where group_name = ${group} and (expires_at <= ${now} or expires_at > ${now + LONGEST_LEASE_MS})`
   const [other] = await tx.sql<{
     types: string
   }>`select types from banyan_bus_members where group_name = ${group} and types <> ${types} limit 1`
@@ -52,7 +55,8 @@ export async function lookAtGroup(
   now: number,
 ): Promise<{ changes: boolean; nextExpiry: number }> {
   const [next] = await tx.sql<{ expiry: number | null }>`
-    select min(expires_at) as expiry from banyan_bus_members where group_name = ${member.group} and member <> ${member.id} and expires_at > ${now}`
+    select min(expires_at) as expiry from banyan_bus_members where group_name = ${member.group} and member <> ${member.id}
+      and expires_at > ${now} and expires_at <= ${now + LONGEST_LEASE_MS}`
   const nextExpiry = next?.expiry ?? Number.POSITIVE_INFINITY
   const [me] = await tx.sql`select 1 from banyan_bus_members where member = ${member.id} and expires_at > ${now}`
   if (!me) return { changes: true, nextExpiry }
@@ -92,10 +96,12 @@ export async function leaveGroup(tx: Transaction, member: GroupMember, unsaved: 
 async function planOf(tx: ReadTransaction, { id, group }: GroupMember, now: number): Promise<Assignment> {
   const holdings = await tx.sql<{ partition: number; member: string | null }>`
     select partition, member from banyan_bus_partitions where group_name = ${group} order by partition`
-  const alive = await tx.sql<{ member: string }>`select member from banyan_bus_members where group_name = ${group} and expires_at > ${now}`
+  const alive = await tx.sql<{ member: string }>`select member 
+    from banyan_bus_members where group_name = ${group} and expires_at > ${now} and expires_at <= ${now + LONGEST_LEASE_MS}`
   return assign(
     holdings.map(({ partition, member }) => ({ partition, member: member ?? undefined })),
-    alive.map(({ member }) => member),
+    // To itself a member is alive until it has joined again, whatever clocks say.
+    [...new Set([...alive.map(({ member }) => member), id])],
     id,
   )
 }

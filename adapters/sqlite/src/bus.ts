@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type Bus, type Logger, systemWorld, type World } from '@banyan/core'
 import { type BusGroups, type BusLog, logBus } from '@banyan/messaging/internal'
-import { joinGroup, leaveGroup, lookAtGroup, renewMembers, savePositions } from './bus-groups.ts'
+import { joinGroup, LONGEST_LEASE_MS, leaveGroup, lookAtGroup, renewMembers, savePositions } from './bus-groups.ts'
 import { appendEvents, headOf, identityOf, oldestOf, pruneEvents, readEvents } from './bus-log.ts'
 import { onWake, wakeReaders, watchFile } from './bus-wake.ts'
 import { openDatabase } from './database.ts'
@@ -19,7 +19,7 @@ export interface SqliteBusOptions {
   pollMs?: number
   /** How often to look while nothing happens, milliseconds, from `pollMs`. Default 250. */
   idlePollMs?: number
-  /** After how long a silent process is taken for dead and its keys go to others, milliseconds, from 100. Renewed at half of it. Default 1,800. */
+  /** After how long a silent process is taken for dead and its keys go to others, milliseconds, 100 to 60,000. Renewed at half of it. Default 1,800. */
   leaseMs?: number
   /** How long positions may wait to be saved, milliseconds, from 1: a killed process repeats at most that much. Default 200. */
   saveMs?: number
@@ -140,14 +140,15 @@ function settingsOf(options: SqliteBusOptions): Settings {
   const { saveMs = 200, maxBatch = 128, retentionMs = 7 * 24 * 3_600_000 } = options
   assertFrom('pollMs', pollMs, 1)
   assertFrom('idlePollMs', idlePollMs, pollMs)
-  assertFrom('leaseMs', leaseMs, 100)
+  assertFrom('leaseMs', leaseMs, 100, LONGEST_LEASE_MS)
   assertFrom('saveMs', saveMs, 1)
   assertFrom('maxBatch', maxBatch, 1)
   assertFrom('retentionMs', retentionMs, 0)
   return { world, log, pollMs, idlePollMs, leaseMs, saveMs, maxBatch, retentionMs }
 }
 
-function assertFrom(name: string, value: number, min: number): void {
-  if (Number.isInteger(value) && value >= min) return
-  throw new RangeError(`cannot open a bus: "${name}" is ${value}, wanted a whole number from ${min}`)
+function assertFrom(name: string, value: number, min: number, max: number = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return
+  const upTo = max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`
+  throw new RangeError(`cannot open a bus: "${name}" is ${value}, wanted a whole number from ${min}${upTo}`)
 }

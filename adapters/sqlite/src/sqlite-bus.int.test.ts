@@ -93,7 +93,7 @@ describe('sqliteBus()', () => {
     const bus = open({ leaseMs: 200, saveMs: 10 })
     const { seen } = await listen(bus, 'g', ['tick'])
     const thief = new DatabaseSync(site.place, { timeout: 5_000 })
-    thief.exec("insert into banyan_bus_members values ('thief', 'thief', 'g', '[\"tick\"]', 9e15)")
+    thief.exec(`insert into banyan_bus_members values ('thief', 'thief', 'g', '["tick"]', ${Date.now() + 50_000})`)
     thief.exec("update banyan_bus_partitions set member = 'thief', epoch = epoch + 1")
     await bus.publish([tick(1)])
     await vi.waitFor(() =>

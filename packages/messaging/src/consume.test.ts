@@ -260,6 +260,16 @@ describe('consume', () => {
     expect(await effects()).toEqual(['A1-1', 'B1-1'])
   })
 
+  it('does not let a parked event wait for an hour because the clock was set back by one', async () => {
+    const { bus, world, effects, test } = await setUp()
+    test.fails = () => true
+    await bus.deliver(taken('A1', 1))
+    test.fails = () => false
+    world.jump(-3_600_000)
+    await world.advance(2_000)
+    expect(await effects()).toEqual(['A1-1'])
+  })
+
   it('uses up no attempts of a parked event while the database is away', async () => {
     const { bus, world, database, effects, test } = await setUp({ retry: { attempts: 2 } })
     test.fails = () => true

@@ -37,7 +37,7 @@ export interface KeyQueueWorker {
  * processes, may serve one group: a message has its effects once.
  */
 export function keyQueueWorker(options: KeyQueueOptions): KeyQueueWorker {
-  const { database, world, log, group, concurrency, pollMs } = options
+  const { database, world, log, group, concurrency, pollMs, retry } = options
   const queue = database.store(keyQueuePort)
   const wakeUp = waker(world)
   const active = new Map<string, Promise<void>>()
@@ -53,9 +53,11 @@ export function keyQueueWorker(options: KeyQueueOptions): KeyQueueWorker {
     const upcoming = await database.read((tx) => queue.upcoming(tx, group, active.size + room + 1))
     const idle = upcoming.filter(({ lane }) => !active.has(lane))
     const now = world.now()
-    const due = idle.filter((message) => dueAt(message) <= now).slice(0, room)
+    // No pause is longer than the cap: what seems to be, was noted by a clock that has been set back since.
+    const isDue = (message: ParkedMessage) => dueAt(message) <= now || dueAt(message) > now + Math.max(1_000, retry.capMs)
+    const due = idle.filter(isDue).slice(0, room)
     for (const message of due) active.set(message.lane, runLane(message))
-    const next = idle.find((message) => dueAt(message) > now)
+    const next = idle.find((message) => !isDue(message))
     return next ? Math.min(pollMs, dueAt(next) - now) : pollMs
   }
 

@@ -20,6 +20,13 @@ describe('lease', () => {
     expect(after(second, { kind: 'release', epoch: 1 }, 500)).toBe(second)
   })
 
+  it('is taken from a holder that stood still for three times as long as a lease lasts, whatever the clock says', () => {
+    const first = after(UNHELD, claim('a'), 3_600_000)
+    // The clock was set back by an hour, and the holder died.
+    expect(after(first, { ...claim('b'), unchangedMs: 299 }, 0)).toBe(first)
+    expect(after(first, { ...claim('b'), unchangedMs: 300 }, 0)).toEqual({ kind: 'held', epoch: 2, owner: 'b', expiresAt: 100 })
+  })
+
   it('can be taken at once after a release, under a new epoch', () => {
     const released = after(after(UNHELD, claim('a'), 0), { kind: 'release', epoch: 1 }, 1)
     expect(released).toEqual({ kind: 'free', epoch: 1 })

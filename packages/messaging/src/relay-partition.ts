@@ -6,7 +6,7 @@ import { after, firstInLine, type Parking, type RetrySchedule } from './parking.
 import { keyQueuePort, type NewParkedMessage, type OutboxEntry, outboxLogPort, outboxPort } from './ports.ts'
 import { type Sent, send } from './sending.ts'
 import { traceIdOf } from './trace.ts'
-import { claim, release, type Turn, type TurnOptions, whileRenewing } from './turn.ts'
+import { claimer, release, type Turn, type TurnOptions, whileRenewing } from './turn.ts'
 import { pause, waker } from './waker.ts'
 
 export interface PartitionOptions extends TurnOptions {
@@ -110,13 +110,14 @@ interface Shift {
 function shiftOf(options: PartitionOptions): { step(failures: number): Promise<Step>; end(): Promise<void> } {
   const { database, bus, world, log, service, group, partition, batchSize } = options
   const outbox = database.store(outboxLogPort)
+  const claim = claimer(options)
   let shift: Shift | undefined
 
   async function begin(): Promise<Step> {
     await shift?.feed.end()
     shift = undefined
     if ((await outbox.read(partition, undefined, 1)).length === 0) return { kind: 'empty' }
-    const claimed = await claim(options)
+    const claimed = await claim()
     if (claimed.kind === 'busy') return claimed
     const mayBeParked = await database.read((tx) => database.store(keyQueuePort).holds(tx, group))
     shift = { turn: claimed.turn, feed: outboxFeed(outbox, partition, claimed.turn.done), mayBeParked }

@@ -98,7 +98,7 @@ describe('relay', () => {
     wakeUp()
     await settle(world)
     wakeUp()
-    await world.advance(9_000)
+    await world.advance(4_000)
     expect(published).toBe(2)
     expect(await database.state()).toMatchObject({ done: 0, queue: [], lease: { owner: 'another', epoch: 2 } })
     expect((await database.state()).outbox).toHaveLength(1)
@@ -120,6 +120,24 @@ describe('relay', () => {
     expect((await database.state()).done).toBe(1)
     await Promise.all([slow.stop(), other.stop()])
     expect(await timersLeft(world)).toBe(0)
+  })
+
+  it('takes over from one that died before the clock was set back by an hour', async () => {
+    const { world, database, bus, context } = setUp()
+    const held = { kind: 'held', epoch: 1, owner: 'another', expiresAt: world.now() + 1_500 } as const
+    await database.transaction(async (tx) => {
+      await tx.store(outboxLogPort).load(tx, 0)
+      await tx.store(outboxLogPort).saveLease(tx, 0, held)
+    })
+    await take(database, 'A1-1')
+    world.jump(-3_600_000)
+    const component = relay()
+    await component.start(context)
+    await world.advance(4_000)
+    expect(seatsOf(bus)).toEqual([])
+    await world.advance(2_500)
+    expect(seatsOf(bus)).toEqual(['A1-1'])
+    await component.stop()
   })
 
   it('gives its lease back when it stops, so that the next one starts at once', async () => {
