@@ -70,6 +70,26 @@ describe('all', () => {
     expect(b.calls[3]).toBe('last after 7 flight car')
   })
 
+  it('has the same in steps, where an undo knows its own result', async () => {
+    const b = bench()
+    const definition = trip()
+      .together((group) =>
+        group
+          .step('hotel', {
+            do: async (c) => ({ room: c.input.seats.length }),
+            undo: (c) => note(b, `back ${c.hotel?.room}`, c.hotel?.room),
+          })
+          .step('flight', { do: () => (b.calls.length === 0 ? refuse('full') : 'seat'), undo: none }),
+      )
+      .done((c) => {
+        expectTypeOf(c.hotel.room).toEqualTypeOf<number>()
+        return c.flight
+      })
+    await run(b, definition)
+    expect(definition.steps.map(({ group }) => group)).toEqual(['hotel', 'hotel'])
+    expect(b.calls).toEqual(['back 0'])
+  })
+
   it('is undone in reverse order of start, once what is on its way has ended', async () => {
     const b = bench()
     const calls = gate(b)

@@ -46,7 +46,8 @@ function chain(saga: Collected): Chain {
     steps: saga.steps,
     step: (name: string, step: LooseStep) => add(name, { ...step, kind: 'remote' }),
     local: (name: string, step: LooseStep) => add(name, { ...step, kind: 'local' }),
-    all: (steps: Record<string, LooseStep>) => all(saga, place, steps),
+    all: (steps: Record<string, LooseStep>) => all(saga, place, Object.entries(steps)),
+    together: (build: (group: Group) => Group) => all(saga, place, build(groupOf([])).members),
     each: (name: string, items: LooseStep['items'], step: LooseStep) => add(name, { ...step, items, kind: 'remote', each: true }),
     when: (name: string, predicate: LooseStep['predicate'], build: (branch: Chain) => Chain) =>
       when({ ...saga, steps: addStep(saga, name, { ...still, place, predicate, kind: 'when' }) }, name, place, build),
@@ -67,13 +68,22 @@ function chain(saga: Collected): Chain {
   }
 }
 
-function all(saga: Collected, place: StepShape['place'], members: Record<string, LooseStep>): Chain {
-  const [group] = Object.keys(members)
+function all(saga: Collected, place: StepShape['place'], members: readonly [name: string, step: LooseStep][]): Chain {
+  const group = members[0]?.[0]
   if (group === undefined) throw new TypeError(`cannot define saga "${saga.name}": an "all" has no steps`)
   let collected = saga
-  for (const [name, step] of Object.entries(members))
+  for (const [name, step] of members)
     collected = { ...collected, steps: addStep(collected, name, { ...step, kind: 'remote', place, group }) }
   return chain(collected)
+}
+
+interface Group {
+  readonly members: readonly [name: string, step: LooseStep][]
+  step(name: string, step: LooseStep): Group
+}
+
+function groupOf(members: Group['members']): Group {
+  return { members, step: (name, step) => groupOf([...members, [name, step]]) }
 }
 
 function when(saga: Collected, name: string, place: StepShape['place'], build: (branch: Chain) => Chain): Chain {

@@ -1,6 +1,6 @@
 // Say what is to be done, and the way back
 
-export type { SagaBuilder, SagaPastPivot } from './builder.ts'
+export type { FinalSagaGroup, SagaBuilder, SagaGroup, SagaPastPivot } from './builder.ts'
 export type { SagaCall, SagaContext, UndoCall, UndoCause, UndoContext } from './context.ts'
 export { saga } from './define.ts'
 export type { AnySaga, MigratedSaga, Saga, SagaCodec, SagaOptions, StoredSaga } from './definition.ts'
