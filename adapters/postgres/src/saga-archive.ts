@@ -66,7 +66,8 @@ const decide: SagaArchive['decide'] = async (tx, change, { saga, action, step, b
     update banyan_sagas set status = ${status}, live = ${isLive(change)}, step = ${change.step ?? null}, state = ${state},
       results = coalesce(${results}, results), input = coalesce(${input}, input), owner = case when ${keepOwner} then owner end,
       epoch = case when ${keepOwner} then epoch else 0 end, claims = case when ${keepOwner} then claims else 0 end,
-      wake_at = ${wakeAt}, channel = ${channel}, revision = revision + 1, updated_at = ${at}
+      wake_at = ${wakeAt}, channel = ${channel}, revision = revision + 1, updated_at = ${at},
+      ended_at = ${status === 'completed' || status === 'compensated' ? at : null}
     where id = ${id} and revision = ${revision} returning 1`
   if (!decided) return false
   await tx.sql`

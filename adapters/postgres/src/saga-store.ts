@@ -116,8 +116,7 @@ const claim: SagaStore['claim'] = async (tx, { worker, epoch }, definitions, now
 const retire: SagaStore['retire'] = async (tx, before, limit) => {
   const [done] = await tx.sql<{ count: number }>`
     with chosen as materialized (
-      select id, name, key from banyan_sagas where status in ('completed', 'compensated') and updated_at < ${before}
-      order by updated_at limit ${limit} for update skip locked
+      select id, name, key from banyan_sagas where ended_at < ${before} order by ended_at limit ${limit} for update skip locked
     ), keys as materialized (
       select s.id from chosen c cross join lateral (select id from banyan_sagas s where s.name = c.name and s.key = c.key) s
     ), ended as (

@@ -11,7 +11,8 @@ export const saga: Migration = {
   id: 'banyan-002-saga',
   sql: `
     -- "live": somebody should run it: neither finished, nor stuck, nor parked. A parked saga has no owner; "wake_at" and "channel" are set
-    -- while it is parked, and only then. Without an owner the epoch is 0.
+    -- while it is parked, and only then. Without an owner the epoch is 0. "ended_at": of a finished one; "updated_at" moves too often for
+    -- an index.
     create table banyan_sagas (
       id text collate "C" primary key,
       name text collate "C" not null,
@@ -35,13 +36,14 @@ export const saga: Migration = {
       tracestate text,
       created_at bigint not null,
       updated_at bigint not null,
+      ended_at bigint,
       unique (name, key)
     ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
     create index banyan_sagas_live on banyan_sagas (name, version, owner, epoch, id) where live;
     create index banyan_sagas_wake on banyan_sagas (name, version, wake_at, id) where wake_at is not null;
     create index banyan_sagas_channel on banyan_sagas (channel) where channel is not null;
     create index banyan_sagas_stuck on banyan_sagas (name, version) where status = 'stuck';
-    create index banyan_sagas_finished on banyan_sagas (updated_at) where status in ('completed', 'compensated');
+    create index banyan_sagas_ended on banyan_sagas (ended_at) where ended_at is not null;
 
     -- One row an identity. The epoch fences: sagas with a lower one than their owner's row belong to nobody.
     create table banyan_saga_workers (
@@ -141,9 +143,10 @@ export const saga: Migration = {
       archived integer;
     begin
       insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
-          wake_at, channel, report, traceparent, tracestate, created_at, updated_at)
+          wake_at, channel, report, traceparent, tracestate, created_at, updated_at, ended_at)
         select n.id, n.name, n.version, n.key, n.status, n.live, n.step, n.state, n.input, '{}', n.owner, n.epoch, 0,
-          case when n.owner is null then 0 else 1 end, n.wake_at, n.channel, n.report, n.traceparent, n.tracestate, n.at, n.at
+          case when n.owner is null then 0 else 1 end, n.wake_at, n.channel, n.report, n.traceparent, n.tracestate, n.at, n.at,
+          case when n.status in ('completed', 'compensated') then n.at end
         from json_to_recordset(starts) as n (id text, name text, version integer, key text, status text, live boolean, step text,
           state text, input text, owner text, epoch integer, wake_at bigint, channel text, report text, traceparent text,
           tracestate text, at bigint)
@@ -175,7 +178,8 @@ export const saga: Migration = {
           results = coalesce(a.results, s.results), output = coalesce(a.output, s.output), input = coalesce(a.input, s.input),
           version = coalesce(a.version, s.version), owner = case when a.parked then null else s.owner end,
           epoch = case when a.parked then 0 else s.epoch end, claims = case when a.parked then 0 else s.claims end,
-          wake_at = a.wake_at, channel = a.channel, revision = s.revision + 1, updated_at = a.at
+          wake_at = a.wake_at, channel = a.channel, revision = s.revision + 1, updated_at = a.at,
+          ended_at = case when a.status in ('completed', 'compensated') then a.at end
         from json_to_recordset(advances) as a (n integer, id text, owner text, epoch integer, revision integer, status text, live boolean,
           parked boolean, step text, state text, results text, output text, input text, version integer, wake_at bigint, channel text,
           did text, action text, outcome text, attempt integer, code text, message text, worker text, started_at bigint, at bigint)
