@@ -3,7 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { sleep, systemWorld } from '@banyan/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { sagas, startSaga } from '../index.ts'
+import { sagas, signal, startSaga } from '../index.ts'
+import { INSIDE, wordGiven } from './tour.ts'
 import { type Agency, type AgencySite, agency } from './travel-agency.ts'
 
 export interface CrashSuiteOptions {
@@ -14,6 +15,7 @@ export interface CrashSuiteOptions {
 }
 
 const TRIPS = 200
+const TOURS = 90
 const KILLS = 9
 
 export function sagaCrashSuite(name: string, { module, create }: CrashSuiteOptions): void {
@@ -55,6 +57,24 @@ export function sagaCrashSuite(name: string, { module, create }: CrashSuiteOptio
       await checkTrips(office)
     })
 
+    it('sagas of all constructs, with words and cancellations in between: everything is there or taken back', {
+      timeout: 180_000,
+    }, async () => {
+      const tours = Array.from({ length: TOURS }, (_, n) => n)
+      for (const n of tours) await startSaga(office.own, office.tour, { n })
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        const child = worker(kill % 3 === 2 ? 'b' : 'a')
+        await effectOf(child)
+        const killed = killAfter(child, 15 + kill * 3)
+        await Promise.all(tours.filter((n) => n % KILLS === kill).map((n) => decideAbout(office, n)))
+        await killed
+      }
+      const [rival, last] = [worker('b'), worker('a')]
+      await effectOf(rival, last)
+      await untilAllEnded(office, 120_000)
+      await checkTours(office)
+    })
+
     it('another worker takes over within the lease and 2 s', { timeout: 60_000 }, async () => {
       for (let n = 0; n < 60; n += 1) await office.own.transaction((tx) => startSaga(tx, office.booking, { n: n * 4 }))
       const heir = worker('heir')
@@ -71,6 +91,38 @@ export function sagaCrashSuite(name: string, { module, create }: CrashSuiteOptio
       await untilAllEnded(office, 20_000)
     })
   })
+}
+
+/** Most customers give their word, some want out, wherever their tour is. */
+async function decideAbout({ own, tour }: Agency, n: number): Promise<void> {
+  if (n % 7 !== 3) return own.transaction((tx) => signal(tx, tour, wordGiven, { n }))
+  const admin = sagas(own)
+  const [found] = await admin.list({ name: 'tour', key: `tour ${n}` })
+  if (found) await admin.cancel(found.id, { by: 'customer', reason: 'wants out' })
+}
+
+async function checkTours(office: Agency): Promise<void> {
+  const all = await sagas(office.own).list({ limit: 1_000 })
+  const effects = await effectsByTrip(office)
+  expect(all.filter(({ name }) => name === 'tour')).toHaveLength(TOURS)
+  for (const { name, key, status } of all) {
+    const n = Number(key.split(' ')[1])
+    const list = effects.get(n) ?? []
+    expect(new Set(list).size, `twice: ${list.join(', ')}`).toBe(list.length)
+    if (name !== 'tour') continue
+    const seats = ['seat 0', 'seat 1'].slice(0, n % 3)
+    if (status === 'completed')
+      expect(list.toSorted(), key).toEqual(
+        [...(n % 2 === 0 ? ['meal'] : []), ...seats, 'bus', 'guide', 'tour confirmed', 'tour mail'].toSorted(),
+      )
+    else
+      for (const what of ['guide', 'bus', 'meal', ...seats])
+        expect(list.includes(what), `${key}: ${list.join(', ')}`).toBe(list.includes(`${what} cancelled`))
+    const inside = effects.get(INSIDE + n) ?? []
+    if (status === 'completed') expect(inside, key).toContain('mail')
+    else if (!list.includes('inside cancelled')) expect(inside, `${key}: ${inside.join(', ')}`).not.toContain('confirmed')
+    if (n % 7 === 3 || (INSIDE + n) % 4 === 1) expect(status, key).toBe('compensated')
+  }
 }
 
 /** Resolves at the next effect of one of them. */

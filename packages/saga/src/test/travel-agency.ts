@@ -1,7 +1,8 @@
 // A travel agency for the crash tests of sagas: its own database, and that of the hotels and airlines it books with.
 // As a program it runs the sagas until it is killed: node travel-agency.ts <module> <own place> <partner's place> <worker id>
-import { type Component, type ComponentContext, type Database, refuse, silentLogger, sleep, systemWorld } from '@banyan/core'
+import { type Component, type ComponentContext, type Database, type Refusal, refuse, silentLogger, sleep, systemWorld } from '@banyan/core'
 import { participant, runSagas, type Saga, saga } from '../index.ts'
+import { tourWith } from './tour.ts'
 
 export interface Trip {
   n: number
@@ -20,6 +21,8 @@ export interface Agency {
   /** Another service's database; what is done there is not in the agency's transactions. */
   readonly partner: Database
   readonly booking: Saga<Trip, { flight: string }>
+  /** All constructs, and a booking inside. */
+  readonly tour: Saga<Trip, { flight: string }>
   work(workerId: string): Promise<Component>
   close(): Promise<void>
 }
@@ -34,12 +37,16 @@ export async function agency(site: AgencySite, onEffect: () => void = () => {}):
     ...{ service: 'agency', instanceId: systemWorld.uuid(), world: systemWorld, log: silentLogger, bus: undefined },
     database: own,
   }
+  const call = partnerCalls(partner, onEffect)
+  const booking = bookingWith(call)
+  const tour = tourWith(call, booking)
   return {
     own,
     partner,
-    booking: bookingWith(partner, onEffect),
+    booking,
+    tour,
     async work(workerId) {
-      const worker = runSagas([bookingWith(partner, onEffect)], { workerId, leaseMs: 600, pollMs: 50, concurrency: 8 })
+      const worker = runSagas([booking, tour], { workerId, leaseMs: 600, pollMs: 50, concurrency: 8 })
       await worker.start(context)
       return worker
     },
@@ -55,8 +62,7 @@ function effectsOf({ dialect }: Database) {
   return { id: '001-effects', sql: `create table effects (id ${id}, trip integer, what text)` }
 }
 
-function bookingWith(partner: Database, onEffect: () => void): Saga<Trip, { flight: string }> {
-  const call = partnerCalls(partner, onEffect)
+function bookingWith(call: PartnerCalls): Saga<Trip, { flight: string }> {
   const retry = { attempts: 6, baseMs: 5, capMs: 40 }
   return saga<Trip>('booking', { version: 1, key: ({ n }) => `trip ${n}` })
     .local('note', {
@@ -83,7 +89,12 @@ interface Call {
 }
 
 /** Calls that take a moment, and whose answer is lost now and then. */
-function partnerCalls(partner: Database, onEffect: () => void) {
+export interface PartnerCalls {
+  make(call: Call, what: string): Promise<{ ticket: string } | Refusal>
+  cancel(call: Call, what: string): Promise<void>
+}
+
+function partnerCalls(partner: Database, onEffect: () => void): PartnerCalls {
   const answer = async <T>(value: T): Promise<T> => {
     onEffect()
     await sleep(systemWorld, systemWorld.random() * 4)
