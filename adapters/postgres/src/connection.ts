@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
@@ -45,12 +46,22 @@ export interface Connection {
 /** How long the goodbye may take before the connection is cut. */
 const GOODBYE_MS = 1_000
 
+/** How long a connection is silent before the system asks whether the other side is there. */
+const KEEP_ALIVE_MS = 10_000
+
+// A connection outlives whoever needed it first, and must not carry on their trace or their transaction.
+const outsideOfAll = AsyncLocalStorage.snapshot()
+
 /**
  * Connects.
  *
  * @throws {PostgresError} `ERR_DATABASE_UNREACHABLE`, `ERR_DATABASE_OPEN`, `ERR_CONNECTIONS_EXHAUSTED`
  */
-export async function openConnection(settings: Settings): Promise<Connection> {
+export function openConnection(settings: Settings): Promise<Connection> {
+  return outsideOfAll(() => connect(settings))
+}
+
+async function connect(settings: Settings): Promise<Connection> {
   const { url, world, connectTimeoutMs, maxStatements, prepare } = settings
   const socket = new Socket()
   const client = newClient(settings, socket)
@@ -112,7 +123,9 @@ function newClient({ url, name, prepare, transactionTimeoutMs }: Settings, socke
     fallback_application_name: `banyan ${name}`,
     // Ours, so that it can be cut; the driver wraps it for TLS.
     stream: () => socket,
+    // A machine that vanished is noticed, also by a connection that only listens.
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     pipeline: true,
     types: rowTypes,
     // The server's own limits: for a process that is paused, or whose machine is gone, while it holds locks.

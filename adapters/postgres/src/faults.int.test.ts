@@ -105,7 +105,16 @@ describe('a server that answers nothing', () => {
       await pair(database, 1)
       server.pause()
       try {
-        const outcomes = await Promise.allSettled([pair(database, 2), database.run('insert into debits values (3)'), pair(database, 4)])
+        const giveUp = database.transaction(async (tx) => {
+          tx.sql`select 1`.catch(() => 'never answered')
+          throw Object.assign(new Error('changed my mind'), { code: 'ERR_TRANSACTION_TIMEOUT' })
+        })
+        const outcomes = await Promise.allSettled([
+          pair(database, 2),
+          database.run('insert into debits values (3)'),
+          pair(database, 4),
+          giveUp,
+        ])
         const codes = outcomes.map((outcome) => (outcome.status === 'rejected' ? codeOf(outcome.reason) : 'done'))
         expect(
           codes.filter((code) => !['ERR_TRANSACTION_TIMEOUT', 'ERR_COMMIT_UNKNOWN', 'ERR_DATABASE_UNREACHABLE'].includes(code ?? '')),

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Migration, manualWorld, silentLogger } from '@banyan/core'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
@@ -326,6 +327,16 @@ describe('what stores do outside of transactions', () => {
     expect(await names(database)).toEqual(['a'])
     await expect(database.runAll(bad, { atomic: false })).rejects.toMatchObject({ code: 'ERR_SQL_CONSTRAINT' })
     expect(await names(database)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('is heard outside of whatever was under way when it began to listen', async () => {
+    const database = await prepared()
+    const request = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    const listener = await request.run('the first request', () => database.listener())
+    await request.run('the first request', () => listener.listen('wake-up', () => seen.push(request.getStore())))
+    await database.run("select pg_notify('wake-up', '')")
+    await vi.waitFor(() => expect(seen).toEqual([undefined]))
   })
 
   it('is listening, on a connection of its own', async () => {

@@ -62,7 +62,7 @@ async function runOnce<T>(connection: Connection, settings: Settings, { database
       return result
     })
   } catch (error) {
-    await takeBack(connection, attempt, error)
+    await takeBack(settings, connection, attempt, error)
     // What the statement said, not what the body threw: it may have caught the one and thrown another.
     const reason = attempt.failure()
     if (reason && isRepeatable(reason) && !isFinal(error)) throw new Again(reason, attempt.firstText())
@@ -81,15 +81,24 @@ function isRepeatable(error: PostgresError): boolean {
   return error.code === 'ERR_SERIALIZATION' || isStale(error) || isDisconnect(error)
 }
 
-async function takeBack(connection: Connection, attempt: Attempt, error: unknown): Promise<void> {
+async function takeBack(
+  { world, transactionTimeoutMs }: Settings,
+  connection: Connection,
+  attempt: Attempt,
+  error: unknown,
+): Promise<void> {
   attempt.end()
   // Its statement may still run: only a cut ends it for sure.
   if (error instanceof PostgresError && error.code === 'ERR_TRANSACTION_TIMEOUT') return connection.destroy()
+  // A server that answers nothing rolls back when it finds the connection gone.
+  const timer = world.after(transactionTimeoutMs, connection.destroy)
   try {
     await attempt.rollback()
   } catch {
     // Then the connection is gone, and the server rolls back.
     connection.destroy()
+  } finally {
+    timer.cancel()
   }
 }
 
