@@ -219,6 +219,27 @@ describe('relay', () => {
     await component.stop()
   })
 
+  it('sends again what it could not mark, and marks it then', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay({ batchSize: 2 })
+    await component.start(context)
+    let broken = false
+    bus.onPublish = () => {
+      // The database goes away while the first batch is with the bus.
+      if (!broken) database.breakWith(new Error('disk full'))
+      broken = true
+    }
+    await take(database, 'A1-1', 'A1-2', 'A1-3')
+    await world.advance(2_000)
+    database.breakWith(undefined)
+    await world.advance(10_000)
+    expect((await database.state()).done).toBe(3)
+    const first = seatsOf(bus).filter((seat, index, all) => all.indexOf(seat) === index)
+    expect(first).toEqual(['A1-1', 'A1-2', 'A1-3'])
+    expect(seatsOf(bus).filter((seat) => seat === 'A1-1').length).toBeGreaterThan(1)
+    await component.stop()
+  })
+
   it('goes on when the database comes back', async () => {
     const { world, database, bus, context } = setUp()
     await relay().start(context)

@@ -1,0 +1,153 @@
+import { codeOf } from '@banyan/core'
+import { type OutboxFeed, outboxFeed } from './outbox-feed.ts'
+import type { PartitionOptions } from './partition-options.ts'
+import { keyQueuePort, type OutboxEntry, outboxLogPort } from './ports.ts'
+import { type Sent, send } from './sending.ts'
+import { settle } from './settling.ts'
+import { claimer, release, type Turn, whileRenewing } from './turn.ts'
+
+/** After so many failures in a row it looks at twice as many records with each further one, up to 2 ** WIDEST batches. */
+const WIDER_FROM = 4
+const WIDEST = 6
+const NONE: ReadonlySet<string> = new Set()
+
+/** What a step did: moved events, took the lease, found nothing, or found the lease with another. */
+export type Step = { readonly kind: 'moved' | 'claimed' | 'empty' } | { readonly kind: 'busy'; readonly waitMs: number }
+
+/** A turn at work: what it reads, what it has marked, and whether its group has parked keys. */
+interface Shift {
+  readonly turn: Turn
+  feed: OutboxFeed
+  /** False: no key of the group is parked, so none has to be asked about. Only the holder of the turn parks keys of its partition. */
+  mayBeParked: boolean
+  /** Everything up to here is marked as sent, for sure. */
+  marked: number
+  /** The batch before is being marked while the next one is sent. */
+  marking: Promise<void> | undefined
+}
+
+/** Takes turns at the partition and moves one batch a step. */
+export function shiftOf(options: PartitionOptions): { step(failures: number): Promise<Step>; end(): Promise<void> } {
+  const { database, world, log, service, group, partition } = options
+  const outbox = database.store(outboxLogPort)
+  const claim = claimer(options)
+  let shift: Shift | undefined
+
+  async function drop(): Promise<void> {
+    const old = shift
+    shift = undefined
+    await old?.feed.end()
+    // What could not be marked is read again, by whoever has the next turn.
+    await old?.marking?.catch(() => undefined)
+  }
+
+  async function begin(): Promise<Step> {
+    await drop()
+    if ((await outbox.read(partition, undefined, 1)).length === 0) return { kind: 'empty' }
+    const claimed = await claim()
+    if (claimed.kind === 'busy') return claimed
+    const mayBeParked = await database.read((tx) => database.store(keyQueuePort).holds(tx, group))
+    const { turn } = claimed
+    shift = { turn, feed: outboxFeed(outbox, partition, turn.done), mayBeParked, marked: turn.done, marking: undefined }
+    return { kind: 'claimed' }
+  }
+
+  return {
+    async step(failures) {
+      if (!shift || shift.turn.expiresAt <= world.now()) return begin()
+      const current = shift
+      try {
+        return await move(options, current, failures)
+      } catch (error) {
+        if (codeOf(error) === 'ERR_LEASE_LOST') await drop()
+        throw error
+      }
+    },
+    async end() {
+      const last = shift
+      await drop()
+      if (last)
+        await release(options, last.turn).catch((error: unknown) =>
+          log.warn({ error, service, partition }, 'cannot give the lease back; it ends by itself'),
+        )
+    },
+  }
+}
+
+async function move(options: PartitionOptions, current: Shift, failures: number): Promise<Step> {
+  const { bus, batchSize } = options
+  const { turn } = current
+  const entries = await current.feed.next(windowOf(batchSize, failures))
+  if (entries.length === 0) {
+    await marked(options, current)
+    return { kind: 'empty' }
+  }
+  const sent = await whileRenewing(options, turn, async () => {
+    const parked = await parkedAmong(options, current, entries)
+    return send(entries, { bus, parked, failures, limit: batchSize })
+  })
+  // One after another: what is marked later lies behind what is marked before.
+  await marked(options, current)
+  if (sent.upTo !== undefined) {
+    const part = upToBatch(sent, sent.upTo, entries, batchSize)
+    current.marking = settle(options, turn, part).then(() => {
+      current.marked = part.upTo
+    })
+    // Whoever waits for it hears of its failure.
+    current.marking.catch(() => undefined)
+    current.feed.settled(part.upTo)
+    if (part.failed.length > 0) current.mayBeParked = true
+    // Where keys are parked, the next batch must find those of this one in the queue.
+    if (current.mayBeParked || sent.error !== undefined) await marked(options, current)
+  }
+  if (sent.error !== undefined) throw sent.error
+  return { kind: 'moved' }
+}
+
+/** Waits for the batch before to be marked; when that fails, all that is not marked is read and sent again. */
+async function marked({ database, partition }: PartitionOptions, current: Shift): Promise<void> {
+  const { marking } = current
+  if (!marking) return
+  current.marking = undefined
+  try {
+    await marking
+  } catch (error) {
+    await current.feed.end()
+    current.feed = outboxFeed(database.store(outboxLogPort), partition, current.marked)
+    throw error
+  }
+}
+
+/**
+ * How many records to look at. More after many failures: a batch full of what the bus does not take, as of one busy key, must not
+ * hide the others behind it for ever.
+ */
+function windowOf(batchSize: number, failures: number): number {
+  return batchSize * 2 ** Math.min(Math.max(0, failures - WIDER_FROM), WIDEST)
+}
+
+async function parkedAmong(
+  { database, group }: PartitionOptions,
+  shift: Shift,
+  entries: readonly OutboxEntry[],
+): Promise<ReadonlySet<string>> {
+  if (!shift.mayBeParked) return NONE
+  const queue = database.store(keyQueuePort)
+  const keys = [...new Set(entries.map(({ key }) => key))]
+  return database.read(async (tx) => {
+    const parked = await queue.parkedLanes(tx, group, keys)
+    if (parked.size === 0) shift.mayBeParked = await queue.holds(tx, group)
+    return parked
+  })
+}
+
+/** What is settled at once: one batch, however wide the look was. What was sent beyond is sent again, and known at receivers. */
+function upToBatch(sent: Sent, upTo: number, entries: readonly OutboxEntry[], batchSize: number): Sent & { upTo: number } {
+  const end = Math.min(upTo, entries[batchSize - 1]?.position ?? upTo)
+  return {
+    ...sent,
+    upTo: end,
+    failed: sent.failed.filter(({ entry }) => entry.position <= end),
+    waiting: sent.waiting.filter(({ position }) => position <= end),
+  }
+}

@@ -1,0 +1,67 @@
+import { decodeEnvelope, type Envelope, EnvelopeError } from '@banyan/core'
+import { MessagingError } from './errors.ts'
+import { instruments } from './metrics.ts'
+import { after, firstInLine, type Parking } from './parking.ts'
+import type { PartitionOptions } from './partition-options.ts'
+import { keyQueuePort, type NewParkedMessage, type OutboxEntry, outboxLogPort } from './ports.ts'
+import type { Sent } from './sending.ts'
+import { traceIdOf } from './trace.ts'
+import type { Turn } from './turn.ts'
+
+/** Marks as sent what the bus has accepted, and parks what it has not; both or none, and only with the lease still held. */
+export async function settle(
+  options: PartitionOptions,
+  turn: Turn,
+  { upTo, accepted, failed, waiting }: Sent & { upTo: number },
+): Promise<void> {
+  const { database, world, log, service, group, partition, leaseMs, retry } = options
+  const queue = database.store(keyQueuePort)
+  const now = world.now()
+  const aside = [
+    ...failed.map(({ entry, error }) => ({
+      entry,
+      parking: after(firstInLine(now), { kind: 'failed', error, random: world.random() }, now, retry),
+    })),
+    // The key may have been set free meanwhile: then the message is the first of it and due at once.
+    ...waiting.map((entry) => ({ entry, parking: firstInLine(now) })),
+  ].sort((one, other) => one.entry.position - other.entry.position)
+  const expiresAt = now + leaseMs
+  await database.transaction(async (tx) => {
+    const moved = await database.store(outboxLogPort).advance(tx, partition, { epoch: turn.epoch, done: upTo, expiresAt })
+    if (!moved)
+      throw new MessagingError(
+        'ERR_LEASE_LOST',
+        `cannot mark events up to ${upTo} as sent: another relay has taken over since epoch ${turn.epoch}`,
+      )
+    for (const { entry, parking } of aside) await queue.push(tx, parkedMessage(entry, group, parking, now))
+  })
+  turn.expiresAt = expiresAt
+  const { relayed, retries, deadLetters } = instruments()
+  const attributes = { 'banyan.service': service }
+  relayed.add(accepted, attributes)
+  for (const { entry, error } of failed) {
+    log.error(
+      { service, key: entry.key, position: entry.position, error: error.message },
+      'the bus does not take an event; its key is parked',
+    )
+    const counter = error.reason === 'failed' && retry.attempts > 1 ? retries : deadLetters
+    counter.add(1, { ...attributes, 'banyan.group': group })
+  }
+}
+
+function parkedMessage({ body, key, position }: OutboxEntry, group: string, parking: Parking, parkedAt: number): NewParkedMessage {
+  const envelope = readable(body)
+  const messageId = envelope?.id ?? `outbox-${position}`
+  const traceId = envelope && traceIdOf(envelope)
+  return { group, lane: key, messageId, type: envelope?.type, key, raw: body, traceId, parking, parkedAt }
+}
+
+function readable(body: string): Envelope | undefined {
+  try {
+    return decodeEnvelope(body)
+  } catch (error) {
+    // It becomes a dead letter that says so, with the text as it is.
+    if (error instanceof EnvelopeError) return undefined
+    throw error
+  }
+}
