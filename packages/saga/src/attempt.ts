@@ -1,4 +1,4 @@
-import { codeOf, type Database, isRefusal, messageOf, type Refusal, type Transaction, type World } from '@banyan/core'
+import { codeOf, type Database, isRefusal, messageOf, type Refusal, type Timer, type Transaction, type World } from '@banyan/core'
 import { causedBy } from '@banyan/messaging'
 import { isFailure } from '@banyan/resilience'
 import type { SagaCall, UndoCause } from './context.ts'
@@ -129,38 +129,35 @@ interface TimeLimit {
   end(): void
 }
 
-/** Costs nothing before somebody waits or asks for the signal: most steps do neither for long. */
+/** Costs nothing before somebody waits or asks for the signal: many steps do neither. */
 function timeLimit(world: World, { step, action, signal, withinMs = step.withinMs ?? WITHIN_MS }: Attempt): TimeLimit {
-  let abort: AbortController | undefined
-  let over: { reason: unknown } | undefined
-  let reject: ((reason: unknown) => void) | undefined
-  const stop = (reason: unknown) => {
-    over ??= { reason }
-    abort?.abort(over.reason)
-    reject?.(over.reason)
+  let running: { readonly abort: AbortController; readonly timer: Timer } | undefined
+  const onLost = () => running?.abort.abort(signal.reason)
+  const abortSignal = () => {
+    if (running) return running.abort.signal
+    const abort = new AbortController()
+    const timer = world.after(withinMs, () => {
+      const what = `step "${step.name}" took longer than ${withinMs} ms to ${action}; its outcome is unknown`
+      abort.abort(new SagaError('ERR_STEP_TIMEOUT', what))
+    })
+    running = { abort, timer }
+    signal.addEventListener('abort', onLost, { once: true })
+    if (signal.aborted) onLost()
+    return abort.signal
   }
-  const onLost = () => stop(signal.reason)
-  signal.addEventListener('abort', onLost, { once: true })
-  if (signal.aborted) onLost()
-  const timer = world.after(withinMs, () => {
-    const what = `step "${step.name}" took longer than ${withinMs} ms to ${action}; its outcome is unknown`
-    stop(new SagaError('ERR_STEP_TIMEOUT', what))
-  })
   return {
-    signal() {
-      abort ??= new AbortController()
-      if (over && !abort.signal.aborted) abort.abort(over.reason)
-      return abort.signal
-    },
+    signal: abortSignal,
     race: (value) =>
-      new Promise((resolve, fail) => {
-        reject = fail
-        if (over) fail(over.reason)
-        value.then(resolve, fail)
+      new Promise((resolve, reject) => {
+        const over = abortSignal()
+        const stop = () => reject(over.reason)
+        over.addEventListener('abort', stop, { once: true })
+        if (over.aborted) stop()
+        value.then(resolve, reject)
       }),
     end() {
-      timer.cancel()
-      signal.removeEventListener('abort', onLost)
+      running?.timer.cancel()
+      if (running) signal.removeEventListener('abort', onLost)
     },
   }
 }

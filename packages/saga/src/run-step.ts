@@ -156,20 +156,25 @@ async function settleEnd(
   end: AttemptEnd,
   entry: Parameters<typeof advanceOf>[3],
 ): Promise<Stored> {
-  const before = saga.tail
-  const turn = Promise.withResolvers<void>()
-  saga.tail = turn.promise
-  await before
-  try {
-    if (saga.stale) return 'taken'
-    const advance = advanceFor(options, saga, end, entry)
-    const stored = await store(options, saga, advance)
-    if (stored === 'taken') saga.stale = true
-    else settle(options, saga, advance)
-    return stored
-  } finally {
-    turn.resolve()
-  }
+  if (saga.flying <= 1) return storeEnd(options, saga, end, entry)
+  const turn = saga.tail.then(() => storeEnd(options, saga, end, entry))
+  // The next one goes on whatever becomes of this one.
+  saga.tail = turn.catch(() => undefined)
+  return turn
+}
+
+async function storeEnd(
+  options: StepRunnerOptions,
+  saga: LiveSaga,
+  end: AttemptEnd,
+  entry: Parameters<typeof advanceOf>[3],
+): Promise<Stored> {
+  if (saga.stale) return 'taken'
+  const advance = advanceFor(options, saga, end, entry)
+  const stored = await store(options, saga, advance)
+  if (stored === 'taken') saga.stale = true
+  else settle(options, saga, advance)
+  return stored
 }
 
 /** Stores it however long the database is away: the attempt is over and cannot be unmade. */
