@@ -65,8 +65,9 @@ const running: { component: Component; parts: Parts }[] = []
 
 /** Starts the last component, tells the harness that all works, and ends everything, then the process, on SIGTERM. */
 export async function runRole(component: Component, parts: Parts): Promise<void> {
-  process.once('SIGTERM', () => void end())
   await runComponent(component, parts)
+  // Only now: who is still starting has nothing to end, and just goes.
+  process.once('SIGTERM', () => void end())
   underHarness()
 }
 

@@ -21,7 +21,7 @@ describe.each(ENGINES)('sagas under kill -9, on %s', (name) => {
   })
 
   it('do so when a worker sleeps longer than its lease and wakes up in the middle of a write', { timeout: 120_000 }, async () => {
-    const sleeps = { kind: 'pause', forMs: 1_200 } as const
+    const sleeps = { kind: 'pause', forMs: 1_400 } as const
     const plan = [at('orchestrator', 'before-advance', 3, sleeps), at('rival', 'before-commit', 1, sleeps), at('stock', 'before-commit', 3)]
     const result = await runTrial({ seed: 7, scenario, engine, plan })
     expect(result).toMatchObject({ done: true, failed: false, faults: NOTHING, pauses: 2, kills: 1 })
@@ -43,7 +43,7 @@ describe('the checker', () => {
   })
 
   it('finds a worker that writes whoever owns the saga', { timeout: 60_000 }, async () => {
-    const sleeps = { kind: 'pause', forMs: 1_500 } as const
+    const sleeps = { kind: 'pause', forMs: 1_700 } as const
     const plan = [at('orchestrator', 'before-advance', 3, sleeps), at('orchestrator', 'before-advance', 7, sleeps)]
     const { done, faults } = await brokenTrial({ seed: 7, scenario, engine, plan, broken: 'fence', timeoutMs: 15_000 })
     expect({ done, faults }).not.toMatchObject({ done: true, faults: NOTHING })

@@ -11,7 +11,7 @@ const COMMIT = ['before-commit', 'after-commit']
 const WORKER = ['before-call', 'after-call', 'before-advance', 'after-advance', ...COMMIT]
 const PARTICIPANT = ['after-effect', ...COMMIT]
 /** Longer than a worker's lease, and than a call may take. */
-const PAUSE = { min: 700, max: 1_100 }
+const PAUSE = { min: 1_000, max: 1_400 }
 /** More than a trial ever has. */
 const ALL = 100_000
 

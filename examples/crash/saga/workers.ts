@@ -6,7 +6,7 @@ import { orderSaga } from './order.ts'
 
 /** A worker with a lease so short that a pause of the trial ends it. */
 export function orderWorker(folder: string, workerId: string): Component {
-  return runSagas([orderSaga(folder)], { workerId, leaseMs: 600, pollMs: 50, drainMs: 1_000, concurrency: 16 })
+  return runSagas([orderSaga(folder)], { workerId, leaseMs: 800, pollMs: 50, drainMs: 1_000, concurrency: 16 })
 }
 
 /**
