@@ -79,7 +79,7 @@ async function measure(server: Server, { subject, messages, times = 1 }: Entry, 
   const maxSeconds = subject === 'banyan' ? 600 : seconds
   for (let time = 1; time <= times; time += 1) {
     const { messagesPerSecond } = await server.withDatabase(async (url) => {
-      const contestant = startContestant('relay/child.ts', { subject, url, messages, maxSeconds } satisfies RelayTask, 1_200_000)
+      const contestant = startContestant('relay/child.ts', { subject, url, messages, maxSeconds } satisfies RelayTask, 2_400_000)
       await contestant.heard('filled')
       await server.settle()
       contestant.go()
