@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { decideIn } from './decide.ts'
 import { saga } from './define.ts'
 import type { SagaOptions } from './definition.ts'
 import { startSaga } from './start.ts'
+import { type SagaRecord, sagaArchivePort } from './store.ts'
 import { type Bench, bench } from './test/bench.ts'
 
 interface Trip {
@@ -49,6 +51,35 @@ describe('cancel', () => {
       failure: { code: 'ERR_SAGA_CANCELLED', message: 'ada: the customer wants out' },
       decisions: [{ action: 'cancel', step: 'flight', by: 'ada' }],
     })
+  })
+
+  it('undoes a saga that pauses at once, and attempts nothing of it any more', async () => {
+    const b = bench()
+    const { open, id } = await begin(b, ['flight'])
+    open.get('flight')?.(Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 10_000 })))
+    await b.world.advance(0)
+    expect(await b.only()).toMatchObject({ status: 'waiting', worker: 'orders/0' })
+    await b.admin.cancel(id, ada)
+    await b.world.advance(0)
+    expect(b.calls.slice(2)).toEqual(['flight back', 'hotel back'])
+    await b.world.advance(20_000)
+    expect(b.calls).toHaveLength(4)
+  })
+
+  it('undoes one that pauses in a worker elsewhere', async () => {
+    const b = bench()
+    const { open, id, definition } = await begin(b, ['flight'])
+    open.get('flight')?.(Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 10_000 })))
+    await b.world.advance(0)
+    // Without a word to the workers of this process.
+    await b.database.transaction(async (tx) => {
+      const record = await b.database.store(sagaArchivePort).find(tx, id)
+      await decideIn(tx, record as SagaRecord, definition, definition, { id, action: 'cancel', decided: ada })
+    })
+    await b.world.advance(300)
+    expect(b.calls.slice(2)).toEqual(['flight back', 'hotel back'])
+    await b.world.advance(20_000)
+    expect(b.calls).toHaveLength(4)
   })
 
   it('undoes a saga whose worker died, without waiting for it', async () => {
@@ -149,6 +180,20 @@ describe('a clock that jumps', () => {
     expect((await b.only()).status).toBe('waiting')
     b.world.jump(-3_600_000)
     await b.world.advance(1_100)
+    expect(b.calls).toEqual(['hotel', 'flight', 'flight'])
+  })
+
+  it('an hour back does not make a pause longer that another life began', async () => {
+    const b = bench()
+    const { open, definition, worker } = await begin(b, ['flight'])
+    open.get('flight')?.(Promise.reject(new Error('down')))
+    await b.world.advance(0)
+    const stopped = worker.stop()
+    await b.world.advance(0)
+    await stopped
+    b.world.jump(-3_600_000)
+    await b.run([definition], { parkAfterMs: 2_000 })
+    await b.world.advance(2_500)
     expect(b.calls).toEqual(['hotel', 'flight', 'flight'])
   })
 

@@ -9,7 +9,7 @@ import { checkName } from './options.ts'
 import { seal, signalBody, unseal } from './payload.ts'
 import { type SagaShape, stepNamed } from './shape.ts'
 import { standingOf, stateOf } from './standing.ts'
-import { type SagaState, type Stuck, stepOfState } from './state.ts'
+import { pausesOf, type SagaState, type Stuck, stepOfState } from './state.ts'
 import { type SagaChange, type SagaDecision, type SagaRecord, sagaArchivePort, sagaSignalsPort } from './store.ts'
 import { after, type SagaEvent, triedAnew } from './transition.ts'
 import type { Answer } from './wait-step.ts'
@@ -108,12 +108,18 @@ function overridden(one: Case, stuck: Stuck): Outcome {
 function cancelled(one: Case): Outcome {
   const { record, state, shape, now } = one
   const next = after(shape, state, { kind: 'cancel', why: whyOf(one, 'ERR_SAGA_CANCELLED') }, now).state
-  // Its worker has it still, and hears of this when the attempt in flight has ended.
-  if (next !== state && next.status !== 'stuck')
-    return { change: { keepOwner: record.owner !== undefined && state.status !== 'stuck' }, state: next }
+  // With an attempt in flight its worker keeps it, and hears of this when that has ended.
+  const keepOwner = record.owner !== undefined && state.status !== 'stuck' && !isResting(state, now)
+  if (next !== state && next.status !== 'stuck') return { change: { keepOwner }, state: next }
   if (state.status === 'undoing' || state.status === 'compensated' || (state.status === 'stuck' && state.resume.status === 'undoing'))
     throw refusal(one, 'it is on its way back, or there, already')
   throw refusal(one, `it is ${record.status} at or past its point of no return`, 'ERR_SAGA_PAST_PIVOT')
+}
+
+/** Whether it pauses, and nothing can be in flight. */
+export function isResting(state: SagaState, now: number): boolean {
+  const pauses = pausesOf(state)
+  return pauses.length > 0 && pauses.every(({ wakeAt }) => wakeAt === undefined || wakeAt > now)
 }
 
 /** The saga stands still, so its row is written: who answered, when and why is kept. Then its signal lets it go on. */

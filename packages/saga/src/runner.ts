@@ -5,6 +5,7 @@ import { type LiveSaga, liveSaga, loseSaga } from './live-saga.ts'
 import { instruments } from './metrics.ts'
 import { type StepRun, type StepRunner, stepRunner } from './run-step.ts'
 import { type Slots, sagaSlots } from './slots.ts'
+import { statusOf } from './standing.ts'
 import { stepOfState } from './state.ts'
 import { type SagaOwner, type SagaRecord, type SagaStore, sagaArchivePort } from './store.ts'
 import { actionsOf, after, canTurn } from './transition.ts'
@@ -92,12 +93,21 @@ function take(room: Room, record: SagaRecord, mine: SagaOwner): void {
   const definition = room.options.definitionOf(record)
   if (!definition) return
   const known = room.sagas.get(record.id)
-  // Parked and woken again before this worker got to forgetting it.
-  if (known) known.successor = record.revision > known.record.revision ? { record, owner: mine } : known.successor
-  if (known) return
+  if (known && record.revision <= known.record.revision) return
+  // Parked and woken again before this worker got to forgetting it; or decided about while it paused here.
+  if (known) {
+    known.successor = { record, owner: mine }
+    if (known.flying === 0) replace(room, known)
+    return
+  }
   const saga = liveSaga(definition, mine, record, room.options.world)
   room.sagas.set(record.id, saga)
   resume(room, saga)
+}
+
+function replace(room: Room, saga: LiveSaga): void {
+  loseSaga(saga)
+  forget(room, saga)
 }
 
 function isHere({ sagas }: Room, saga: LiveSaga): boolean {
@@ -146,18 +156,32 @@ function workOf(room: Room, saga: LiveSaga): Work[] {
 
 /** By the clock that never jumps: what waits in memory waits for seconds. */
 function wait(room: Room, saga: LiveSaga, step: string, untilMs: number = Number.POSITIVE_INFINITY): void {
-  const { world } = room.options
+  const { world, parkAfterMs } = room.options
   const name = `${saga.state.status} ${step}`
   if (saga.timers.has(name)) return
   const deadline = canExpire(saga) ? saga.deadline : undefined
-  const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, Math.min(untilMs, deadline ?? untilMs) - world.now()))
+  // All of it waiting, it would be parked if that took longer: the clock has been set back since the end of the pause was written.
+  const longestMs = statusOf(saga.state) === 'waiting' ? parkAfterMs : LONGEST_TIMER_MS
+  const delayMs = Math.min(longestMs, Math.max(0, Math.min(untilMs, deadline ?? untilMs) - world.now()))
   const timer = world.after(delayMs, () => {
     saga.timers.delete(name)
-    if (!isHere(room, saga)) return
-    if (!isLate(saga, world.now())) saga.state = after(saga.definition, saga.state, { kind: 'due', step }, world.now()).state
-    resume(room, saga)
+    void wakeUp(room, saga, step).catch((error) => afterBug(room, { saga, run: 'expire' }, error))
   })
   saga.timers.set(name, timer)
+}
+
+/** Looks whether somebody has decided about it during the pause, so that nothing is attempted that is not wanted any more. */
+async function wakeUp(room: Room, saga: LiveSaga, step: string): Promise<void> {
+  if (!isHere(room, saga)) return
+  const record = saga.flying === 0 ? await readRecord(room.options, saga) : saga.record
+  if (!isHere(room, saga)) return
+  if (saga.flying === 0 && record?.revision !== saga.record.revision) {
+    saga.stale = true
+    return reread(room, saga)
+  }
+  const now = room.options.world.now()
+  if (!isLate(saga, now)) saga.state = after(saga.definition, saga.state, { kind: 'due', step }, now).state
+  resume(room, saga)
 }
 
 function resume(room: Room, saga: LiveSaga): void {

@@ -1,8 +1,10 @@
 import type { Database, World } from '@banyan/core'
 import { type Attempt, type AttemptEnd, attemptRemote, failed, inOneTransaction } from './attempt.ts'
+import { isResting } from './decide.ts'
 import { SagaError } from './errors.ts'
+import { wakeLocalWorkers } from './local-workers.ts'
 import { standingOf, stateOf } from './standing.ts'
-import { sagaArchivePort } from './store.ts'
+import { sagaArchivePort, sagaStorePort } from './store.ts'
 import { after } from './transition.ts'
 
 /**
@@ -24,9 +26,10 @@ export async function undoChild(world: World, database: Database, attempt: Attem
     const next = after(step.saga, state, { kind: 'cancel', why }, world.now()).state
     if (next !== state) {
       const decision = { saga: child.id, action: 'cancel', step: child.step ?? '', by: `saga ${call.id}`, why: why.message } as const
-      const change = { id: child.id, revision: child.revision, keepOwner: true, ...standingOf(next) }
+      const change = { id: child.id, revision: child.revision, keepOwner: !isResting(state, world.now()), ...standingOf(next) }
       await archive.decide(tx, change, { ...decision, detail: undefined, at: world.now() })
     }
+    tx.afterCommit(() => wakeLocalWorkers(tx.store(sagaStorePort)))
     const running = new SagaError('ERR_CHILD_RUNNING', `child saga "${child.id}" is ${child.status}: its end is awaited`)
     return failed(world, running, false)
   })
