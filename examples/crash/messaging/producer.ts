@@ -10,6 +10,9 @@ import { CLOSED, KEYS, saleMade } from './sale.ts'
 
 class Regret extends Error {}
 
+/** Sales of each product: mishaps that are over before the work has begun show nothing. */
+const AT_LEAST = 5
+
 const role = roleOf()
 const plain = await role.database('shop')
 const database = watched(plain)
@@ -30,9 +33,12 @@ const producer: Component = {
 await runRole(producer, { database: plain, bus: undefined })
 
 async function sellAll(key: string): Promise<void> {
-  while (!stopping && !isClosed()) {
+  let sold = 0
+  while (!stopping && !(isClosed() && sold >= AT_LEAST)) {
     try {
-      await unlessAway(() => (role.broken === 'outbox' ? sellCarelessly(key) : database.transaction((tx) => sellOne(tx, key))))
+      await unlessAway(async () => {
+        sold = await (role.broken === 'outbox' ? sellCarelessly(key) : database.transaction((tx) => sellOne(tx, key)))
+      })
       await sleep(systemWorld, systemWorld.random() * 80)
     } catch (error) {
       // One sale in six is called off at the last moment: nothing of it may be seen anywhere.
@@ -41,17 +47,19 @@ async function sellAll(key: string): Promise<void> {
   }
 }
 
-async function sellOne(tx: Transaction, key: string): Promise<void> {
+async function sellOne(tx: Transaction, key: string): Promise<number> {
   const n = await count(tx, key)
   crashPoint('after-state')
   await publish(tx, saleMade, { key, n })
   if (systemWorld.random() < 1 / 6) throw new Regret()
+  return n
 }
 
 /** As it should not be: the sale is committed, and published then. To show that the checker finds what that does. */
-async function sellCarelessly(key: string): Promise<void> {
+async function sellCarelessly(key: string): Promise<number> {
   const n = await database.transaction((tx) => count(tx, key))
   await database.transaction((tx) => publish(tx, saleMade, { key, n }))
+  return n
 }
 
 async function count(tx: Transaction, key: string): Promise<number> {

@@ -1,4 +1,4 @@
-import { type Migration, type Refusal, refuse } from '@banyan/core'
+import { event, type Migration, type Refusal, refuse, type Schema } from '@banyan/core'
 import { type Saga, saga } from '@banyan/saga'
 import { call } from './call.ts'
 
@@ -19,7 +19,15 @@ const IMPATIENT = { attempts: 3, baseMs: 20, capMs: 100 }
 /** Nobody is there to decide about a stuck saga. */
 const UNTIL_DONE = { attempts: 10_000, baseMs: 20, capMs: 200 }
 
-/** The way of an order: two local steps, four calls to two participants, a point of no return in the middle. */
+/** The word that an order waits for. */
+export const wordGiven = event('word.given', { schema: anyOrder(), key: ({ orderId }) => orderId })
+
+/** Whether an order's word is ever given; the others are undone when their time is over. */
+export function hasWord(seed: number, orderId: string): boolean {
+  return hash(`${seed} ${orderId} word`) > 0.1
+}
+
+/** The way of an order: local steps, calls to two participants, two of them at once, a wait, and a point of no return in the middle. */
 export function orderSaga(folder: string): Saga<Order> {
   const at = (service: string, step: string, kind: 'do' | 'undo') => (c: Caller) =>
     call(folder, { service, step, kind, key: c.key, saga: c.id, orderId: c.input.orderId }, c.signal)
@@ -34,24 +42,26 @@ export function orderSaga(folder: string): Saga<Order> {
       retry: PATIENT,
       undoRetry: UNTIL_DONE,
     })
-    .step('money', {
-      do: at('money', 'money', 'do'),
-      undo: at('money', 'money', 'undo'),
-      withinMs: 250,
-      retry: IMPATIENT,
-      undoRetry: UNTIL_DONE,
+    .all({
+      money: { do: at('money', 'money', 'do'), undo: at('money', 'money', 'undo'), withinMs: 250, retry: IMPATIENT, undoRetry: UNTIL_DONE },
+      courier: {
+        do: at('stock', 'courier', 'do'),
+        undo: at('stock', 'courier', 'undo'),
+        withinMs: 300,
+        retry: PATIENT,
+        undoRetry: UNTIL_DONE,
+      },
     })
-    .step('courier', {
-      do: at('stock', 'courier', 'do'),
-      undo: at('stock', 'courier', 'undo'),
-      withinMs: 300,
-      retry: PATIENT,
-      undoRetry: UNTIL_DONE,
-    })
+    .wait('word', { for: wordGiven, where: (c) => c.input.orderId, withinMs: 1_500, otherwise: 'undo' })
     .pivot('confirm', { local: effect('confirm', 'do'), retry: UNTIL_DONE })
     .step('label', { do: at('money', 'label', 'do'), withinMs: 300, retry: UNTIL_DONE })
     .local('receipt', { do: effect('receipt', 'do'), retry: UNTIL_DONE })
     .done()
+}
+
+function anyOrder(): Schema<Order> {
+  // Only the orchestrator of this example gives words.
+  return { '~standard': { version: 1, vendor: 'crash', validate: (value) => ({ value: value as Order }) } }
 }
 
 interface Caller {
