@@ -1,4 +1,5 @@
 import { type Database, type Logger, messageOf, type Timer, type World } from '@banyan/core'
+import type { ExpectedStarts } from './expected-starts.ts'
 import type { WorkerLease } from './lease.ts'
 import type { DefinitionName, SagaOwner, SagaRecord, SagaStore } from './store.ts'
 
@@ -9,6 +10,7 @@ export interface ClaimerOptions {
   readonly log: Logger
   readonly names: readonly DefinitionName[]
   readonly lease: WorkerLease
+  readonly expected: ExpectedStarts
   readonly pollMs: number
   readonly take: (record: SagaRecord, owner: SagaOwner) => void
   /** How many more sagas there is room for. */
@@ -27,7 +29,7 @@ export interface Claimer {
 const CLAIM_SIZE = 500
 
 export function claimer(options: ClaimerOptions): Claimer {
-  const { database, store, world, log, names, lease, pollMs, take, room } = options
+  const { database, store, world, log, names, lease, expected, pollMs, take, room } = options
   let stopped = false
   let looking: Promise<void> | undefined
   let again = false
@@ -53,7 +55,9 @@ export function claimer(options: ClaimerOptions): Claimer {
   async function run(): Promise<void> {
     do {
       again = false
-      await claimAll().catch((error) => log.warn({ error: messageOf(error) }, 'the saga worker could not look for sagas; trying again'))
+      await claimAll()
+        .then(expected.look)
+        .catch((error) => log.warn({ error: messageOf(error) }, 'the saga worker could not look for sagas; trying again'))
     } while (again && !stopped)
     looking = undefined
     if (!stopped) timer = world.after(pollMs, look)

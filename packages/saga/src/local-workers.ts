@@ -4,6 +4,10 @@ import type { DefinitionName, SagaOwner, SagaRecord, SagaStore } from './store.t
 export interface LocalWorker {
   /** Who a new saga belongs to; `undefined` while it takes none. */
   owner(definition: DefinitionName): SagaOwner | undefined
+  /** A saga of the worker is being stored. It looks for it itself when it hears nothing more of it. */
+  expect(id: string): void
+  /** Such a saga was not stored after all. */
+  dismiss(id: string): void
   /** Takes a saga whose start has been committed. One that was started for an earlier life of the worker is left for claiming. */
   take(record: SagaRecord): void
   /** Looks for sagas at once: there are some that have been woken. */

@@ -3,6 +3,7 @@ import { type Database, type Health, type Logger, messageOf, type World } from '
 import { archiver } from './archiver.ts'
 import { claimer } from './claimer.ts'
 import type { AnySaga } from './definition.ts'
+import { expectedStarts } from './expected-starts.ts'
 import { workerLease } from './lease.ts'
 import { addLocalWorker } from './local-workers.ts'
 import { type SagaRunner, sagaRunner } from './runner.ts'
@@ -43,7 +44,8 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   const runner: SagaRunner = sagaRunner({ ...settings, store, definitionOf, owner: () => lease.owner() })
   const lease = workerLease({ ...settings, workers, onLost: runner.dropAll, onHeld: runner.wake })
   const room = () => settings.maxSagas - runner.size()
-  const claims = claimer({ ...settings, store, names, lease, take: runner.take, room })
+  const expected = expectedStarts({ ...settings, identity: () => lease.identity(), take: runner.take })
+  const claims = claimer({ ...settings, store, names, lease, expected, take: runner.take, room })
   const archive = archiver({ ...settings, store })
   let removeLocal: (() => void) | undefined
 
@@ -56,8 +58,11 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
       await reportUnknown(settings, names)
       removeLocal = addLocalWorker(store, {
         owner: (definition) => (definitionOf(definition)?.version === definition.version && room() > 0 ? lease.owner() : undefined),
+        expect: expected.add,
+        dismiss: expected.remove,
         // In the worker's own context: a saga outlives the request that started it, and must not inherit its deadline.
         take: AsyncLocalStorage.bind((record: SagaRecord) => {
+          expected.remove(record.id)
           // Also while it is not sure: the saga is this life's, and nobody else would look for it.
           const owner = lease.identity()
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)

@@ -31,22 +31,25 @@ export async function startSaga<Input>(to: Transaction | Database, definition: S
   const store = to.store(sagaStorePort)
   const key = definition.keyOf(input)
   checkName(`start saga "${definition.name}"`, 'its key', key)
-  const { record, begin } = newSaga(store, definition, input, { key, report: undefined })
+  const { record, begin, dismiss } = newSaga(store, definition, input, { key, report: undefined })
   const inTransaction = 'afterCommit' in to
   const id = inTransaction ? await store.insert(to, record) : await journalOf(store).start(record)
-  if (id !== record.id) return { id, key, started: false }
+  if (id !== record.id) {
+    dismiss()
+    return { id, key, started: false }
+  }
   if (inTransaction) to.afterCommit(begin)
   else begin()
   return { id, key, started: true }
 }
 
-/** A saga to be, and what is to be done once it is stored. `report`: the channel that is told its end. */
+/** A saga to be, and what is to be done once it is stored, or is not: there is one of its key. `report`: the channel that is told its end. */
 export function newSaga(
   store: SagaStore,
   definition: AnySaga,
   input: unknown,
   { key, report }: { key: string; report: string | undefined },
-): { record: NewSagaRecord; begin: () => void } {
+): { record: NewSagaRecord; begin: () => void; dismiss: () => void } {
   const { name, version, codec } = definition
   const local = localWorker(store, { name, version })
   const record: NewSagaRecord = {
@@ -63,5 +66,6 @@ export function newSaga(
     const rest = { results: '{}', output: undefined, revision: 0, claims: record.owner ? 1 : 0, updatedAt: record.createdAt }
     local?.worker.take({ ...record, ...rest })
   }
-  return { record, begin }
+  local?.worker.expect(record.id)
+  return { record, begin, dismiss: () => local?.worker.dismiss(record.id) }
 }

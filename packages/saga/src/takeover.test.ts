@@ -189,6 +189,35 @@ describe('a worker that was not sure of its lease for a moment', () => {
   })
 })
 
+describe("a saga that was stored as a worker's own and never handed to it", () => {
+  it('is looked for by the worker itself', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    await b.run([definition])
+    await b.world.advance(0)
+    // As when the answer to COMMIT is lost, or another data layer does not say that it has committed.
+    await b.database.transaction((tx) => startSaga({ ...tx, afterCommit() {} }, definition, { tripId: 't-1' }))
+    await b.world.advance(500)
+    expect(b.calls).toEqual([])
+    await b.world.advance(2_000)
+    expect((await b.only()).status).toBe('completed')
+    expect(b.calls).toEqual(['a hotel 1', 'a flight 1'])
+  })
+
+  it('is not run by it when another life has it by then', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    await b.run([definition])
+    await b.world.advance(0)
+    await b.database.transaction((tx) => startSaga({ ...tx, afterCommit() {} }, definition, { tripId: 't-1' }))
+    const again = travel(b, 'b')
+    await b.run([again])
+    await b.world.advance(3_000)
+    expect((await b.only()).status).toBe('completed')
+    expect(b.calls.filter((call) => call.includes('flight'))).toHaveLength(1)
+  })
+})
+
 describe('a worker that lost a saga in between', () => {
   it('leaves nothing of a local step: what it wrote goes with the advance that was refused', async () => {
     const b = bench()

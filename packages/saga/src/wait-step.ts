@@ -58,9 +58,12 @@ async function startChild(tx: Transaction, { world, attempt }: WaitAttempt, chan
   if (step.kind !== 'child') return undefined
   const input = step.input(contextOf(world, attempt, { signal: () => attempt.signal }) as never) as never
   const store = tx.store(sagaStorePort)
-  const { record, begin } = newSaga(store, step.saga, input, { key: call.key, report: channel })
+  const { record, begin, dismiss } = newSaga(store, step.saga, input, { key: call.key, report: channel })
   const id = await store.insert(tx, record)
-  if (id !== record.id) return endOfChild(step.saga, await tx.store(sagaArchivePort).find(tx, id))
+  if (id !== record.id) {
+    dismiss()
+    return endOfChild(step.saga, await tx.store(sagaArchivePort).find(tx, id))
+  }
   tx.afterCommit(begin)
   return undefined
 }

@@ -1,0 +1,70 @@
+import type { Database, World } from '@banyan/core'
+import { type SagaOwner, type SagaRecord, sagaArchivePort } from './store.ts'
+
+export interface ExpectedStartsOptions {
+  readonly database: Database
+  readonly world: World
+  /** Who the worker is. */
+  readonly identity: () => SagaOwner | undefined
+  readonly take: (record: SagaRecord, owner: SagaOwner) => void
+}
+
+/**
+ * Sagas that are being stored as a worker's own, until it is handed them. When nobody says that the commit went through (its answer was
+ * lost; another data layer's transaction ended without a word), nobody else would look for them: the worker is alive, so they are not open.
+ */
+export interface ExpectedStarts {
+  add(id: string): void
+  /** It is here, or will not come. */
+  remove(id: string): void
+  /** Looks for those that are late. Rejects when the database does. */
+  look(): Promise<void>
+}
+
+/** The first look for one that is late, milliseconds after it was announced; each further one after twice the time. */
+const FIRST_LOOK_MS = 1_000
+/** After the look that follows a pause as long as this, its transaction has been rolled back. */
+const LAST_PAUSE_MS = 64_000
+/** How many are looked for at once. */
+const MOST = 100
+
+export function expectedStarts({ database, world, identity, take }: ExpectedStartsOptions): ExpectedStarts {
+  const expected = new Map<string, { since: number; pauseMs: number }>()
+  const archive = database.store(sagaArchivePort)
+
+  function late(): string[] {
+    const now = world.monotonic()
+    const ids: string[] = []
+    for (const [id, { since, pauseMs }] of expected) {
+      if (now - since >= pauseMs) ids.push(id)
+      if (ids.length === MOST) break
+    }
+    return ids
+  }
+
+  function settle(id: string, record: SagaRecord | undefined): void {
+    const entry = expected.get(id)
+    // It was handed over meanwhile.
+    if (!entry) return
+    const owner = identity()
+    if (record || entry.pauseMs >= LAST_PAUSE_MS) expected.delete(id)
+    else expected.set(id, { since: world.monotonic(), pauseMs: entry.pauseMs * 2 })
+    // One of an earlier life is open, and claimed as such.
+    if (record && owner && record.owner?.worker === owner.worker && record.owner.epoch === owner.epoch) take(record, owner)
+  }
+
+  return {
+    add: (id) => void expected.set(id, { since: world.monotonic(), pauseMs: FIRST_LOOK_MS }),
+    remove: (id) => void expected.delete(id),
+    async look() {
+      const ids = late()
+      if (ids.length === 0) return
+      const records = await database.read(async (tx) => {
+        const found: (SagaRecord | undefined)[] = []
+        for (const id of ids) found.push(await archive.find(tx, id))
+        return found
+      })
+      for (const [index, id] of ids.entries()) settle(id, records[index])
+    },
+  }
+}
