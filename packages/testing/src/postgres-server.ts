@@ -5,6 +5,7 @@ import { chownSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { messageOf } from '@banyan/core'
 import { findPostgres, reachable, serverUser } from './postgres-binaries.ts'
 import { initDatabase, PortTakenError, type ServerPlace, type ServerProcess, startServer } from './postgres-process.ts'
@@ -140,7 +141,7 @@ async function freePort(): Promise<number> {
 /** In a session of its own, so that what ends this process and its group does not end the keeper. */
 function startKeeper(folder: string): ChildProcess {
   const program = new URL(`./postgres-keeper${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
-  const keeper = spawn(process.execPath, ['--conditions=@banyan/source', program.pathname, folder], {
+  const keeper = spawn(process.execPath, ['--conditions=@banyan/source', fileURLToPath(program), folder], {
     detached: true,
     cwd: tmpdir(),
     stdio: ['pipe', 'ignore', 'inherit'],
