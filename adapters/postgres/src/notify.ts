@@ -11,8 +11,16 @@ export interface WakeUps {
 
 /** Between two notifications of a process, milliseconds. */
 const SPACING_MS = 20
-/** A notification is written to the log of the server as any commit is. Nobody has to wait for the disk: it is only a hint, without data. */
-const NO_FLUSH = { text: 'set local synchronous_commit = off' }
+/** Whoever listens holds a shared advisory lock of this class for its channel, as long as its session lives. */
+const LISTENER_CLASS = 1_869_968_485
+const HOLD = `select pg_advisory_lock_shared(${LISTENER_CLASS}, hashtext($1))`
+/** A notification costs the server a commit, so there is none where nobody else listens, as in a service of one process. */
+const TELL = `
+  select pg_notify($1, $2) where exists (
+    select 1 from pg_locks
+    where locktype = 'advisory' and granted and objsubid = 2 and classid = ${LISTENER_CLASS} and pid <> $3
+      and objid::bigint = hashtext($1)::bigint & 4294967295
+      and database = (select oid from pg_database where datname = current_database()))`
 /** Before connecting again, milliseconds. */
 const RECONNECT_MS = 1_000
 
@@ -25,7 +33,7 @@ export function wakeUps(database: PostgresDatabase, channel: string): WakeUps {
     if (payload !== origin) for (const wake of listeners) wake()
   })
   return {
-    tell: spaced(database, channel, origin),
+    tell: spaced(database, (): Promise<unknown> => database.run(TELL, [channel, origin, ears.pid()]), channel),
     onTold(wake) {
       listeners.add(wake)
       if (listeners.size === 1) ears.open()
@@ -37,7 +45,7 @@ export function wakeUps(database: PostgresDatabase, channel: string): WakeUps {
 }
 
 /** The first call of a while tells at once; those that follow within the spacing share one. */
-function spaced({ world, log, runAll }: PostgresDatabase, channel: string, origin: string): () => void {
+function spaced({ world, log }: PostgresDatabase, send: () => Promise<unknown>, channel: string): () => void {
   let waiting = false
   let again = false
   function tell(): void {
@@ -47,10 +55,7 @@ function spaced({ world, log, runAll }: PostgresDatabase, channel: string, origi
     }
     waiting = true
     again = false
-    const statements = [NO_FLUSH, { text: 'select pg_notify($1, $2)', values: [channel, origin] }]
-    runAll(statements, { atomic: true }).catch((error: unknown) =>
-      log.debug({ error, channel }, 'cannot tell other processes of news; they find it by polling'),
-    )
+    send().catch((error: unknown) => log.debug({ error, channel }, 'cannot tell other processes of news; they find it by polling'))
     world.after(SPACING_MS, () => {
       waiting = false
       if (again) tell()
@@ -60,9 +65,14 @@ function spaced({ world, log, runAll }: PostgresDatabase, channel: string, origi
 }
 
 /** Keeps a connection that listens, and makes a new one when it is gone. */
-function listening(database: PostgresDatabase, channel: string, heard: (payload: string) => void): { open(): void; close(): void } {
+function listening(
+  database: PostgresDatabase,
+  channel: string,
+  heard: (payload: string) => void,
+): { open(): void; close(): void; pid(): number } {
   const { world, log } = database
   let wanted = false
+  let pid = 0
   let current: Promise<Listener | undefined> | undefined
 
   async function connect(): Promise<Listener | undefined> {
@@ -70,6 +80,10 @@ function listening(database: PostgresDatabase, channel: string, heard: (payload:
       const listener = await database.listener()
       listener.onGone(again)
       await listener.listen(channel, heard)
+      const [row] = await listener.run<{ pid: number }>('select pg_backend_pid() as pid')
+      // Known before the lock is held: this process does not tell itself.
+      pid = row?.pid ?? 0
+      await listener.run(HOLD, [channel])
       return listener
     } catch (error) {
       if (codeOf(error) === 'ERR_DATABASE_CLOSED') return undefined
@@ -88,6 +102,7 @@ function listening(database: PostgresDatabase, channel: string, heard: (payload:
   }
 
   return {
+    pid: () => pid,
     open() {
       wanted = true
       current ??= connect()
