@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { NewSagaRecord, SagaAdvance, SagaStore } from './store.ts'
 
 /** Writes what sagas do outside of transactions, many at a time. */
@@ -10,6 +11,9 @@ export interface SagaJournal {
 
 /** The most writes in one unit: it is held in memory, and its rows are locked while it is written. */
 const MOST = 1_000
+
+/** Nobody's context: whoever happens to be first lends neither its trace nor its transaction to the writes of others. */
+const outside = AsyncLocalStorage.snapshot()
 
 /** A write that waits for its turn. */
 type Entry =
@@ -62,7 +66,7 @@ export function sagaJournal(store: SagaStore): SagaJournal {
 
   function add(entry: Entry): void {
     waiting.push(entry)
-    if (!writing) void drain()
+    if (!writing) void outside(drain)
   }
 
   return {

@@ -67,7 +67,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
           const owner = lease.identity()
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)
         }),
-        look: claims.look,
+        look: AsyncLocalStorage.bind(claims.look),
       })
       claims.start()
       archive.start()

@@ -20,7 +20,8 @@ export interface StartedSaga {
 }
 
 /**
- * Starts a saga: with a transaction if, and only if, that commits; with a database by itself, so that many starts share a commit.
+ * Starts a saga: with a transaction if, and only if, that commits; with a database by itself, so that many starts share a commit
+ * (not inside a transaction of that database, which an embedded one would wait for).
  * A worker of this process goes on at once, one elsewhere within its poll. The same key starts once, also when the first saga has
  * ended long ago. The saga's steps continue the active trace.
  *

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { refuse, type Transaction } from '@banyan/core'
+import { type Database, refuse, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
 import { startSaga } from './start.ts'
@@ -204,6 +204,30 @@ describe("a saga that was stored as a worker's own and never handed to it", () =
     expect(b.calls).toEqual(['a hotel 1', 'a flight 1'])
   })
 
+  it('is looked for when it was claimed and the answer was lost', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    for (const tripId of ['t-1', 't-2']) await start(b, definition, tripId)
+    let lost = 0
+    const losing = {
+      ...line(),
+      over: (database: Database): Database => ({
+        ...database,
+        async transaction(body) {
+          const result = await database.transaction(body)
+          if (!Array.isArray(result) || result.length === 0 || lost > 0) return result
+          lost += 1
+          throw Object.assign(new Error('the answer was lost'), { code: 'ERR_COMMIT_UNKNOWN' })
+        },
+      }),
+    }
+    await b.run([definition], { line: losing })
+    await b.world.advance(4_000)
+    expect(lost).toBe(1)
+    expect((await b.admin.list()).map(({ status }) => status)).toEqual(['completed', 'completed'])
+    expect(b.calls.filter((call) => call.includes('flight'))).toHaveLength(2)
+  })
+
   it('is not run by it when another life has it by then', async () => {
     const b = bench()
     const definition = travel(b, 'a')
@@ -266,6 +290,22 @@ it('a saga runs in the context of its worker, not of the request that started it
     .done()
   await b.run([definition])
   await request.run('a deadline', () => b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' })))
+  await b.world.advance(0)
+  expect(seen).toEqual([undefined])
+})
+
+it('a saga that is woken runs in the context of its worker, not of what woke it', async () => {
+  const b = bench()
+  const request = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .approve('boss', { withinMs: 60_000, otherwise: 'undo' })
+    .step('hotel', { do: () => void seen.push(request.getStore()), undo: nothing('x') })
+    .done()
+  await b.run([definition])
+  const { id } = await request.run('a request', () => startSaga(b.database, definition, { tripId: 't1' }))
+  await b.world.advance(0)
+  await request.run('a deadline', () => b.admin.approve(id, { by: 'ada', reason: 'fine' }))
   await b.world.advance(0)
   expect(seen).toEqual([undefined])
 })
