@@ -1,7 +1,7 @@
-import { type Database, type Logger, messageOf, type Timer, type World } from '@banyan/core'
+import { codeOf, type Database, type Logger, messageOf, type Timer, type World } from '@banyan/core'
 import type { ExpectedStarts } from './expected-starts.ts'
 import type { WorkerLease } from './lease.ts'
-import type { DefinitionName, SagaOwner, SagaRecord, SagaStore } from './store.ts'
+import { type DefinitionName, type SagaOwner, type SagaRecord, type SagaStore, sagaArchivePort } from './store.ts'
 
 export interface ClaimerOptions {
   readonly database: Database
@@ -28,21 +28,49 @@ export interface Claimer {
 /** How many sagas are taken over in one transaction, so that others get their turn. */
 const CLAIM_SIZE = 500
 
+/** What a database says that cannot tell whether it has committed: the answer to COMMIT was lost. */
+const UNKNOWN = 'ERR_COMMIT_UNKNOWN'
+
 export function claimer(options: ClaimerOptions): Claimer {
   const { database, store, world, log, names, lease, expected, pollMs, take, room } = options
   let stopped = false
   let looking: Promise<void> | undefined
   let again = false
   let timer: Timer | undefined
+  let inDoubt = false
+
+  /** What was claimed when the answer got lost is this worker's, and not here. */
+  async function expectMine(): Promise<void> {
+    const archive = database.store(sagaArchivePort)
+    let before: string | undefined
+    do {
+      const filter = { finished: false, ...(before !== undefined && { before }) }
+      const page = await database.read((tx) => archive.list(tx, filter, CLAIM_SIZE))
+      const { worker, epoch } = lease.identity() ?? {}
+      for (const { id, owner } of page) if (owner && owner.worker === worker && owner.epoch === epoch) expected.add(id)
+      before = page.length === CLAIM_SIZE ? page.at(-1)?.id : undefined
+    } while (before !== undefined && !stopped)
+    inDoubt = false
+  }
+
+  async function claim(owner: SagaOwner, limit: number): Promise<SagaRecord[]> {
+    try {
+      return await database.transaction((tx) => store.claim(tx, owner, names, world.now(), limit))
+    } catch (error) {
+      inDoubt ||= codeOf(error) === UNKNOWN
+      throw error
+    }
+  }
 
   /** Only what a look has found is written for: an idle worker writes nothing but its lease. */
   async function claimAll(): Promise<void> {
+    if (inDoubt) await expectMine()
     let more = !stopped && room() > 0 && (await database.read((tx) => store.claimable(tx, names, world.now())))
     while (more && !stopped) {
       const owner = lease.owner()
       if (!owner) return
       const limit = Math.min(CLAIM_SIZE, room())
-      const taken = await database.transaction((tx) => store.claim(tx, owner, names, world.now(), limit))
+      const taken = await claim(owner, limit)
       const now = lease.identity()
       // Fenced while claiming: the rows are stale and the next life claims them. Being unsure is no reason to leave them: nobody else would
       // look for what is this life's.
