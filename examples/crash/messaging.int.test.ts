@@ -6,7 +6,7 @@ import { startEngine } from './start-engine.ts'
 import { at, brokenTrial } from './test-trial.ts'
 import { runTrial } from './trial.ts'
 
-const NOTHING = { lost: [], twice: [], inverted: [], invented: [], 'in limbo': [] }
+const NOTHING = { lost: [], twice: [], inverted: [], invented: [], 'in limbo': [], 'ended by themselves': [] }
 const scenario = messaging
 
 describe.each(ENGINES)('the shop and its book under kill -9, on %s', (name) => {

@@ -5,7 +5,7 @@ import { startEngine } from './start-engine.ts'
 import { after, at, brokenTrial } from './test-trial.ts'
 import { runTrial } from './trial.ts'
 
-const NOTHING = { lost: [], twice: [], inverted: [], 'in limbo': [], 'not undone': [], orphans: [] }
+const NOTHING = { lost: [], twice: [], inverted: [], 'in limbo': [], 'not undone': [], orphans: [], 'ended by themselves': [] }
 const scenario = saga
 
 describe.each(ENGINES)('sagas under kill -9, on %s', (name) => {

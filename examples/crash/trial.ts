@@ -1,8 +1,9 @@
-import { type Database, manualWorld } from '@banyan/core'
+import { type Database, manualWorld, messageOf, systemWorld } from '@banyan/core'
 import {
   type CrashOutsider,
   type CrashRole,
   type CrashTrial,
+  type CrashTrialOptions,
   type CrashVictim,
   crashPlan,
   crashTrial,
@@ -52,7 +53,7 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   try {
     for (const { service } of scenario.wanted) databases[service] = await databaseAt(site.places[service] ?? '', service)
     const watch = scenario.watch({ seed, folder: site.folder, databases })
-    const trial = await crashTrial({
+    const { trial, ended } = await lived({
       roles: rolesOf(scenario, { folder: site.folder, places: site.places, seed, broken }),
       outsiders,
       mishaps: plan,
@@ -60,12 +61,24 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
       isDone: () => isDone(watch),
       timeoutMs: options.timeoutMs ?? 60_000 + pausesOf(plan),
     })
-    const verdict = await checked(watch)
+    const { faults, counts } = await checked(watch)
+    const verdict = { faults: { ...faults, 'ended by themselves': ended }, counts }
     failed = !trial.done || Object.values(verdict.faults).some((list) => list.length > 0)
     return { ...trial, ...verdict, seed, plan, failed, folder: failed ? site.folder : undefined }
   } finally {
     for (const database of Object.values(databases)) await database.close()
     if (!failed) await site.remove()
+  }
+}
+
+/** A process that ends by itself is a failure of the trial, and not of the sitting. */
+async function lived(options: CrashTrialOptions): Promise<{ trial: CrashTrial; ended: readonly string[] }> {
+  const started = systemWorld.monotonic()
+  try {
+    return { trial: await crashTrial(options), ended: [] }
+  } catch (error) {
+    const tookMs = Math.round(systemWorld.monotonic() - started)
+    return { trial: { done: false, kills: 0, pauses: 0, strikes: 0, atPoint: 0, tookMs }, ended: [messageOf(error)] }
   }
 }
 
