@@ -309,6 +309,22 @@ describe('runSagas', () => {
     expect(await b.admin.list({ status: 'completed' })).toHaveLength(8)
   })
 
+  it('has at most `maxSagas` in memory, and leaves the others to whoever has room', async () => {
+    const b = bench()
+    const held = (who: string) =>
+      trip()
+        .step('a', { do: (c) => new Promise<never>(() => b.calls.push(`${who} ${c.input.tripId}`)), undo: nothing('x') })
+        .done()
+    const small = await b.run([held('small')], { maxSagas: 2 })
+    for (let n = 0; n < 5; n += 1) await startSaga(b.database, held('small'), { tripId: `${n}` })
+    await b.world.advance(1_000)
+    expect((await small.health?.())?.detail).toContain('2 running, 0 waiting')
+    await b.run([held('other')], { workerId: 'other' })
+    await b.world.advance(1_000)
+    expect(b.calls.map((call) => call.split(' ')[0])).toEqual(['small', 'small', 'other', 'other', 'other'])
+    expect(new Set(b.calls.map((call) => call.split(' ')[1])).size).toBe(5)
+  })
+
   it('says how many run, wait and are stuck', async () => {
     const b = bench()
     const definition = travel(b, { hotel: () => Promise.reject(Object.assign(new Error('x'), { retryAfterMs: 4_000 })) })
