@@ -54,7 +54,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 
 /** Messages fail and are late. Some never come in time, however often they are sent. */
 async function network({ step, kind, orderId }: Asked): Promise<void> {
-  if (kind === 'do' && fateOf(role.seed, orderId, step) === 'unreachable') return sleep(systemWorld, 300 + systemWorld.random() * 900)
+  if (kind === 'do' && fateOf(role.seed, orderId, step) === 'unreachable') return sleep(systemWorld, 600 + systemWorld.random() * 2_000)
   const chance = systemWorld.random()
   if (chance < 0.06) throw new Error('no time now')
   if (chance < 0.1) await sleep(systemWorld, systemWorld.random() * 500)

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { crashTrial } from './crash-harness.ts'
 import type { Mishap } from './crash-plan.ts'
 
@@ -76,11 +76,21 @@ describe('crashTrial', () => {
   })
 
   it('lets an outsider strike at times of its own, and kill the processes that it takes along', async () => {
+    let lives = 0
     const trial = await crashTrial({
       roles: [{ name: 'idle', program: program('idle', IDLE) }],
-      outsiders: [{ name: 'machine', strike: async (kill) => kill('idle') }],
-      mishaps: [1, 2].map(() => ({ role: 'machine', when: { kind: 'time', afterMs: 150 }, deed: { kind: 'strike', outsider: 'machine' } })),
-      isDone: async () => steps().length >= 3,
+      outsiders: [
+        {
+          name: 'machine',
+          async strike(kill) {
+            lives += 1
+            await vi.waitFor(() => expect(steps()).toHaveLength(lives), 10_000)
+            kill('idle')
+          },
+        },
+      ],
+      mishaps: [1, 2].map(() => ({ role: 'machine', when: { kind: 'time', afterMs: 10 }, deed: { kind: 'strike', outsider: 'machine' } })),
+      isDone: async () => steps().length === 3,
     })
     expect(trial).toMatchObject({ done: true, kills: 0, strikes: 2 })
   })
