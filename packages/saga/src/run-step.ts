@@ -3,6 +3,7 @@ import type { Span } from '@opentelemetry/api'
 import { type Attempt, type AttemptEnd, attemptLocal, attemptRemote } from './attempt.ts'
 import { endOfChild } from './child-end.ts'
 import { decideStep, decides } from './decide-step.ts'
+import type { SagaStep } from './definition.ts'
 import { SagaError } from './errors.ts'
 import { isUnspread } from './forward.ts'
 import { journalOf } from './journal.ts'
@@ -110,7 +111,8 @@ async function attemptAndStore(options: StepRunnerOptions, saga: LiveSaga, actio
 
 function attemptOf({ world }: StepRunnerOptions, saga: LiveSaga, action: 'do' | 'undo', name: string): { attempt: Attempt; lane: Lane } {
   const { definition, record, state, input, lost, deadline } = saga
-  const step = definition.steps.find((one) => one === stepNamed(definition, name))
+  // The shape's steps of a definition are its own.
+  const step = stepNamed(definition, name) as SagaStep | undefined
   // `after` has stopped every saga whose state names a step that is not there.
   if (!step) throw new SagaError('ERR_STEP_UNKNOWN', `saga "${record.id}": there is no step "${name}"`)
   const running = state.status === 'running' ? state.lanes.find(({ at }) => at === name) : undefined

@@ -66,9 +66,14 @@ export function shapeOf({ name, version, steps, deadlineMs, encoded }: SagaShape
 
 /** The step of a shape that a state names: `seats` for `seats[2]`, too. */
 export function stepNamed({ steps }: SagaShape, name: string | undefined): StepShape | undefined {
-  const base = name === undefined ? undefined : baseName(name)
-  return steps.find((step) => step.name === base)
+  if (name === undefined) return undefined
+  const known = byName.get(steps) ?? new Map(steps.map((step) => [step.name, step]))
+  byName.set(steps, known)
+  return known.get(name) ?? known.get(baseName(name))
 }
+
+/** Asked for each step of a state at each of its moves. */
+const byName = new WeakMap<readonly StepShape[], ReadonlyMap<string, StepShape>>()
 
 /** `seats` of `seats[2]`. */
 export function baseName(name: string): string {
