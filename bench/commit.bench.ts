@@ -1,6 +1,6 @@
 import type { CostResult, CostTask } from './commit/cost-child.ts'
 import type { LatencyResult, LatencyTask } from './commit/latency-child.ts'
-import { runContestant } from './contestant.ts'
+import { failures, runContestant, twice } from './contestant.ts'
 import { inFolder } from './folder.ts'
 import { readOptions } from './options.ts'
 import { median, writeReport } from './report.ts'
@@ -15,7 +15,7 @@ What publishing costs, and how soon the event is there:
             in the same process that moves the events meanwhile
   latency   from the commit to the handler at 1,000 events a second: outbox and inbox on SQLite over the SQLite bus, on PostgreSQL
             over the SQLite bus, and all on PostgreSQL
-Rounds take turns, each in a new process on new databases. About 7 minutes for 5 rounds; --quick takes one.
+Rounds take turns, each in a new process on new databases. About 10 minutes for 5 rounds; --quick takes one.
 
 Writes bench/results/commit.json; --quick writes nothing. Fails when a target is missed.`
 
@@ -40,7 +40,7 @@ export async function run(args: readonly string[]): Promise<void> {
     for (let round = 1; round <= rounds; round += 1) {
       const say = (what: string) => console.error(`round ${round} of ${rounds}: ${what}`)
       for (const engine of ENGINES) {
-        const cost = await measureCost(server, engine, quick ? 1 : 4)
+        const cost = await twice(engine, () => measureCost(server, engine, quick ? 1 : 4))
         costs[engine].push(cost)
         for (const { clients, plain, two, published, relayed } of cost)
           say(
@@ -48,7 +48,7 @@ export async function run(args: readonly string[]): Promise<void> {
           )
       }
       for (const shape of SHAPES) {
-        const latency = await measureLatency(server, shape, quick ? 3 : 10)
+        const latency = await twice(shape, () => measureLatency(server, shape, quick ? 3 : 10))
         latencies[shape].push(latency)
         const { p50, p99, eventsPerSecond } = latency
         say(`${shape}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${Math.round(eventsPerSecond)} events/s`)
@@ -113,7 +113,7 @@ function report(server: Server, measured: Measured): void {
       ]),
     ),
   }
-  console.log(`\n${writeReport('commit', { settings, verdicts, figures, met })}`)
+  console.log(`\n${writeReport('commit', { settings, verdicts, figures, met, failures })}`)
 }
 
 function costFigures(rounds: readonly CostResult[][]): object[] {

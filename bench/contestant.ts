@@ -83,6 +83,20 @@ export function startContestant(file: string, settings: object, timeoutMs: numbe
   }
 }
 
+/** What went wrong in this run and was measured again; it belongs into the report. */
+export const failures: string[] = []
+
+/** Does `work`, and once more when it fails: one bad start should not cost a run of many minutes. */
+export async function twice<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    console.error(`${what} failed and is measured again:`, error)
+    failures.push(`${what}: ${error instanceof Error ? error.message.split('\n')[0] : error}`)
+    return await work()
+  }
+}
+
 function withoutPassword(text: string): string {
   return text.replaceAll(/:\/\/[^@"]*@/g, '://')
 }

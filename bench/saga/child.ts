@@ -7,10 +7,10 @@ import type { SagaSite, SagaSubject } from './subject.ts'
 
 export interface SagaTask extends SagaSite {
   readonly subject: string
-  /** Either some time with so many in flight, or so many sagas: for counting. */
+  /** Either some time with so many in flight, or so many sagas and then nothing until `lastsMs` are over: for counting. */
   readonly levels?: readonly number[]
   readonly seconds?: number
-  readonly count?: { readonly sagas: number; readonly inFlight: number }
+  readonly count?: { readonly sagas: number; readonly inFlight: number; readonly lastsMs: number }
 }
 
 export interface LevelResult {
@@ -25,6 +25,8 @@ export interface SagaResult {
   readonly levels: readonly LevelResult[]
   /** Sent since the process began. */
   readonly statements: number
+  /** How long the sagas took that were counted, milliseconds. */
+  readonly countedMs: number
 }
 
 /** How each engine is opened. */
@@ -43,25 +45,29 @@ const subject = await (await load())(task)
 let next = 0
 
 const levels: LevelResult[] = []
+const startedAt = performance.now()
+let countedMs = 0
 if (task.count) {
-  const { sagas, inFlight } = task.count
+  const { sagas, inFlight, lastsMs } = task.count
   await drive(subject, inFlight, () => next < sagas)
+  countedMs = performance.now() - startedAt
+  await pause(Math.max(0, lastsMs - countedMs))
 } else {
   const { seconds = 1 } = task
   await driveFor(subject, 16, seconds / 2)
   for (const inFlight of task.levels ?? []) levels.push(await driveFor(subject, inFlight, seconds))
 }
 await subject.close()
-await tell('result', { levels, statements: statements() } satisfies SagaResult)
+await tell('result', { levels, statements: statements(), countedMs } satisfies SagaResult)
 // What a peer has left open must not keep the process.
 process.exit(0)
 
 async function driveFor(one: SagaSubject, inFlight: number, seconds: number): Promise<LevelResult> {
   // What the level before has left gets a moment.
   await pause(200)
-  const startedAt = performance.now()
-  const tookMs = await drive(one, inFlight, () => performance.now() < startedAt + seconds * 1_000)
-  const elapsed = (performance.now() - startedAt) / 1_000
+  const begun = performance.now()
+  const tookMs = await drive(one, inFlight, () => performance.now() < begun + seconds * 1_000)
+  const elapsed = (performance.now() - begun) / 1_000
   const sorted = tookMs.toSorted((a, b) => a - b)
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
   return { inFlight, sagasPerSecond: sorted.length / elapsed, p50: at(0.5), p99: at(0.99) }

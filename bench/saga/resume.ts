@@ -9,7 +9,7 @@ export const RESUME_HELP = `
 --resume: instead, 100,000 sagas of ours on PostgreSQL and on SQLite, and 10,000 of DBOS (with more it takes many minutes), hang in
 their second step or stand in line; the process is killed with kill -9 and started again under the same name. Time is counted from the start of
 the new process, Node's own start included: to the first step, until every saga has made a step, until every saga has ended.
-About 4 minutes a round; rounds default to 5 here too.
+About 3 minutes a round. A resume that fails is not tried again: it ends the run and says how far it got.
 `
 
 const ENGINES = ['sqlite', 'postgres', 'dbos'] as const
