@@ -23,7 +23,7 @@ interface Message {
 /** Between asking a late contestant to end and making it. */
 const GRACE_MS = 5_000
 
-// Ended by a signal, the benchmark would not tidy up. Its contestants end when they hear no more of it.
+// Ended by a signal, neither a benchmark nor a contestant would tidy up. Contestants end when they hear no more of their benchmark.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
 /**

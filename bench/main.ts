@@ -1,3 +1,5 @@
+import { codeOf, messageOf } from '@banyan/core'
+
 // npm run bench -- <name> [options]
 
 /** Each module's `run` measures, prints, and writes bench/results/<name>.json. */
@@ -16,10 +18,17 @@ const benches: Readonly<Record<string, Bench>> = {
 
 const [name, ...args] = process.argv.slice(2)
 const bench = name === undefined || !Object.hasOwn(benches, name) ? undefined : benches[name]
-if (bench) await (await bench.load()).run(args)
+if (bench) await (await bench.load()).run(args).catch(explain)
 else if (name === undefined || name === '--help' || name === '-h') console.log(usage())
 else {
   console.error(`cannot run the benchmark "${name}": there is none of that name\n\n${usage()}`)
+  process.exitCode = 1
+}
+
+/** What the caller got wrong is told in a line; everything else with all there is to know. */
+function explain(error: unknown): void {
+  if (!(error instanceof RangeError) && !codeOf(error)?.startsWith('ERR_PARSE_ARGS')) throw error
+  console.error(messageOf(error))
   process.exitCode = 1
 }
 

@@ -78,7 +78,7 @@ function watchSteps() {
   let firstStepMs: number | undefined
   let allTakenUpMs: number | undefined
   // The benchmark's patience is over: what it prints then should say how far this got.
-  process.once('SIGTERM', () => {
+  process.prependOnceListener('SIGTERM', () => {
     console.error(`${task.life} life: ${hanging} hang, ${seen.size} of ${task.sagas} sagas taken up, ${ended} ended`)
     process.exit(1)
   })
