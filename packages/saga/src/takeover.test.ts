@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Database, refuse, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
@@ -279,35 +278,6 @@ describe('a worker that lost a saga in between', () => {
     await b.world.advance(100)
     expect(b.calls).toEqual(['second hotel 1'])
   })
-})
-
-it('a saga runs in the context of its worker, not of the request that started it', async () => {
-  const b = bench()
-  const request = new AsyncLocalStorage<string>()
-  const seen: unknown[] = []
-  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
-    .step('hotel', { do: () => void seen.push(request.getStore()), undo: nothing('x') })
-    .done()
-  await b.run([definition])
-  await request.run('a deadline', () => b.database.transaction((tx) => startSaga(tx, definition, { tripId: 't1' })))
-  await b.world.advance(0)
-  expect(seen).toEqual([undefined])
-})
-
-it('a saga that is woken runs in the context of its worker, not of what woke it', async () => {
-  const b = bench()
-  const request = new AsyncLocalStorage<string>()
-  const seen: unknown[] = []
-  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
-    .approve('boss', { withinMs: 60_000, otherwise: 'undo' })
-    .step('hotel', { do: () => void seen.push(request.getStore()), undo: nothing('x') })
-    .done()
-  await b.run([definition])
-  const { id } = await request.run('a request', () => startSaga(b.database, definition, { tripId: 't1' }))
-  await b.world.advance(0)
-  await request.run('a deadline', () => b.admin.approve(id, { by: 'ada', reason: 'fine' }))
-  await b.world.advance(0)
-  expect(seen).toEqual([undefined])
 })
 
 describe('two workers of one name', () => {
