@@ -56,8 +56,8 @@ it('a step stays in its page and touches no index; only the end does', async () 
   await live(idsOf('s', 50))
   await vi.waitFor(async () => expect(await counts('banyan_sagas')).toMatchObject({ updates: 200 }), { timeout: 20_000, interval: 100 })
   const { hot } = await counts('banyan_sagas')
-  // A page that is full now and then makes one move.
-  expect(hot).toBeGreaterThan(130)
+  // Some move all the same: a page is tidied only when nobody else looks at it. Were what a step changes in an index, all would.
+  expect(hot).toBeGreaterThan(75)
   expect(hot).toBeLessThanOrEqual(150)
 })
 
