@@ -68,6 +68,31 @@ describe('publish', () => {
     expect(await envelopes()).toHaveLength(1)
   })
 
+  it.each([
+    ['fits', { id: 'A1', n: 1 }],
+    ['does not fit', { id: 'A1' }],
+  ])(
+    'refuses each event of a transaction that is over, and rejects nothing that nobody could wait for, when the data %s',
+    async (_, data) => {
+      const { database, envelopes } = setUp()
+      const unhandled: unknown[] = []
+      const note = (reason: unknown) => void unhandled.push(reason)
+      process.on('unhandledRejection', note)
+      try {
+        const kept = await database.transaction(async (tx) => tx)
+        const late = () => publish(kept, seatTaken, data as { id: string; n: number })
+        await expect(late()).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+        await expect(late()).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+        // Node tells of a rejection that nobody waits for once the microtasks are done.
+        await new Promise((resolve) => setImmediate(resolve))
+      } finally {
+        process.off('unhandledRejection', note)
+      }
+      expect(unhandled).toEqual([])
+      expect(await envelopes()).toEqual([])
+    },
+  )
+
   it('carries on the correlation, the causation and the trace of the message being handled', async () => {
     const { database, envelopes } = setUp()
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'

@@ -25,6 +25,8 @@ export interface Cause {
  * statements before COMMIT, so that events of one key are relayed in the order their transactions commit. Delivery is at least once.
  *
  * @throws {EventError} `ERR_EVENT_INVALID`, naming each field; then nothing is published, and the transaction goes on if you catch it
+ * @throws the adapter's error with `ERR_TRANSACTION_OVER` when the transaction is over; one that was rolled back may instead take the
+ *   event and drop it with those before it
  * @see Richardson, Microservices Patterns, 3.3.7, "Transactional outbox"
  */
 export async function publish<E extends EventType>(
@@ -33,9 +35,11 @@ export async function publish<E extends EventType>(
   data: EventInput<E>,
   options: PublishOptions = {},
 ): Promise<void> {
+  // Before anything that may reject: a transaction that is over takes no event, and then nobody would wait for the record.
+  const records = pendingOf(tx)
   // The place is taken before the first await, so that events keep the order of the calls even if nobody waits for them.
   const record = recordOf(tx, type, data, options)
-  pendingOf(tx).push(record)
+  records.push(record)
   await record
 }
 
@@ -52,7 +56,6 @@ function pendingOf(tx: Transaction): Promise<OutboxRecord>[] {
   const known = pending.get(tx)
   if (known) return known
   const records: Promise<OutboxRecord>[] = []
-  pending.set(tx, records)
   const outbox = tx.store(outboxPort)
   tx.beforeCommit(async () => {
     // What a later `beforeCommit` publishes registers itself anew.
@@ -66,6 +69,8 @@ function pendingOf(tx: Transaction): Promise<OutboxRecord>[] {
       for (const { type } of good) instruments().published.add(1, { 'banyan.service': outbox.source, 'banyan.event': type })
     })
   })
+  // Only now that it has taken the hook: one that is over refuses each event, and not the first alone.
+  pending.set(tx, records)
   return records
 }
 
