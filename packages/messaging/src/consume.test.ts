@@ -46,6 +46,22 @@ describe('consume', () => {
     expect(outbox[0]).toMatchObject({ correlationid: 'booking 7', causationid: 'A1-1', source: 'orders' })
   })
 
+  it('hands the correlation, the causation and the trace on to what `prepare` publishes in transactions of its own', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const { bus, database } = await setUp({
+      prepare: async ({ key }, context) => {
+        await context.database.transaction((tx) => publish(tx, seatTaken, { id: `${key} asked for`, n: 1 }))
+        await context.database.transaction((tx) => publish(tx, seatTaken, { id: `${key} answered`, n: 1 }))
+      },
+    })
+    await bus.deliver(taken('A1', 1, { correlationid: 'booking 7', traceparent }), taken('B1', 1))
+    const { outbox } = await database.state()
+    const published = (id: string) => outbox.find(({ subject }) => subject === id)
+    for (const id of ['A1 asked for', 'A1 answered'])
+      expect(published(id)).toMatchObject({ correlationid: 'booking 7', causationid: 'A1-1', traceparent })
+    expect(published('B1 answered')).toMatchObject({ correlationid: 'B1-1', causationid: 'B1-1' })
+  })
+
   it('runs different keys at once and one key in order, with `prepare` outside the transaction', async () => {
     const log: string[] = []
     const { bus, world, effects, component } = await setUp({

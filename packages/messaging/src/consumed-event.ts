@@ -25,6 +25,7 @@ export type EventHandler<T extends EventTypes, Prepared> = (event: ConsumedEvent
 
 /** What `prepare` may use. */
 export interface PrepareContext {
+  /** What its transactions publish carries on the event's correlation, causation and trace. They commit by themselves, whatever the handler does. */
   readonly database: Database
   readonly world: World
   readonly log: Logger

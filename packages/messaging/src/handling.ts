@@ -8,12 +8,13 @@ import {
   type Transaction,
 } from '@banyan/core'
 import { context as active, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { causedDatabase } from './caused-database.ts'
 import type { PrepareContext } from './consumed-event.ts'
 import { failedAttempt, MessagingError, reasonOf } from './errors.ts'
 import type { Finish } from './key-queue.ts'
 import type { FailedAttempt } from './parking.ts'
 import type { ParkedMessage } from './ports.ts'
-import { causedBy } from './publish.ts'
+import { type Cause, causedBy } from './publish.ts'
 import { traceAttributes, withRemoteParent } from './trace.ts'
 
 export interface EventRunnerOptions<Event, Prepared> {
@@ -56,10 +57,11 @@ export function eventRunner<Event, Prepared>(options: EventRunnerOptions<Event, 
   async function run(envelope: Envelope, finish: Finish): Promise<void> {
     await inSpan(envelope, context.service, group, async (span) => {
       const event = await read(envelope)
+      const cause = causeOf(span, envelope)
       // `Prepared` is `undefined` for a consumer without `prepare`: see the default of `consume`'s type parameter.
-      const prepared = prepare ? await inTime(options, (prepareContext) => prepare(event, prepareContext)) : (undefined as Prepared)
+      const prepared = prepare ? await inTime(options, cause, (prepareContext) => prepare(event, prepareContext)) : (undefined as Prepared)
       await finish(async (tx) => {
-        causedBy(tx, { correlationId: envelope.correlationid ?? envelope.id, causationId: envelope.id, ...traceOf(span, envelope) })
+        causedBy(tx, cause)
         await handler(event, tx, prepared)
       })
     })
@@ -95,8 +97,9 @@ function unexpected({ type, id }: Envelope, group: string): Unreadable {
 }
 
 /** Runs `prepare`; after its time the signal aborts and the run counts as failed, whatever it still does. */
-function inTime<Event, P>(options: EventRunnerOptions<Event, P>, work: (context: PrepareContext) => Promise<P>): Promise<P> {
-  const { timeoutMs, group, database } = options
+function inTime<Event, P>(options: EventRunnerOptions<Event, P>, cause: Cause, work: (context: PrepareContext) => Promise<P>): Promise<P> {
+  const { timeoutMs, group } = options
+  const database = causedDatabase(options.database, cause)
   const { world, log } = options.context
   const abort = new AbortController()
   return new Promise((resolve, reject) => {
@@ -135,7 +138,12 @@ function inSpan(envelope: Envelope, service: string, group: string, body: (span:
   })
 }
 
-/** The trace for what the handler publishes, also where no telemetry carries a context along. */
+/** What the message hands on to all that is published while it is handled. */
+function causeOf(span: Span, envelope: Envelope): Cause {
+  return { correlationId: envelope.correlationid ?? envelope.id, causationId: envelope.id, ...traceOf(span, envelope) }
+}
+
+/** Its trace, also where no telemetry carries a context along. */
 function traceOf(span: Span, envelope: Envelope): { traceparent?: string; tracestate?: string } {
   const own = traceAttributes(span)
   if (own.traceparent) return own
