@@ -1,8 +1,6 @@
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { messageOf } from '@banyan/core'
 import type { explainSaga } from '@banyan/saga'
 import { CliError } from './errors.ts'
+import { loadModule } from './load-module.ts'
 
 /** What the engine knows of a definition. */
 export type SagaShape = Parameters<typeof explainSaga>[0]
@@ -32,20 +30,12 @@ export interface SagaModule {
  * @throws {CliError} `ERR_USAGE` for one that cannot be read or exports neither, saying what it does export
  */
 export async function loadSagas(file: string): Promise<SagaModule> {
-  const exports = Object.entries(await load(file))
+  const exports = Object.entries(await loadModule(file))
   const explorables = exports.flatMap(([, value]) => (isExplorable(value) ? [value] : []))
   const declared = exports.flatMap(([, value]) => (isDefinition(value) ? [value] : []))
   const definitions = [...declared, ...(await Promise.all(explorables.map((one) => one.definition())))]
   if (definitions.length === 0) throw new CliError('ERR_USAGE', `"${file}" exports no saga: ${whatInstead(exports)}`)
   return { definitions, explorables }
-}
-
-async function load(file: string): Promise<Record<string, unknown>> {
-  try {
-    return await import(pathToFileURL(resolve(file)).href)
-  } catch (cause) {
-    throw new CliError('ERR_USAGE', `cannot read "${file}": ${messageOf(cause)}`, { cause })
-  }
 }
 
 function whatInstead(exports: readonly (readonly [string, unknown])[]): string {

@@ -74,5 +74,8 @@ describe('banyan flow', () => {
     expect((await run('diagram', fileURLToPath(import.meta.resolve('../table.ts')))).err).toContain(
       'exports no flow; wanted an export made by flow()',
     )
+    const nowhere = await run('diagram', 'no/such/flow.ts')
+    expect(nowhere.status).toBe(2)
+    expect(nowhere.err).toContain('cannot read "no/such/flow.ts"')
   })
 })

@@ -1,10 +1,9 @@
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { messageOf, nearest } from '@banyan/core'
+import { nearest } from '@banyan/core'
 import { diagramFlow, type FlowShape, type FlowSummary, flows } from '@banyan/saga'
 import { Command } from 'commander'
 import { type DecisionOptions, withDecision } from '../decision.ts'
 import { CliError } from '../errors.ts'
+import { loadModule } from '../load-module.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
 import { oneOf, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
@@ -114,7 +113,7 @@ function acknowledge(output: Output, key: { flow: string; correlationId: string 
 }
 
 async function diagram(output: Output, file: string, name: string | undefined): Promise<void> {
-  const found = await flowsOf(file)
+  const found = Object.values(await loadModule(file)).filter(isFlow)
   const wanted = name === undefined ? found : found.filter((flow) => flow.name === name)
   if (wanted.length === 0) {
     const near =
@@ -127,16 +126,6 @@ async function diagram(output: Output, file: string, name: string | undefined): 
     throw new CliError('ERR_USAGE', `"${file}" exports no flow${name ? ` "${name}"` : ''}; ${near ? `did you mean "${near}"?` : hint}`)
   }
   output.write(wanted.map((flow) => `${wanted.length > 1 ? `%% ${flow.name}/${flow.version}\n` : ''}${diagramFlow(flow)}\n`).join('\n'))
-}
-
-async function flowsOf(file: string): Promise<FlowShape[]> {
-  let module: Record<string, unknown>
-  try {
-    module = await import(pathToFileURL(resolve(file)).href)
-  } catch (cause) {
-    throw new CliError('ERR_USAGE', `cannot read "${file}": ${messageOf(cause)}`, { cause })
-  }
-  return Object.values(module).filter(isFlow)
 }
 
 function isFlow(value: unknown): value is FlowShape {
