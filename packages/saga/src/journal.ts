@@ -41,9 +41,13 @@ export function journalOf(store: SagaStore): SagaJournal {
   return journal
 }
 
+/** How many units may be on their way at once: while one waits for the disk, the next one is worked on. */
+const UNITS = 2
+
 /**
- * Creates a journal. A lone write goes at once; those that come while one is on its way gather, and go together as the next one: the
- * busier it is, the more share a commit.
+ * Creates a journal. A lone write goes as soon as all is done that can be done without waiting; those that come while {@link UNITS} units
+ * are on their way gather, and go together as the next one: the busier it is, the more share a commit. Of many that come at once, half
+ * goes while the other half is still coming, so that this process and the database work at the same time.
  *
  * When a unit fails, each of its writes is tried once more by itself, so that one the database will never take does not take the
  * others with it.
@@ -52,21 +56,38 @@ export function journalOf(store: SagaStore): SagaJournal {
  */
 export function sagaJournal(store: SagaStore): SagaJournal {
   let waiting: Entry[] = []
-  let writing = false
+  let onTheirWay = 0
+  let announced = false
+  /** Of the last two units. */
+  let sizes: readonly [number, number] = [0, 0]
 
-  async function drain(): Promise<void> {
-    writing = true
-    while (waiting.length > 0) {
-      const { batch, rest } = nextBatch(waiting)
-      waiting = rest
-      await write(store, batch)
-    }
-    writing = false
+  async function send(): Promise<void> {
+    const { batch, rest } = nextBatch(waiting)
+    waiting = rest
+    sizes = [batch.length, sizes[0]]
+    onTheirWay += 1
+    await write(store, batch)
+    onTheirWay -= 1
+    next()
+  }
+
+  const maySend = () => onTheirWay < UNITS && waiting.length > 0
+
+  function next(): void {
+    if (!maySend()) return
+    if (waiting.length >= (sizes[0] + sizes[1]) / 2) return void outside(send)
+    if (announced) return
+    announced = true
+    // After everything that goes on without waiting: what an answer lets go on gathers first.
+    process.nextTick(() => {
+      announced = false
+      if (maySend()) void outside(send)
+    })
   }
 
   function add(entry: Entry): void {
     waiting.push(entry)
-    if (!writing) void outside(drain)
+    next()
   }
 
   return {
