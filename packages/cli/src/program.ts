@@ -4,6 +4,7 @@ import { deadLettersCommand } from './commands/dead-letters.ts'
 import { devCommand } from './commands/dev.ts'
 import { flowCommand } from './commands/flow.ts'
 import { gatewayCommand } from './commands/gateway.ts'
+import { mapCommand } from './commands/map.ts'
 import { registryCommand } from './commands/registry.ts'
 import { sagaCommand } from './commands/saga.ts'
 
@@ -20,6 +21,7 @@ Examples:
   $ banyan registry --port 8500                 run the embedded registry
   $ banyan saga list --db data/orders.db --status stuck
   $ banyan flow list --db data/orders.db --flagged
+  $ banyan map orders/explore.ts history/flow.ts
   $ banyan dead-letters redrive --db data/shipping.db --all --dry-run`
 
 /** The `banyan` program. */
@@ -33,6 +35,7 @@ export function program(output: Output): Command {
     .addCommand(registryCommand(output))
     .addCommand(sagaCommand(output))
     .addCommand(flowCommand(output))
+    .addCommand(mapCommand(output))
     .addCommand(deadLettersCommand(output))
   for (const command of everyCommand(root)) {
     command.exitOverride().configureOutput({ writeOut: output.write, writeErr: output.writeError, outputError: output.writeError })

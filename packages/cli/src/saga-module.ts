@@ -1,6 +1,6 @@
 import type { explainSaga } from '@banyan/saga'
 import { CliError } from './errors.ts'
-import { loadModule } from './load-module.ts'
+import { type LoadedModule, loadModule } from './load-module.ts'
 
 /** What the engine knows of a definition. */
 export type SagaShape = Parameters<typeof explainSaga>[0]
@@ -30,11 +30,18 @@ export interface SagaModule {
  * @throws {CliError} `ERR_USAGE` for one that cannot be read or exports neither, saying what it does export
  */
 export async function loadSagas(file: string): Promise<SagaModule> {
-  const exports = Object.entries(await loadModule(file))
+  const module = await loadModule(file)
+  const found = await sagasIn(module)
+  if (found.definitions.length === 0) throw new CliError('ERR_USAGE', `"${file}" exports no saga: ${whatInstead(Object.entries(module))}`)
+  return found
+}
+
+/** The sagas that a module exports, and those of what it takes to explore one. */
+export async function sagasIn(module: LoadedModule): Promise<SagaModule> {
+  const exports = Object.entries(module)
   const explorables = exports.flatMap(([, value]) => (isExplorable(value) ? [value] : []))
   const declared = exports.flatMap(([, value]) => (isDefinition(value) ? [value] : []))
   const definitions = [...declared, ...(await Promise.all(explorables.map((one) => one.definition())))]
-  if (definitions.length === 0) throw new CliError('ERR_USAGE', `"${file}" exports no saga: ${whatInstead(exports)}`)
   return { definitions, explorables }
 }
 

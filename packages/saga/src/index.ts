@@ -37,6 +37,8 @@ export { runSagas } from './worker.ts'
 
 export type { Decided } from './decide.ts'
 export { diagramSaga } from './diagram.ts'
+export type { MapParts } from './diagram-map.ts'
+export { diagramMap } from './diagram-map.ts'
 export type { Explanation, StepExplanation } from './explain.ts'
 export { explainSaga } from './explain.ts'
 export type { Answered, ListOptions, Sagas, SagasOptions } from './recover.ts'

@@ -1,8 +1,9 @@
 import { nearest } from '@banyan/core'
-import { diagramFlow, type FlowShape, type FlowSummary, flows } from '@banyan/saga'
+import { diagramFlow, type FlowSummary, flows } from '@banyan/saga'
 import { Command } from 'commander'
 import { type DecisionOptions, withDecision } from '../decision.ts'
 import { CliError } from '../errors.ts'
+import { flowsIn } from '../flow-module.ts'
 import { loadModule } from '../load-module.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
 import { oneOf, wholeNumber } from '../option-values.ts'
@@ -31,7 +32,7 @@ Examples:
   $ banyan flow list --db data/orders.db --flag stopped
   $ banyan flow show checkout 01a1f0c2-... --db data/orders.db
   $ banyan flow ack checkout 01a1f0c2-... --db data/orders.db --why "shipped by hand, ticket 17"
-  $ banyan flow diagram orders/flow.ts`
+  $ banyan flow diagram history/flow.ts`
 
 /** `banyan flow list | show | ack | diagram` */
 export function flowCommand(output: Output): Command {
@@ -113,7 +114,7 @@ function acknowledge(output: Output, key: { flow: string; correlationId: string 
 }
 
 async function diagram(output: Output, file: string, name: string | undefined): Promise<void> {
-  const found = Object.values(await loadModule(file)).filter(isFlow)
+  const found = flowsIn(await loadModule(file))
   const wanted = name === undefined ? found : found.filter((flow) => flow.name === name)
   if (wanted.length === 0) {
     const near =
@@ -126,8 +127,4 @@ async function diagram(output: Output, file: string, name: string | undefined): 
     throw new CliError('ERR_USAGE', `"${file}" exports no flow${name ? ` "${name}"` : ''}; ${near ? `did you mean "${near}"?` : hint}`)
   }
   output.write(wanted.map((flow) => `${wanted.length > 1 ? `%% ${flow.name}/${flow.version}\n` : ''}${diagramFlow(flow)}\n`).join('\n'))
-}
-
-function isFlow(value: unknown): value is FlowShape {
-  return typeof value === 'object' && value !== null && 'withinMs' in value && 'places' in value && Array.isArray(value.places)
 }

@@ -10,6 +10,6 @@ const schema: Schema<{ id: string }> = {
   },
 }
 const orderCreated: EventType<'order.created', typeof schema> = event('order.created', { schema, key: ({ id }) => id })
-const orderShipped: EventType<'order.shipped', typeof schema> = event('order.shipped', { schema, key: ({ id }) => id })
+export const orderShipped: EventType<'order.shipped', typeof schema> = event('order.shipped', { schema, key: ({ id }) => id })
 
 export const checkout: Flow = flow('checkout', { version: 1 }).starts(orderCreated).ends(orderShipped).withinMs(1_000)
