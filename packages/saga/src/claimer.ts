@@ -26,7 +26,7 @@ export interface Claimer {
 }
 
 /** How many sagas are taken over in one transaction, so that others get their turn. */
-const CLAIM_SIZE = 500
+const CLAIM_SIZE = 2_000
 
 /** What a database says that cannot tell whether it has committed: the answer to COMMIT was lost. */
 const UNKNOWN = 'ERR_COMMIT_UNKNOWN'
