@@ -20,9 +20,9 @@ Examples:
   $ banyan gateway check gateway.yaml           look a gateway file over
   $ banyan registry --port 8500                 run the embedded registry
   $ banyan saga list --db data/orders.db --status stuck
-  $ banyan flow list --db data/orders.db --flagged
+  $ banyan flow list --db data/history.db --flagged
   $ banyan map orders/explore.ts history/flow.ts
-  $ banyan dead-letters redrive --db data/shipping.db --all --dry-run`
+  $ banyan dead-letters redrive --db data/shipping.db --all --dry-run --why "after the fix"`
 
 /** The `banyan` program. */
 export function program(output: Output): Command {

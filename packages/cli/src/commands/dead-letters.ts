@@ -24,7 +24,8 @@ Examples:
   $ banyan dead-letters show 17 --db data/shipping.db
   $ banyan dead-letters redrive 17 --db data/shipping.db --why "the address service is back"
   $ banyan dead-letters redrive --all --type order.confirmed --db data/shipping.db --dry-run --why "after the fix"
-  $ banyan dead-letters discard 17 --db data/shipping.db --why "a test order"`
+  $ banyan dead-letters discard 17 --db data/shipping.db --why "a test order"
+  $ banyan dead-letters list --db postgres://user:password@host/shop_shipping`
 
 /** `banyan dead-letters list | show | redrive | discard | stats` */
 export function deadLettersCommand(output: Output): Command {

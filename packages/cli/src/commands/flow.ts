@@ -28,10 +28,11 @@ interface AckOptions extends DatabaseOptions, DecisionOptions {
 
 const EXAMPLES = `
 Examples:
-  $ banyan flow list --db data/orders.db --flagged
-  $ banyan flow list --db data/orders.db --flag stopped
-  $ banyan flow show checkout 01a1f0c2-... --db data/orders.db
-  $ banyan flow ack checkout 01a1f0c2-... --db data/orders.db --why "shipped by hand, ticket 17"
+  $ banyan flow list --db data/history.db --flagged
+  $ banyan flow list --db data/history.db --flag stopped
+  $ banyan flow show checkout 01a1f0c2-... --db data/history.db
+  $ banyan flow ack checkout 01a1f0c2-... --db data/history.db --why "shipped by hand, ticket 17"
+  $ banyan flow list --db postgres://user:password@host/shop_history --flagged
   $ banyan flow diagram history/flow.ts`
 
 /** `banyan flow list | show | ack | diagram` */

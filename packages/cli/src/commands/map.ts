@@ -8,7 +8,7 @@ import { type SagaShape, sagasIn } from '../saga-module.ts'
 
 const EXAMPLES = `
 Examples:
-  $ banyan map orders/explore.ts history/flow.ts > docs/map.mmd
+  $ banyan map orders/explore.ts history/flow.ts > map.mmd
 
 A module exports what saga(...).done() or flow(...) gives, or explorable() of @banyan/testing/explore. Thick lines stand where two
 meet: at an event of a flow that a saga waits for, and at a step that starts another saga.`
@@ -17,7 +17,7 @@ meet: at an event of a flow that a saga waits for, and at a step that starts ano
 export function mapCommand(output: Output): Command {
   return new Command('map')
     .description('draw the sagas and the flows that modules export on one map, as Mermaid')
-    .argument('<modules...>', 'the modules, as in orders/fulfilment.ts history/flow.ts')
+    .argument('<modules...>', 'the modules, as in orders/explore.ts history/flow.ts')
     .addHelpText('after', EXAMPLES)
     .action((files: string[]) => map(output, files))
 }

@@ -11,7 +11,7 @@ const FORMATS = ['text', 'mermaid'] as const
 
 const VERIFY_EXAMPLES = `
 Examples:
-  $ banyan saga verify orders/fulfilment.ts            a module that exports sagas
+  $ banyan saga verify orders/place-order.ts           a module that exports sagas
   $ banyan saga verify orders/explore.ts               or one that exports explorable(...)`
 
 const EXPLORE_EXAMPLES = `
@@ -26,7 +26,7 @@ The module exports what explorable() of @banyan/testing/explore makes:
 const DIAGRAM_EXAMPLES = `
 Examples:
   $ banyan saga diagram orders/explore.ts
-  $ banyan saga diagram orders/explore.ts --format mermaid > docs/fulfilment.mmd`
+  $ banyan saga diagram orders/explore.ts --format mermaid > fulfilment.mmd`
 
 /** Adds `verify`, `explore` and `diagram`: what can be said about a saga before it runs. */
 export function addExploring(command: Command, output: Output): void {

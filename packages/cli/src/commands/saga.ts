@@ -26,7 +26,8 @@ Examples:
   $ banyan saga undo 01a1f0c2-... --db data/orders.db --why "the provider says it never happened"
   $ banyan saga override 01a1f0c2-... --db data/orders.db --value '{"label":"JD0123"}' --why "printed by hand"
   $ banyan saga cancel 01a1f0c2-... --db data/orders.db --why "the customer changed her mind"
-  $ banyan saga approve 01a1f0c2-... --db data/orders.db --why "a good customer" --value '{"limit":500}'`
+  $ banyan saga approve 01a1f0c2-... --db data/orders.db --why "a good customer" --value '{"limit":500}'
+  $ banyan saga list --db postgres://user:password@host/shop_orders --status stuck`
 
 const DECISIONS = {
   retry: 'let a stuck saga try again',
@@ -136,6 +137,7 @@ function decide(
 ): Promise<void> {
   return withOpenDatabase(options, async (database) => {
     const { status, step } = await act(sagas(database), { by: options.by, reason: options.why })
-    output.write(`saga ${id} is ${status}${step ? ` at step "${step}"` : ''} now; a worker of its service takes it up\n`)
+    const next = status === 'completed' || status === 'compensated' ? '' : '; a worker of its service takes it up'
+    output.write(`saga ${id} is ${status}${step ? ` at step "${step}"` : ''} now${next}\n`)
   })
 }
