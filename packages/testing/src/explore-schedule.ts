@@ -30,7 +30,7 @@ export function chooserOf(schedule: string): (moves: readonly Move[], at: number
     if (found) return found
     const ids = moves.map((move) => move.id)
     const near = nearest(id, ids)
-    const hint = near ? `; did you mean "${near}"?` : ''
+    const hint = near ? `; did you mean "${near}"?` : '.'
     throw new ExploreError(
       'ERR_SCHEDULE',
       `cannot replay "${schedule}": move ${at + 1} cannot be "${id}"${hint} It can be ${ids.join(', ') || 'nothing'}`,

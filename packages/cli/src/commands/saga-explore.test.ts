@@ -86,6 +86,7 @@ describe('banyan saga explore', () => {
     const { status, err } = await run('explore', file('explorable'), '--replay', '1:spend.lots')
     expect(status).toBe(1)
     expect(err).toContain('move 1 cannot be "spend.lots"; did you mean "spend.lost"?')
+    expect((await run('explore', file('explorable'), '--replay', '1:rubbish')).err).toContain('move 1 cannot be "rubbish". It can be ')
   })
 
   it('says what a module without participants lacks', async () => {

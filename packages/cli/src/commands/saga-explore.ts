@@ -18,7 +18,7 @@ const EXPLORE_EXAMPLES = `
 Examples:
   $ banyan saga explore orders/explore.ts
   $ banyan saga explore orders/explore.ts --faults 2
-  $ banyan saga explore orders/explore.ts --replay "3:money.lost,4:money.gives-up"
+  $ banyan saga explore orders/explore.ts --replay "4:money.late,5:money.gives-up"
 
 The module exports what explorable() of @banyan/testing/explore makes:
   export default explorable(placeOrder, () => ({ input, services: { stock, payments }, invariants }))`
