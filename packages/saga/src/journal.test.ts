@@ -28,47 +28,76 @@ const move = (id: string) => ({ id }) as SagaAdvance
 const begin = (id: string, key: string = id) => ({ id, name: 'trip', key }) as NewSagaRecord
 
 describe('the journal', () => {
-  it('writes a lone one at once, and those that come meanwhile together', async () => {
+  it('writes a lone one at once, a second one beside it, and those that come meanwhile together', async () => {
     const { journal, writes, sizes } = slowStore()
     const first = journal.advance(move('a'))
     expect(sizes()).toEqual([1])
-    const others = [journal.advance(move('b')), journal.advance(move('fenced')), journal.start(begin('s'))]
-    expect(sizes()).toEqual([1])
+    const second = journal.advance(move('b'))
+    const others = [journal.advance(move('c')), journal.advance(move('fenced')), journal.start(begin('s'))]
+    expect(sizes()).toEqual([1, 1])
     writes[0]?.end()
     expect(await first).toBe(true)
     await settled()
-    expect(sizes()).toEqual([1, 3])
+    expect(sizes()).toEqual([1, 1, 3])
     writes[1]?.end()
+    writes[2]?.end()
+    expect(await second).toBe(true)
     expect(await Promise.all(others)).toEqual([true, false, 's'])
   })
 
-  it('writes two of one saga, or of one key, one after the other', async () => {
+  it('of many that come at once lets half go while the other half is still coming', async () => {
+    const { journal, writes, sizes } = slowStore()
+    const advance = (count: number) => Array.from({ length: count }, (_, n) => journal.advance(move(`${sizes().length}-${n}`)))
+    const all = [...advance(1), ...advance(1), ...advance(6)]
+    writes[0]?.end()
+    writes[1]?.end()
+    await settled()
+    expect(sizes()).toEqual([1, 1, 6])
+    all.push(...advance(4))
+    expect(sizes()).toEqual([1, 1, 6, 4])
+    for (const { end } of writes) end()
+    await Promise.all(all)
+  })
+
+  it('writes two of one saga, or of one key, one after the other, also when the first is still under way', async () => {
     const { journal, writes, sizes } = slowStore()
     const all = [move('x'), move('a'), move('a'), move('b')].map((step) => journal.advance(step))
     const starts = [journal.start(begin('s1', 'k')), journal.start(begin('s2', 'k'))]
-    for (let n = 0; n < 3; n += 1) {
-      writes[n]?.end()
-      await settled()
-    }
-    expect(sizes()).toEqual([1, 3, 2])
+    expect(sizes()).toEqual([1, 1])
+    writes[0]?.end()
+    await settled()
+    // Not the second of "a", which is under way, and one start of "k".
+    expect(writes[2]?.batch.advances.map(({ id }) => id)).toEqual(['b'])
+    expect(writes[2]?.batch.starts.map(({ id }) => id)).toEqual(['s1'])
+    writes[1]?.end()
+    await settled()
+    expect(writes[3]?.batch.advances.map(({ id }) => id)).toEqual(['a'])
+    expect(writes[3]?.batch.starts).toEqual([])
+    writes[2]?.end()
+    writes[3]?.end()
+    await settled()
+    writes[4]?.end()
+    expect(writes[4]?.batch.starts.map(({ id }) => id)).toEqual(['s2'])
     await Promise.all([...all, ...starts])
   })
 
   it('writes each by itself when they failed together, so that one does not take the others with it', async () => {
     const { journal, writes, sizes } = slowStore()
-    const first = journal.advance(move('x'))
+    const before = [journal.advance(move('x')), journal.advance(move('y'))]
     const both = [journal.advance(move('bad')), journal.advance(move('good'))]
     const ends = Promise.allSettled(both)
     writes[0]?.end()
-    await first
-    await settled()
-    writes[1]?.end(new Error('too big'))
+    await before[0]
     await settled()
     writes[2]?.end(new Error('too big'))
     await settled()
-    writes[3]?.end()
+    writes[3]?.end(new Error('too big'))
+    await settled()
+    writes[4]?.end()
+    writes[1]?.end()
     expect((await ends).map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
-    expect(sizes()).toEqual([1, 2, 1, 1])
+    expect(sizes()).toEqual([1, 1, 2, 1, 1])
+    await Promise.all(before)
   })
 })
 

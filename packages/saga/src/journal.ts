@@ -57,16 +57,21 @@ const UNITS = 2
 export function sagaJournal(store: SagaStore): SagaJournal {
   let waiting: Entry[] = []
   let onTheirWay = 0
+  /** What those on their way write to. */
+  const underWay = new Set<string>()
   let announced = false
   /** Of the last two units. */
   let sizes: readonly [number, number] = [0, 0]
 
   async function send(): Promise<void> {
-    const { batch, rest } = nextBatch(waiting)
+    const { batch, rest } = nextBatch(waiting, underWay)
+    if (batch.length === 0) return
     waiting = rest
     sizes = [batch.length, sizes[0]]
     onTheirWay += 1
+    for (const entry of batch) underWay.add(targetOf(entry))
     await write(store, batch)
+    for (const entry of batch) underWay.delete(targetOf(entry))
     onTheirWay -= 1
     next()
   }
@@ -96,18 +101,25 @@ export function sagaJournal(store: SagaStore): SagaJournal {
   }
 }
 
-/** As many as may go together: not two starts of one key, of which the second one is to find the first. */
-function nextBatch(waiting: readonly Entry[]): { batch: Entry[]; rest: Entry[] } {
+/**
+ * As many as may go together: not two starts of one key, of which the second one is to find the first, and none of a key that is
+ * under way, so that no two units wait for each other's rows.
+ */
+function nextBatch(waiting: readonly Entry[], underWay: ReadonlySet<string>): { batch: Entry[]; rest: Entry[] } {
   const batch: Entry[] = []
   const rest: Entry[] = []
   const taken = new Set<string>()
   for (const entry of waiting) {
-    const name = entry.kind === 'advance' ? entry.step.id : `${entry.saga.name} ${entry.saga.key}`
-    if (batch.length >= MOST || taken.has(name)) rest.push(entry)
+    const target = targetOf(entry)
+    if (batch.length >= MOST || taken.has(target) || underWay.has(target)) rest.push(entry)
     else batch.push(entry)
-    taken.add(name)
+    taken.add(target)
   }
   return { batch, rest }
+}
+
+function targetOf(entry: Entry): string {
+  return entry.kind === 'advance' ? entry.step.id : `${entry.saga.name} ${entry.saga.key}`
 }
 
 async function write(store: SagaStore, batch: readonly Entry[]): Promise<void> {
