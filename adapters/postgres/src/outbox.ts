@@ -8,43 +8,57 @@ import { storable } from './storable.ts'
 /** Relay partitions; the table of leases has a row for each. */
 const PARTITIONS = 4
 
+const FENCE = `select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_outbox_position'::regclass::oid::int)`
+
 /**
  * One statement, sent together with COMMIT. The fence is taken before any position is drawn: a row of the join is there only
  * when the lock is, and `nextval` runs on rows of the join.
  */
 const APPEND = `
-  with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_outbox_position'::regclass::oid::int)),
+  with fence as materialized (${FENCE}),
   records as (
     select r.* from fence, unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
       with ordinality as r (part, type, key, body, time, n) order by n)
   insert into banyan_outbox (position, part, type, key, body, time)
   select nextval('banyan_outbox_position'), part, type, key, body, time from records`
 
+/** The same for one record, as most transactions have: no arrays to take apart, a third less work for the server. */
+const APPEND_ONE = `
+  with fence as materialized (${FENCE})
+  insert into banyan_outbox (position, part, type, key, body, time)
+  select nextval('banyan_outbox_position'), $1::smallint, $2::text, $3::text, $4::text, $5::bigint from fence`
+
 /** The writing side of the outbox. */
 export function postgresOutbox(database: PostgresDatabase): Outbox {
-  const listeners = new Set<() => void>()
+  const listeners = new Set<(partitions: ReadonlySet<number>) => void>()
   const others = wakeUps(database, 'banyan_outbox')
   const rooms = roomsOf(database)
   return {
     source: database.name,
     world: database.world,
     async append(tx, records) {
-      postgresTransaction(tx).withCommit(APPEND, [
-        records.map(({ key }) => partitionOf(key)),
-        records.map(({ type }) => type),
-        records.map(({ key }) => storable(key)),
-        records.map(({ body }) => storable(body)),
-        records.map(({ time }) => time),
-      ])
+      const { withCommit } = postgresTransaction(tx)
+      const rows = records.map(({ key, type, body, time }) => [partitionOf(key), type, storable(key), storable(body), time] as const)
+      const [only] = rows
+      if (only && rows.length === 1) withCommit(APPEND_ONE, only)
+      else
+        withCommit(APPEND, [
+          rows.map(([part]) => part),
+          rows.map(([, type]) => type),
+          rows.map(([, , key]) => key),
+          rows.map(([, , , body]) => body),
+          rows.map(([, , , , time]) => time),
+        ])
       tx.afterCommit(() => {
-        for (const wake of listeners) wake()
+        const partitions = new Set(rows.map(([part]) => part))
+        for (const wake of listeners) wake(partitions)
         others.tell()
         rooms.appended(records.length)
       })
     },
     onAppend(wake) {
       listeners.add(wake)
-      const forget = others.onTold(wake)
+      const forget = others.onTold(() => wake())
       return () => {
         listeners.delete(wake)
         forget()

@@ -1,3 +1,6 @@
+/** Two digits for each byte. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /**
  * A UUID version 7 from a time and ten random bytes.
  *
@@ -7,8 +10,9 @@
  */
 export function uuidV7(timeMs: number, random: Uint8Array): string {
   const time = Math.floor(timeMs).toString(16).padStart(12, '0')
-  const tail = Array.from(random.subarray(0, 10), (byte) => byte.toString(16).padStart(2, '0')).join('')
-  const versioned = `7${tail.slice(1, 4)}`
-  const variant = (((random[2] ?? 0) & 0x3f) | 0x80).toString(16).padStart(2, '0') + tail.slice(6, 8)
-  return `${time.slice(0, 8)}-${time.slice(8)}-${versioned}-${variant}-${tail.slice(8, 20)}`
+  const hex = (index: number) => HEX[random[index] ?? 0]
+  const version = HEX[0x70 | ((random[0] ?? 0) & 0x0f)]
+  const variant = HEX[0x80 | ((random[2] ?? 0) & 0x3f)]
+  const tail = `${hex(4)}${hex(5)}${hex(6)}${hex(7)}${hex(8)}${hex(9)}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${hex(1)}-${variant}${hex(3)}-${tail}`
 }

@@ -22,8 +22,11 @@ export interface Outbox {
   readonly world: World
   /** Writes the records in their order, as the last statements before COMMIT. */
   append(tx: Transaction, records: readonly OutboxRecord[]): Promise<void>
-  /** Calls `wake` after each commit of this process that appended; gives back how to stop. */
-  onAppend(wake: () => void): () => void
+  /**
+   * Calls `wake` after each commit of this process that appended, with the partitions it appended to; without, where they are not known,
+   * as of what another process did. Gives back how to stop.
+   */
+  onAppend(wake: (partitions?: ReadonlySet<number>) => void): () => void
 }
 
 export const outboxPort: StorePort<Outbox> = storePort<Outbox>('outbox')

@@ -14,6 +14,7 @@ export interface PartitionMover {
 
 /** The pause after the first failure in a row, and the longest one. */
 const BACKOFF = { baseMs: 100, capMs: 5_000 }
+
 /** Creates a {@link PartitionMover}. An idle one writes nothing: the lease is taken when there is something to move. */
 export function partitionMover(options: PartitionOptions): PartitionMover {
   const { database, world, log, service, partition, minPollMs, maxPollMs } = options
@@ -60,7 +61,9 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
 
   return {
     start() {
-      forget = database.store(outboxPort).onAppend(wakeUp.wake)
+      forget = database.store(outboxPort).onAppend((partitions) => {
+        if (partitions?.has(partition) ?? true) wakeUp.wake()
+      })
       running = loop()
     },
     async stop() {
