@@ -84,6 +84,7 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
 
   return {
     partitions: PARTITIONS,
+    gatherMs: 3,
     load,
     saveLease,
     advance,

@@ -30,6 +30,7 @@ export function sqliteOutbox(database: SqliteDatabase): Outbox {
 export function sqliteOutboxLog(database: SqliteDatabase): OutboxLog {
   return {
     partitions: 1,
+    gatherMs: 0,
     load,
     saveLease,
     advance,

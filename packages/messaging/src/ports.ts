@@ -55,6 +55,11 @@ export interface OutboxStats {
 /** The reading side of the outbox: what `relay` needs. A key always falls into the same partition. */
 export interface OutboxLog {
   readonly partitions: number
+  /**
+   * How long a relay that has moved a few records lets the next ones gather, milliseconds. 0 where reading costs next to nothing; where
+   * it takes round trips to a server, a short rest makes the batches larger, and all of them come sooner.
+   */
+  readonly gatherMs: number
   /** The state of a partition, locked until the end of the transaction. */
   load(tx: Transaction, partition: number): Promise<PartitionState>
   /** Only after `load` in the same transaction. */

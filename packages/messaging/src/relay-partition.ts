@@ -1,5 +1,5 @@
 import type { PartitionOptions } from './partition-options.ts'
-import { outboxPort } from './ports.ts'
+import { outboxLogPort, outboxPort } from './ports.ts'
 import { shiftOf } from './relay-shift.ts'
 import { pause, waker } from './waker.ts'
 
@@ -18,6 +18,7 @@ const BACKOFF = { baseMs: 100, capMs: 5_000 }
 /** Creates a {@link PartitionMover}. An idle one writes nothing: the lease is taken when there is something to move. */
 export function partitionMover(options: PartitionOptions): PartitionMover {
   const { database, world, log, service, partition, minPollMs, maxPollMs } = options
+  const { gatherMs } = database.store(outboxLogPort)
   const wakeUp = waker(world)
   const abort = new AbortController()
   const shift = shiftOf(options)
@@ -30,7 +31,10 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
   /** Says whether it got anywhere: having the lease again is not enough. */
   async function round(): Promise<boolean> {
     const step = await shift.step(failures)
-    if (step.kind === 'moved') idleMs = minPollMs
+    if (step.kind === 'moved') {
+      idleMs = minPollMs
+      if (!step.more && gatherMs > 0) await pause(world, gatherMs, abort.signal)
+    }
     // Another may have moved on between the reading and the claim, so what was read is read again.
     if (step.kind === 'busy') await pause(world, Math.min(maxPollMs, step.waitMs), abort.signal)
     if (step.kind === 'empty') {

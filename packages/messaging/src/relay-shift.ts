@@ -11,8 +11,11 @@ const WIDER_FROM = 4
 const WIDEST = 6
 const NONE: ReadonlySet<string> = new Set()
 
-/** What a step did: moved events, took the lease, found nothing, or found the lease with another. */
-export type Step = { readonly kind: 'moved' | 'claimed' | 'empty' } | { readonly kind: 'busy'; readonly waitMs: number }
+/** What a step did: moved events, of which there may be `more`, took the lease, found nothing, or found the lease with another. */
+export type Step =
+  | { readonly kind: 'moved'; readonly more: boolean }
+  | { readonly kind: 'claimed' | 'empty' }
+  | { readonly kind: 'busy'; readonly waitMs: number }
 
 /** A turn at work: what it reads, what it has marked, and whether its group has parked keys. */
 interface Shift {
@@ -101,7 +104,7 @@ async function move(options: PartitionOptions, current: Shift, failures: number)
     if (current.mayBeParked || sent.error !== undefined) await marked(options, current)
   }
   if (sent.error !== undefined) throw sent.error
-  return { kind: 'moved' }
+  return { kind: 'moved', more: entries.length >= batchSize }
 }
 
 /** Waits for the batch before to be marked; when that fails, all that is not marked is read and sent again. */
