@@ -12,7 +12,7 @@ import { jsonRows } from './saga-rows.ts'
 
 /** The running sagas. What many of them write together is one statement, with two JSON parameters. */
 export function postgresSagas(database: PostgresDatabase): SagaStore {
-  return { world: database.world, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
+  return { world: database.world, writesAtOnce: 2, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
 }
 
 /** A row of `banyan_sagas`. */

@@ -11,7 +11,7 @@ import type { SqliteDatabase } from './sqlite-database.ts'
 
 /** The running sagas. SQLite's single writer keeps two claims, and a start and its archiving, from overlapping. */
 export function sqliteSagas(database: SqliteDatabase): SagaStore {
-  return { world: database.world, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
+  return { world: database.world, writesAtOnce: 1, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
 }
 
 /** A row of `banyan_sagas`. */

@@ -8,11 +8,12 @@ import type { NewSagaRecord, SagaAdvance, SagaBatch, SagaStore } from './store.t
 import { bench } from './test/bench.ts'
 
 /** A store whose writes end when the test says so. */
-function slowStore() {
+function slowStore(writesAtOnce = 2) {
   const writes: { batch: SagaBatch; end: (error?: Error) => void }[] = []
   // The journal calls nothing but `write`.
   const store = {
     world: manualWorld(),
+    writesAtOnce,
     write: (batch: SagaBatch) =>
       new Promise((resolve, reject) => {
         const result = { ids: batch.starts.map(({ id }) => id), moved: batch.advances.map(({ id }) => id !== 'fenced') }
@@ -43,6 +44,21 @@ describe('the journal', () => {
     writes[2]?.end()
     expect(await second).toBe(true)
     expect(await Promise.all(others)).toEqual([true, false, 's'])
+  })
+
+  it('writes one unit after the other where the store can use no more', async () => {
+    const { journal, writes, sizes } = slowStore(1)
+    const all = ['a', 'b', 'c'].map((id) => journal.advance(move(id)))
+    await settled()
+    expect(sizes()).toEqual([3])
+    all.push(journal.advance(move('d')), journal.advance(move('e')))
+    await settled()
+    expect(sizes()).toEqual([3])
+    writes[0]?.end()
+    await settled()
+    expect(sizes()).toEqual([3, 2])
+    writes[1]?.end()
+    expect(await Promise.all(all)).toEqual([true, true, true, true, true])
   })
 
   it('of many that come at once lets half go while the other half is still coming', async () => {

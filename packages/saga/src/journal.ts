@@ -41,12 +41,9 @@ export function journalOf(store: SagaStore): SagaJournal {
   return journal
 }
 
-/** How many units may be on their way at once: while one waits for the disk, the next one is worked on. */
-const UNITS = 2
-
 /**
- * Creates a journal. A lone write goes as soon as all is done that can be done without waiting; those that come while {@link UNITS} units
- * are on their way gather, and go together as the next one: the busier it is, the more share a commit. Of many that come at once, half
+ * Creates a journal. A lone write goes as soon as all is done that can be done without waiting; those that come while as many units
+ * are on their way as the store can use at once gather, and go together as the next one: the busier it is, the more share a commit. Of many that come at once, half
  * goes while the other half is still coming, so that this process and the database work at the same time.
  *
  * When a unit fails, each of its writes is tried once more by itself, so that one the database will never take does not take the
@@ -55,6 +52,7 @@ const UNITS = 2
  * @see DeWitt et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, "group commit"
  */
 export function sagaJournal(store: SagaStore): SagaJournal {
+  const { writesAtOnce } = store
   let waiting: Entry[] = []
   let onTheirWay = 0
   /** What those on their way write to. */
@@ -76,11 +74,11 @@ export function sagaJournal(store: SagaStore): SagaJournal {
     next()
   }
 
-  const maySend = () => onTheirWay < UNITS && waiting.length > 0
+  const maySend = () => onTheirWay < writesAtOnce && waiting.length > 0
 
   function next(): void {
     if (!maySend()) return
-    if (waiting.length >= (sizes[0] + sizes[1]) / 2) return void outside(send)
+    if (writesAtOnce > 1 && waiting.length >= (sizes[0] + sizes[1]) / 2) return void outside(send)
     if (announced) return
     announced = true
     // After everything that goes on without waiting: what an answer lets go on gathers first.

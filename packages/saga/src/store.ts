@@ -4,6 +4,11 @@ import type { SagaShape } from './shape.ts'
 /** Where running sagas live. Methods with a `tx` belong to that transaction. */
 export interface SagaStore {
   readonly world: World
+  /**
+   * How many {@link SagaStore.write}s are worth having under way at once, from 1. More than 1 where the database is another process, which
+   * can work on one while it waits for the disk with another; 1 where a write holds up this process until it is durable.
+   */
+  readonly writesAtOnce: number
   /** Adds a saga, unless there is one of this name and key, here or in the archive. Gives the id of the one that is there then. */
   insert(tx: Transaction, saga: NewSagaRecord): Promise<string>
   /**
