@@ -19,7 +19,8 @@ export function openWriter(file: string, options: { maxStatements: number; migra
   try {
     if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
     connection = openConnection(file, { busyTimeoutMs: OPEN_BUSY_TIMEOUT_MS, maxStatements: options.maxStatements })
-    configure(connection, file)
+    const opened = connection
+    whenFree(() => configure(opened, file))
     migrateNow(connection, options.migrations, options.nowMs)
     // From here on waiting is done between turns of the event loop, never inside SQLite.
     connection.exec('pragma busy_timeout = 0')
@@ -32,6 +33,25 @@ export function openWriter(file: string, options: { maxStatements: number; migra
       `cannot open the database "${file}": ${messageOf(error)}; wanted an SQLite file, or none, in a folder that this process may write to`,
       { cause: error },
     )
+  }
+}
+
+/** Between two tries to open, milliseconds. */
+const OPEN_PAUSE_MS = 10
+
+/**
+ * Does `work` again while another process holds the file. SQLite waits by itself for most locks, but not for the one under which a log is
+ * recovered: when all who had the file open were killed and come back at once, one recovers and the others are refused on the spot.
+ */
+function whenFree<T>(work: () => T): T {
+  for (let left = OPEN_BUSY_TIMEOUT_MS / OPEN_PAUSE_MS; ; left -= 1) {
+    try {
+      return work()
+    } catch (error) {
+      if (!isBusy(error) || left <= 0) throw error
+      // Opening happens at once, on this thread: so does waiting.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS)
+    }
   }
 }
 
