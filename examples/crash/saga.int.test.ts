@@ -42,11 +42,15 @@ describe('the checker', () => {
     expect(faults['not undone']?.length).toBeGreaterThan(0)
   })
 
-  it('finds a worker that writes whoever owns the saga', { timeout: 60_000 }, async () => {
+  it('finds a worker that writes whoever owns the saga, in one of a few trials', { timeout: 120_000 }, async () => {
     const sleeps = { kind: 'pause', forMs: 1_700 } as const
     const plan = [at('orchestrator', 'before-advance', 3, sleeps), at('orchestrator', 'before-advance', 7, sleeps)]
-    const { done, faults } = await brokenTrial({ seed: 7, scenario, engine, plan, broken: 'fence', timeoutMs: 15_000 })
-    expect({ done, faults }).not.toMatchObject({ done: true, faults: NOTHING })
-    expect([...(faults['in limbo'] ?? []), ...(faults.twice ?? []), ...(faults['not undone'] ?? [])].length).toBeGreaterThan(0)
+    // Whether the sleeper and the one that took over write to the same saga is up to the machine: a trial may pass by luck.
+    const found: unknown[] = []
+    for (let seed = 7; seed < 15 && found.length === 0; seed += 1) {
+      const { faults } = await brokenTrial({ seed, scenario, engine, plan, broken: 'fence', timeoutMs: 15_000 })
+      found.push(...(faults['in limbo'] ?? []), ...(faults.twice ?? []), ...(faults['not undone'] ?? []))
+    }
+    expect(found.length).toBeGreaterThan(0)
   })
 })
