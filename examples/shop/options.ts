@@ -21,7 +21,7 @@ const START_HELP = `Starts the shop and places three orders through its gateway.
 
   npm start                          every service is a process of its own
   npm start -- --one-process         all services in one process
-  npm start -- --port 9000           the gateway's port; default 8080
+  npm start -- --port 9000           the gateway's port; default 8080; 0 takes a free one
   npm start -- --data-dir /tmp/shop  where the databases live; default examples/shop/data
   SHOP_DATABASE=postgres npm start   the services' databases in PostgreSQL, on the server of SHOP_DATABASE_URL or one for this run`
 
@@ -48,7 +48,7 @@ export function startOptions(args: readonly string[], home: string): StartOption
     },
   })
   if (values.help) helpAndExit(START_HELP)
-  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 1, 65_535) }
+  return { oneProcess: values['one-process'], dataDir: values['data-dir'], port: whole('port', values.port, 0, 65_535) }
 }
 
 /** @throws an error in one line for a word it does not know */
