@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, Bench>> = {
   sqlite: { summary: 'commits a second, one by one and grouped, at synchronous=FULL', load: () => import('./sqlite.bench.ts') },
   saga: { summary: 'sagas a second beside DBOS and Restate; --resume: after kill -9', load: () => import('./saga.bench.ts') },
   relay: { summary: 'messages a second of the relay beside job queues and another outbox', load: () => import('./relay.bench.ts') },
+  rpc: { summary: 'calls a second between two processes beside undici, Moleculer, NestJS and gRPC', load: () => import('./rpc.bench.ts') },
   commit: { summary: 'what publishing costs a transaction, and how soon a handler has the event', load: () => import('./commit.bench.ts') },
 }
 
