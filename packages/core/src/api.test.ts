@@ -1,6 +1,6 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import { api, isRepeatable, type OperationAnswer, type OperationInput, type OperationOutput, type OperationRequest } from './api.ts'
+import { api, isRepeatable, isServedOver, type OperationAnswer, type OperationInput, type OperationOutput, type OperationRequest } from './api.ts'
 import type { Refusal } from './refusal.ts'
 
 const inventory = api('inventory', {
@@ -70,6 +70,16 @@ test('a contract that cannot be served is refused by name', () => {
   expect(() =>
     api('inventory', { operations: { a: { method: 'GET', path: '/stock/{sku}' }, b: { method: 'GET', path: '/stock/{id}' } } }),
   ).toThrow('cannot declare operation "b" of api "inventory": "a" has the same method and path, GET /stock/{id}')
+})
+
+test('an operation has HTTP alone unless it says otherwise, and what is no protocol is refused by name', () => {
+  const declare = (protocols: readonly never[]) => () => api('inventory', { operations: { bad: { method: 'GET', path: '/a', protocols } } })
+  const start = 'cannot declare operation "bad" of api "inventory": '
+  expect(declare(['soap' as never])).toThrow(`${start}"protocols" has "soap", wanted http, grpc or graphql`)
+  expect(declare([])).toThrow(`${start}"protocols" is empty, so nobody could call it`)
+  expect(isServedOver({ method: 'GET', path: '/a' }, 'http')).toBe(true)
+  expect(isServedOver({ method: 'GET', path: '/a' }, 'grpc')).toBe(false)
+  expect(isServedOver({ method: 'GET', path: '/a', protocols: ['grpc'] }, 'http')).toBe(false)
 })
 
 test('the same path under two methods is fine, and the version starts at 1', () => {

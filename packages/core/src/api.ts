@@ -3,6 +3,13 @@ import type { InputOf, OutputOf, Schema } from './schema.ts'
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
+/** The ways an operation can be called from outside. Inside one process every operation can be called. */
+export type Protocol = 'http' | 'grpc' | 'graphql'
+
+/** HTTP alone, unless an operation says otherwise. */
+const DEFAULT_PROTOCOLS: readonly Protocol[] = ['http']
+const PROTOCOLS: readonly string[] = ['http', 'grpc', 'graphql']
+
 /** One operation of a contract. */
 export interface Operation {
   readonly method: HttpMethod
@@ -23,6 +30,8 @@ export interface Operation {
   readonly idempotencyKey?: 'required' | 'optional' | 'none'
   /** How long a call may take by default, milliseconds. Default 5,000. */
   readonly timeoutMs?: number
+  /** How it can be called; the service adds what serves each (`@banyan/grpc`, `@banyan/graphql`). Default `['http']`. */
+  readonly protocols?: readonly Protocol[]
 }
 
 export type Operations = Readonly<Record<string, Operation>>
@@ -84,8 +93,8 @@ export interface OperationRequest<O extends Operation> {
 /**
  * Declares a contract.
  *
- * @throws {TypeError} for a path that does not start with `/`, a method that cannot have a body but does, or two operations
- *   with one method and path
+ * @throws {TypeError} for a path that does not start with `/`, a method that cannot have a body but does, protocols that are
+ *   none, or two operations with one method and path
  */
 export function api<const Name extends string, const Ops extends Operations>(
   name: Name,
@@ -93,15 +102,23 @@ export function api<const Name extends string, const Ops extends Operations>(
 ): Api<Name, Ops> {
   const { version = 1, operations } = options
   const seen = new Map<string, string>()
-  for (const [operation, { method, path, body }] of Object.entries(operations)) {
+  for (const [operation, { method, path, body, protocols = DEFAULT_PROTOCOLS }] of Object.entries(operations)) {
     const fail = (what: string) => new TypeError(`cannot declare operation "${operation}" of api "${name}": ${what}`)
     if (!path.startsWith('/')) throw fail(`the path "${path}" does not start with "/"`)
     if (body && method === 'GET') throw fail('a GET has no body')
+    const stranger = protocols.find((protocol) => !PROTOCOLS.includes(protocol))
+    if (stranger) throw fail(`"protocols" has "${stranger}", wanted http, grpc or graphql`)
+    if (protocols.length === 0) throw fail('"protocols" is empty, so nobody could call it')
     const route = `${method} ${path.replace(/\{[^}]*\}/g, '{}')}`
     if (seen.has(route)) throw fail(`"${seen.get(route)}" has the same method and path, ${method} ${path}`)
     seen.set(route, operation)
   }
   return { name, version, operations }
+}
+
+/** Whether an operation can be called over `protocol`. */
+export function isServedOver({ protocols = DEFAULT_PROTOCOLS }: Operation, protocol: Protocol): boolean {
+  return protocols.includes(protocol)
 }
 
 /** Whether a call may be sent twice: a safe or idempotent method (RFC 9110, 9.2), or one that carries a key. */

@@ -15,7 +15,7 @@ export type { Refusal } from './refusal.ts'
 export { nearest } from './nearest.ts'
 
 // Contracts: what a service answers, what it publishes
-export { api, isRepeatable } from './api.ts'
+export { api, isRepeatable, isServedOver } from './api.ts'
 export type {
   Api,
   HttpMethod,
@@ -26,6 +26,7 @@ export type {
   OperationRequest,
   Operations,
   PathParameter,
+  Protocol,
   RefusalOf,
 } from './api.ts'
 export { checkEventData, event, EventError, readEvent } from './event.ts'
