@@ -1,4 +1,4 @@
-import { codeOf, type Logger, messageOf, type Operation, type World } from '@banyan/core'
+import { codeOf, isServedOver, type Logger, messageOf, type Operation, type Protocol, type World } from '@banyan/core'
 import type { Span } from '@opentelemetry/api'
 import { withinDeadline } from './deadline.ts'
 import { inFlightGauge } from './in-flight.ts'
@@ -24,7 +24,12 @@ export interface Served {
 export interface Endpoint {
   /** @throws {TypeError} when its method and path are served already */
   add(served: Served): void
+  /** Answers every operation: the way for calls inside one process. */
   readonly handle: UniversalHandler
+  /** Answers the operations that have this protocol; there are no others for who comes this way. */
+  over(protocol: Protocol): UniversalHandler
+  /** Whether an operation is served: `orders.placeOrder`. */
+  serves(name: string): boolean
   /** Resolves with true when no handler runs any more, with false after `timeoutMs`. */
   idle(timeoutMs: number): Promise<boolean>
 }
@@ -44,6 +49,7 @@ const OPERATION_TIMEOUT_MS = 5_000
 export function endpoint(options: EndpointOptions): Endpoint {
   const { service, world, log, maxBodyBytes } = options
   const routes = routeTable<Served>()
+  const names = new Set<string>()
   const running = inFlightGauge(world)
   const deadline = { world, log, running }
 
@@ -71,8 +77,10 @@ export function endpoint(options: EndpointOptions): Endpoint {
     else log.warn({ code: codeOf(error), operation: name, traceId }, `${name} answered ${status}: ${messageOf(error)}`)
   }
 
-  function handle(request: TransportRequest): Promise<TransportResponse> {
-    const match = routes.match(request.method, pathOf(request))
+  function handle(request: TransportRequest, protocol?: Protocol): Promise<TransportResponse> {
+    const found = routes.match(request.method, pathOf(request))
+    const hidden = found.kind === 'found' && protocol && !isServedOver(found.value.operation, protocol)
+    const match = hidden ? ({ kind: 'none' } as const) : found
     if (match.kind !== 'found') return Promise.resolve(strayProblem(request, unmatched(request, match), world))
     const { name, operation } = match.value
     const attributes = {
@@ -98,5 +106,14 @@ export function endpoint(options: EndpointOptions): Endpoint {
     })
   }
 
-  return { add: (served) => routes.add(served.operation.method, served.operation.path, served), handle, idle: running.idle }
+  return {
+    add(served) {
+      routes.add(served.operation.method, served.operation.path, served)
+      names.add(served.name)
+    },
+    handle: (request) => handle(request),
+    over: (protocol) => (request) => handle(request, protocol),
+    serves: (name) => names.has(name),
+    idle: running.idle,
+  }
 }

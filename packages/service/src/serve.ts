@@ -3,6 +3,7 @@ import {
   type Component,
   type Database,
   databaseOf,
+  isServedOver,
   type Logger,
   type Operation,
   type OperationAnswer,
@@ -65,6 +66,7 @@ export function serve<A extends Api>(api: A, handlers: Handlers<A>): Component<S
           // The request was checked against the operation's schemas, which is what its type says.
           handler(request as OperationRequest<Operation>, handlerContext(context, name, scope))
         context.endpoint.add({ name: `${api.name}.${operationName}`, operation, answer })
+        if (!isServedOver(operation, 'http')) continue
         context.http.on(operation.method, operation.path.replace(/\{([^}]+)\}/g, ':$1'), context.answer)
       }
     },

@@ -94,6 +94,7 @@ interface Shell {
   readonly endpoint: Endpoint
   readonly http: HttpServer
   readonly started: Started
+  readonly health: () => Promise<HealthReport>
 }
 
 type Settings = ReturnType<typeof settingsOf>
@@ -111,8 +112,8 @@ export function service(name: string, options: ServiceOptions = {}): Service {
   const components: Component<ServiceContext>[] = []
   const checks = healthChecks({ world, timeoutMs: settings.checkTimeoutMs })
   const served = endpoint({ service: name, world, log, maxBodyBytes: settings.maxBodyBytes })
-  const http = httpServer({ service: name, handle: served.handle, ...settings })
-  const shell: Shell = { name, settings, components, endpoint: served, http, started: { components: [] } }
+  const http = httpServer({ service: name, handle: served.over('http'), ...settings })
+  const shell: Shell = { name, settings, components, endpoint: served, http, started: { components: [], closers: [] }, health }
   let phase: Phase = 'created'
   let starting: Promise<RunningService> | undefined
   let stopping: Promise<void> | undefined
@@ -182,15 +183,18 @@ export function service(name: string, options: ServiceOptions = {}): Service {
 }
 
 async function startAll(shell: Shell, isAborted: () => boolean): Promise<RunningService> {
-  const { name, settings, components, endpoint: served, http, started } = shell
+  const { name, settings, components, endpoint: served, http, started, health } = shell
   const { world, log, database, bus, host, registry, transport, migrations } = settings
   const goOn = () => {
     if (isAborted()) throw new ServiceError('ERR_SERVICE_STATE', `service "${name}" was stopped while it was starting`)
   }
   const instanceId = `${name}-${world.uuid()}`
+  const meta: Record<string, string> = { ...settings.known.meta }
   const context: ServiceContext = {
-    ...{ service: name, instanceId, world, log, database, bus },
+    ...{ service: name, instanceId, world, log, database, bus, host, health },
     ...{ http: http.app, endpoint: served, answer: http.answer },
+    announce: (more) => void Object.assign(meta, more),
+    onDrain: (close) => void started.closers.push(close),
   }
   if (database && migrations.length > 0) await database.migrate(migrations)
   for (const component of components) {
@@ -203,7 +207,8 @@ async function startAll(shell: Shell, isAborted: () => boolean): Promise<Running
   started.detach = transport?.attach(name, served.handle)
   const address = settings.advertise ?? (isEveryAddress(host) ? hostname() : host)
   goOn()
-  if (registry) started.registration = await registry.register({ id: instanceId, service: name, host: address, port, ...settings.known })
+  const known = { ...settings.known, ...(Object.keys(meta).length > 0 && { meta }) }
+  if (registry) started.registration = await registry.register({ id: instanceId, service: name, host: address, port, ...known })
   return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, port, instanceId }
 }
 

@@ -9,6 +9,8 @@ export interface Started {
   readonly components: Component<ServiceContext>[]
   registration?: Registration
   detach?: (() => void) | undefined
+  /** Ends the listeners of components. */
+  readonly closers: ((finishMs: number) => Promise<void>)[]
 }
 
 interface ShutDownOptions {
@@ -35,7 +37,7 @@ export async function shutDown(options: ShutDownOptions): Promise<void> {
     await sleep(world, drainMs)
   }
   started.detach?.()
-  await http.close(finishMs)
+  await Promise.all([http.close(finishMs), ...started.closers.map((close) => part('closing a listener', () => close(finishMs)))])
   if (!(await endpoint.idle(finishMs))) log.warn({}, `handlers of service "${name}" still run after ${finishMs} ms; stopping all the same`)
   for (const component of [...started.components].reverse()) {
     await part(`stopping "${component.name}"`, () => component.stop())
