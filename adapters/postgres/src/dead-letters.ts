@@ -1,6 +1,5 @@
 import type { ReadTransaction } from '@banyan/core'
-import type { AuditRecord, DeadLetterStore, ParkedStats } from '@banyan/messaging/internal'
-import { messageOf, type ParkedRow } from './key-queue.ts'
+import { type AuditRecord, type DeadLetterStore, type ParkedRow, type ParkedStats, parkedMessageOf } from '@banyan/messaging/internal'
 
 /** The people's side of the key queue. */
 export function postgresDeadLetters(): DeadLetterStore {
@@ -14,7 +13,7 @@ const find: DeadLetterStore['find'] = async (tx, { id = null, group = null, type
       and (${id}::bigint is null or position = ${id}) and (${group}::text is null or grp = ${group}) and (${type}::text is null or type = ${type})
       and (${key}::text is null or key = ${key}) and (${reason}::text is null or reason = ${reason})
     order by position limit ${limit}`
-  return rows.map(messageOf)
+  return rows.map(parkedMessageOf)
 }
 
 const followers: DeadLetterStore['followers'] = async (tx, group, lane) => {

@@ -1,5 +1,14 @@
 import type { ReadTransaction } from '@banyan/core'
-import { type FlowArchive, type FlowDecision, type FlowKey, type FlowRecord, type FlowStore, openFlags } from '@banyan/saga/internal'
+import {
+  type FlowArchive,
+  type FlowDecision,
+  type FlowKey,
+  type FlowRecord,
+  type FlowRow,
+  type FlowStore,
+  flowColumnsOf,
+  flowRecordOf,
+} from '@banyan/saga/internal'
 import { type PostgresDatabase, postgresRead } from './postgres-database.ts'
 
 /** The first of the two numbers of this store's advisory locks; nothing else uses it. */
@@ -15,20 +24,6 @@ export function postgresFlowArchive(): FlowArchive {
   return { list, find, note, decisions }
 }
 
-interface FlowRow {
-  flow: string
-  correlation_id: string
-  version: number
-  state: string
-  created_at: number
-  updated_at: number
-}
-
-function recordOf({ flow, correlation_id: correlationId, version, state, created_at, updated_at }: FlowRow): FlowRecord {
-  // Written from a state by `save`.
-  return { flow, correlationId, version, state: JSON.parse(state), createdAt: created_at, updatedAt: updated_at }
-}
-
 const load: FlowStore['load'] = async (tx, key) => {
   // A row that is not there yet cannot be locked, so its name is. A statement of its own: under READ COMMITTED the next one then sees
   // what the holder before has written.
@@ -40,12 +35,11 @@ const find = async (tx: ReadTransaction, { flow, correlationId }: FlowKey): Prom
   const [row] = await tx.sql<FlowRow>`
     select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
     where flow = ${flow} and correlation_id = ${correlationId}`
-  return row && recordOf(row)
+  return row && flowRecordOf(row)
 }
 
 const save: FlowStore['save'] = async (tx, { flow, correlationId, version, state, createdAt, updatedAt }) => {
-  const wakeAt = state.status === 'ignored' ? null : (state.wakeAt ?? null)
-  const flags = [...new Set(openFlags(state).map(({ kind }) => kind))].join(',')
+  const { flags, wakeAt } = flowColumnsOf(state)
   await tx.sql`
     insert into banyan_flows (flow, correlation_id, version, status, flags, state, wake_at, created_at, updated_at)
     values (${flow}, ${correlationId}, ${version}, ${state.status}, ${flags}, ${JSON.stringify(state)}, ${wakeAt}, ${createdAt}, ${updatedAt})
@@ -90,7 +84,7 @@ const list: FlowArchive['list'] = async (tx, { flow = null, status = null, flag 
           where flags <> '' and (${kind}::text is null or ',' || flags || ',' like ${kind})
             and (${flow}::text is null or flow = ${flow}) and (${status}::text is null or status = ${status})
           order by updated_at desc, correlation_id limit ${limit}`
-  return rows.map(recordOf)
+  return rows.map(flowRecordOf)
 }
 
 const note: FlowArchive['note'] = async (tx, { flow, correlationId, flag, event, by, why, at }) => {

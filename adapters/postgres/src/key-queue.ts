@@ -1,5 +1,5 @@
 import type { Transaction } from '@banyan/core'
-import type { Failure, KeyQueue, ParkedMessage, Parking } from '@banyan/messaging/internal'
+import { columnsOf, type KeyQueue, type ParkedRow, type Parking, parkedMessageOf } from '@banyan/messaging/internal'
 import { postgresRead } from './postgres-database.ts'
 import { storable } from './storable.ts'
 
@@ -35,11 +35,11 @@ export function postgresKeyQueue(): KeyQueue {
       await tx.sql`delete from banyan_key_queue where position = ${position}`
       const [row] = await tx.sql<ParkedRow>`
         select * from banyan_key_queue where grp = ${group} and lane = ${lane} order by position limit 1`
-      if (row?.state !== 'waiting') return row && messageOf(row)
+      if (row?.state !== 'waiting') return row && parkedMessageOf(row)
       const parking: Parking = { kind: 'due', attempts: 0, dueAt: now, failure: undefined }
       await update(tx, row.position, parking)
       wakeIfDue(tx, parking)
-      return { ...messageOf(row), parking, revision: row.revision + 1 }
+      return { ...parkedMessageOf(row), parking, revision: row.revision + 1 }
     },
     onDue(wake) {
       listeners.add(wake)
@@ -51,46 +51,6 @@ export function postgresKeyQueue(): KeyQueue {
 /** A statement of its own, so that under READ COMMITTED the next one sees what was committed while this one waited. */
 async function holdLane(tx: Transaction, group: string, lane: string): Promise<void> {
   await tx.sql`select pg_advisory_xact_lock(banyan_lane_key(${group}, ${lane}))`
-}
-
-/** A row of `banyan_key_queue`. */
-export interface ParkedRow {
-  position: number
-  grp: string
-  lane: string
-  message_id: string
-  type: string | null
-  key: string | null
-  raw: string
-  trace_id: string | null
-  state: Parking['kind']
-  attempts: number
-  due_at: number | null
-  reason: Failure['reason'] | null
-  code: string | null
-  message: string | null
-  stack: string | null
-  first_at: number | null
-  last_at: number | null
-  parked_at: number
-  revision: number
-}
-
-/** The message of a row. */
-export function messageOf(row: ParkedRow): ParkedMessage {
-  return {
-    position: row.position,
-    group: row.grp,
-    lane: row.lane,
-    messageId: row.message_id,
-    type: row.type ?? undefined,
-    key: row.key ?? undefined,
-    raw: row.raw,
-    traceId: row.trace_id ?? undefined,
-    parking: parkingOf(row),
-    revision: row.revision,
-    parkedAt: row.parked_at,
-  }
 }
 
 const holds: KeyQueue['holds'] = async (tx, group) => {
@@ -109,7 +69,7 @@ const parkedLanes: KeyQueue['parkedLanes'] = async (tx, group, lanes) => {
 const upcoming: KeyQueue['upcoming'] = async (tx, group, limit) => {
   const rows = await tx.sql<ParkedRow>`
     select * from banyan_key_queue where grp = ${group} and state = 'due' order by due_at, position limit ${limit}`
-  return rows.map(messageOf)
+  return rows.map(parkedMessageOf)
 }
 
 const claim: KeyQueue['claim'] = async (tx, { group, lane, position, revision }) => {
@@ -141,29 +101,4 @@ async function update(tx: Transaction, position: number, parking: Parking): Prom
 
 function orNull(text: string | undefined): string | null {
   return text === undefined ? null : storable(text)
-}
-
-function columnsOf(parking: Parking): { kind: string; attempts: number; dueAt: number | null; failure: Failure | undefined } {
-  switch (parking.kind) {
-    case 'waiting':
-      return { kind: parking.kind, attempts: 0, dueAt: null, failure: undefined }
-    case 'due':
-      return parking
-    case 'dead':
-      return { ...parking, dueAt: null }
-  }
-}
-
-function parkingOf(row: ParkedRow): Parking {
-  const { state, attempts } = row
-  const failure = failureOf(row)
-  if (state === 'waiting') return { kind: 'waiting' }
-  if (state === 'due') return { kind: 'due', attempts, dueAt: row.due_at ?? 0, failure }
-  if (!failure) throw new Error(`row ${row.position} of banyan_key_queue is dead and has no reason`)
-  return { kind: 'dead', attempts, failure }
-}
-
-function failureOf({ reason, code, message, stack, first_at, last_at }: ParkedRow): Failure | undefined {
-  if (reason === null || first_at === null || last_at === null) return undefined
-  return { reason, code: code ?? undefined, message: message ?? '', stack: stack ?? undefined, firstAt: first_at, lastAt: last_at }
 }

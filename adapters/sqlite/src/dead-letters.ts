@@ -1,6 +1,5 @@
 import type { ReadTransaction } from '@banyan/core'
-import type { AuditRecord, DeadLetterStore, ParkedStats } from '@banyan/messaging/internal'
-import { messageOf, type ParkedRow } from './key-queue.ts'
+import { type AuditRecord, type DeadLetterStore, type ParkedRow, type ParkedStats, parkedMessageOf } from '@banyan/messaging/internal'
 
 /** The people's side of the key queue. */
 export function sqliteDeadLetters(): DeadLetterStore {
@@ -14,7 +13,7 @@ const find: DeadLetterStore['find'] = async (tx, { id = null, group = null, type
       and (${id} is null or position = ${id}) and (${group} is null or grp = ${group}) and (${type} is null or type = ${type})
       and (${key} is null or key = ${key}) and (${reason} is null or reason = ${reason})
     order by position limit ${limit}`
-  return rows.map(messageOf)
+  return rows.map(parkedMessageOf)
 }
 
 const followers: DeadLetterStore['followers'] = async (tx, group, lane) => {

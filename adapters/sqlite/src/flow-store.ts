@@ -1,5 +1,12 @@
-import type { FlowArchive, FlowDecision, FlowKey, FlowRecord, FlowStore } from '@banyan/saga/internal'
-import { openFlags } from '@banyan/saga/internal'
+import {
+  type FlowArchive,
+  type FlowDecision,
+  type FlowKey,
+  type FlowRow,
+  type FlowStore,
+  flowColumnsOf,
+  flowRecordOf,
+} from '@banyan/saga/internal'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
 /** The flows that are watched. SQLite's single writer holds every flow, until the end of the transaction. */
@@ -12,30 +19,15 @@ export function sqliteFlowArchive(): FlowArchive {
   return { list, find, note, decisions }
 }
 
-interface FlowRow {
-  flow: string
-  correlation_id: string
-  version: number
-  state: string
-  created_at: number
-  updated_at: number
-}
-
-function recordOf({ flow, correlation_id: correlationId, version, state, created_at, updated_at }: FlowRow): FlowRecord {
-  // Written from a state by `save`.
-  return { flow, correlationId, version, state: JSON.parse(state), createdAt: created_at, updatedAt: updated_at }
-}
-
 const find: FlowArchive['find'] = async (tx, { flow, correlationId }) => {
   const [row] = await tx.sql<FlowRow>`
     select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
     where flow = ${flow} and correlation_id = ${correlationId}`
-  return row && recordOf(row)
+  return row && flowRecordOf(row)
 }
 
 const save: FlowStore['save'] = async (tx, { flow, correlationId, version, state, createdAt, updatedAt }) => {
-  const wakeAt = state.status === 'ignored' ? null : (state.wakeAt ?? null)
-  const flags = [...new Set(openFlags(state).map(({ kind }) => kind))].join(',')
+  const { flags, wakeAt } = flowColumnsOf(state)
   await tx.sql`
     insert into banyan_flows (flow, correlation_id, version, status, flags, state, wake_at, created_at, updated_at)
     values (${flow}, ${correlationId}, ${version}, ${state.status}, ${flags}, ${JSON.stringify(state)}, ${wakeAt}, ${createdAt}, ${updatedAt})
@@ -78,7 +70,7 @@ const list: FlowArchive['list'] = async (tx, { flow = null, status = null, flag 
           where flags <> '' and (${kind} is null or ',' || flags || ',' like ${kind})
             and (${flow} is null or flow = ${flow}) and (${status} is null or status = ${status})
           order by updated_at desc, correlation_id limit ${limit}`
-  return rows.map(recordOf)
+  return rows.map(flowRecordOf)
 }
 
 const note: FlowArchive['note'] = async (tx, { flow, correlationId, flag, event, by, why, at }) => {

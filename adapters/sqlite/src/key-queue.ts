@@ -1,5 +1,5 @@
 import type { Transaction } from '@banyan/core'
-import type { Failure, KeyQueue, ParkedMessage, Parking } from '@banyan/messaging/internal'
+import { columnsOf, type KeyQueue, type ParkedRow, type Parking, parkedMessageOf } from '@banyan/messaging/internal'
 
 /** The key queue. SQLite's single writer holds every lane at once, until the end of the transaction. */
 export function sqliteKeyQueue(): KeyQueue {
@@ -31,56 +31,16 @@ export function sqliteKeyQueue(): KeyQueue {
       await tx.sql`delete from banyan_key_queue where position = ${position}`
       const [row] = await tx.sql<ParkedRow>`
         select * from banyan_key_queue where grp = ${group} and lane = ${lane} order by position limit 1`
-      if (row?.state !== 'waiting') return row && messageOf(row)
+      if (row?.state !== 'waiting') return row && parkedMessageOf(row)
       const parking: Parking = { kind: 'due', attempts: 0, dueAt: now, failure: undefined }
       await update(tx, row.position, parking)
       wakeIfDue(tx, parking)
-      return { ...messageOf(row), parking, revision: row.revision + 1 }
+      return { ...parkedMessageOf(row), parking, revision: row.revision + 1 }
     },
     onDue(wake) {
       listeners.add(wake)
       return () => listeners.delete(wake)
     },
-  }
-}
-
-/** A row of `banyan_key_queue`. */
-export interface ParkedRow {
-  position: number
-  grp: string
-  lane: string
-  message_id: string
-  type: string | null
-  key: string | null
-  raw: string
-  trace_id: string | null
-  state: Parking['kind']
-  attempts: number
-  due_at: number | null
-  reason: Failure['reason'] | null
-  code: string | null
-  message: string | null
-  stack: string | null
-  first_at: number | null
-  last_at: number | null
-  parked_at: number
-  revision: number
-}
-
-/** The message of a row. */
-export function messageOf(row: ParkedRow): ParkedMessage {
-  return {
-    position: row.position,
-    group: row.grp,
-    lane: row.lane,
-    messageId: row.message_id,
-    type: row.type ?? undefined,
-    key: row.key ?? undefined,
-    raw: row.raw,
-    traceId: row.trace_id ?? undefined,
-    parking: parkingOf(row),
-    revision: row.revision,
-    parkedAt: row.parked_at,
   }
 }
 
@@ -98,7 +58,7 @@ const parkedLanes: KeyQueue['parkedLanes'] = async (tx, group, lanes) => {
 const upcoming: KeyQueue['upcoming'] = async (tx, group, limit) => {
   const rows = await tx.sql<ParkedRow>`
     select * from banyan_key_queue where grp = ${group} and state = 'due' order by due_at, position limit ${limit}`
-  return rows.map(messageOf)
+  return rows.map(parkedMessageOf)
 }
 
 const claim: KeyQueue['claim'] = async (tx, { position, revision }) => {
@@ -124,29 +84,4 @@ async function update(tx: Transaction, position: number, parking: Parking): Prom
       reason = ${failure?.reason ?? null}, code = ${failure?.code ?? null}, message = ${failure?.message ?? null},
       stack = ${failure?.stack ?? null}, first_at = ${failure?.firstAt ?? null}, last_at = ${failure?.lastAt ?? null}
     where position = ${position}`
-}
-
-function columnsOf(parking: Parking): { kind: string; attempts: number; dueAt: number | null; failure: Failure | undefined } {
-  switch (parking.kind) {
-    case 'waiting':
-      return { kind: parking.kind, attempts: 0, dueAt: null, failure: undefined }
-    case 'due':
-      return parking
-    case 'dead':
-      return { ...parking, dueAt: null }
-  }
-}
-
-function parkingOf(row: ParkedRow): Parking {
-  const { state, attempts } = row
-  const failure = failureOf(row)
-  if (state === 'waiting') return { kind: 'waiting' }
-  if (state === 'due') return { kind: 'due', attempts, dueAt: row.due_at ?? 0, failure }
-  if (!failure) throw new Error(`row ${row.position} of banyan_key_queue is dead and has no reason`)
-  return { kind: 'dead', attempts, failure }
-}
-
-function failureOf({ reason, code, message, stack, first_at, last_at }: ParkedRow): Failure | undefined {
-  if (reason === null || first_at === null || last_at === null) return undefined
-  return { reason, code: code ?? undefined, message: message ?? '', stack: stack ?? undefined, firstAt: first_at, lastAt: last_at }
 }

@@ -1,5 +1,6 @@
 // For sister packages: the stores that adapters bring and contract suites check
 
+export { type FlowRow, flowColumnsOf, flowRecordOf } from './flow-row.ts'
 export type { FlowFlag, FlowState, SeenEvent } from './flow-state.ts'
 export { openFlags } from './flow-state.ts'
 export type { FlowArchive, FlowDecision, FlowFilter, FlowKey, FlowRecord, FlowStore } from './flow-store.ts'
