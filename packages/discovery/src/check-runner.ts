@@ -1,9 +1,10 @@
 import { connect } from 'node:net'
 import { type Logger, messageOf, sleep, type World } from '@banyan/core'
-import { Agent, request } from 'undici'
+import { Agent, type Dispatcher, interceptors, request } from 'undici'
+import { afterResult, noRun, statusAfter } from './check-thresholds.ts'
 import type { CheckStatus } from './consul-json.ts'
-import type { CheckKind, HttpCheck, TcpCheck } from './registry-records.ts'
-import type { RegistryState } from './registry-state.ts'
+import type { RegistryState } from './registry-index.ts'
+import type { CheckRecord, HttpCheck, TcpCheck } from './registry-records.ts'
 
 /** Runs the checks that a registry does itself. */
 export interface CheckRunner {
@@ -23,48 +24,39 @@ const outputLimit = 4_096
 /** New checks run within this time, spread out, milliseconds. */
 const firstWithinMs = 1_000
 
+/** As many as Consul's checks follow. */
+const mostRedirects = 10
+
+/** A check that the registry runs. */
+type OwnCheck = CheckRecord & { readonly kind: HttpCheck | TcpCheck }
+
+interface RunnerOptions {
+  world: World
+  log: Logger
+  report: (checkId: string, finding: Finding) => void
+}
+
 /** Creates a {@link CheckRunner}. */
-export function checkRunner(options: { world: World; log: Logger; report: (checkId: string, finding: Finding) => void }): CheckRunner {
-  const { world, log, report } = options
-  const running = new Map<string, { kind: CheckKind; stop: AbortController }>()
+export function checkRunner(options: RunnerOptions): CheckRunner {
+  const running = new Map<string, { kind: HttpCheck | TcpCheck; stop: AbortController }>()
+  // A connection of its own for each request: that one can be made is what is asked.
   const strict = new Agent({ keepAliveTimeout: 1 })
   const lax = new Agent({ keepAliveTimeout: 1, connect: { rejectUnauthorized: false } })
-
-  async function run(checkId: string, kind: HttpCheck | TcpCheck, signal: AbortSignal): Promise<void> {
-    let pauseMs = Math.min(kind.intervalMs, firstWithinMs) * world.random()
-    let last: CheckStatus | undefined
-    while (!signal.aborted) {
-      // Rejects only when stopped, and then the loop ends.
-      await sleep(world, pauseMs, signal).catch(() => undefined)
-      if (signal.aborted) return
-      const finding = await within(world, kind.timeoutMs, signal, (inTime) =>
-        kind.type === 'tcp' ? tryTcp(kind, inTime) : tryHttp(kind, kind.skipTlsVerify ? lax : strict, inTime),
-      )
-      if (signal.aborted) return
-      if (finding.status !== last)
-        log.info({ check: checkId, status: finding.status }, `check "${checkId}" is ${finding.status}: ${finding.output.slice(0, 200)}`)
-      last = finding.status
-      report(checkId, finding)
-      pauseMs = kind.intervalMs
-    }
-  }
+  const connections = (kind: HttpCheck) => (kind.skipTlsVerify ? lax : strict)
 
   return {
     sync(state) {
-      const wanted = new Map<string, HttpCheck | TcpCheck>()
-      for (const { checks } of state.entries.values()) {
-        for (const { id, kind } of checks) if (kind.type === 'http' || kind.type === 'tcp') wanted.set(id, kind)
-      }
+      const wanted = ownChecks(state)
       for (const [id, { kind, stop }] of running) {
-        if (wanted.get(id) === kind) continue
+        if (wanted.get(id)?.kind === kind) continue
         stop.abort()
         running.delete(id)
       }
-      for (const [id, kind] of wanted) {
+      for (const [id, check] of wanted) {
         if (running.has(id)) continue
         const stop = new AbortController()
-        running.set(id, { kind, stop })
-        void run(id, kind, stop.signal)
+        running.set(id, { kind: check.kind, stop })
+        void keepRunning(options, check, connections, stop.signal)
       }
     },
     async stop() {
@@ -72,6 +64,45 @@ export function checkRunner(options: { world: World; log: Logger; report: (check
       running.clear()
       await Promise.all([strict.destroy(), lax.destroy()])
     },
+  }
+}
+
+function ownChecks(state: RegistryState): Map<string, OwnCheck> {
+  const found = new Map<string, OwnCheck>()
+  for (const { checks } of [...state.entries.values(), ...state.nodes.values()]) {
+    for (const check of checks) {
+      const { kind } = check
+      if (kind.type === 'http' || kind.type === 'tcp') found.set(check.id, { ...check, kind })
+    }
+  }
+  return found
+}
+
+/** Runs a check again and again until `signal` aborts, and reports what it comes to. */
+async function keepRunning(
+  { world, log, report }: RunnerOptions,
+  { id, kind, thresholds }: OwnCheck,
+  connections: (kind: HttpCheck) => Agent,
+  signal: AbortSignal,
+): Promise<void> {
+  let pauseMs = Math.min(kind.intervalMs, firstWithinMs) * world.random()
+  let last: CheckStatus | undefined
+  let run = noRun
+  while (!signal.aborted) {
+    // Rejects only when stopped, and then the loop ends.
+    await sleep(world, pauseMs, signal).catch(() => undefined)
+    if (signal.aborted) return
+    const finding = await within(world, kind.timeoutMs, signal, (inTime) =>
+      kind.type === 'tcp' ? tryTcp(kind, inTime) : tryHttp(kind, connections(kind), inTime),
+    )
+    if (signal.aborted) return
+    pauseMs = kind.intervalMs
+    run = afterResult(run, finding.status)
+    const status = statusAfter(run, finding.status, thresholds)
+    if (status === undefined) continue
+    if (status !== last) log.info({ check: id, status }, `check "${id}" is ${status}: ${finding.output.slice(0, 200)}`)
+    last = status
+    report(id, { ...finding, status })
   }
 }
 
@@ -100,8 +131,11 @@ async function within(
   }
 }
 
-async function tryHttp({ url, method, headers, body }: HttpCheck, dispatcher: Agent, signal: AbortSignal): Promise<Finding> {
-  const lists = Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]]))
+async function tryHttp(check: HttpCheck, agent: Agent, signal: AbortSignal): Promise<Finding> {
+  const { url, method, headers, body } = check
+  const given = Object.entries(headers).map(([name, values]) => [name.toLowerCase(), [...values]])
+  const lists = { 'user-agent': 'Consul Health Check', accept: 'text/plain, text/*, */*', ...Object.fromEntries(given) }
+  const dispatcher: Dispatcher = check.followRedirects ? agent.compose(interceptors.redirect({ maxRedirections: mostRedirects })) : agent
   const response = await request(url, { method, headers: lists, body: body || null, dispatcher, signal })
   let text = ''
   for await (const chunk of response.body) {

@@ -10,6 +10,7 @@ export interface ServiceJson {
   Tags: readonly string[]
   Meta: Readonly<Record<string, string>>
   Address: string
+  TaggedAddresses: Readonly<Record<string, { readonly Address: string; readonly Port: number }>>
   Port: number
   Weights: { Passing: number; Warning: number }
   EnableTagOverride: boolean

@@ -10,6 +10,9 @@ export type DiscoveryErrorCode =
   | 'ERR_BAD_REQUEST'
   | 'ERR_FORBIDDEN'
   | 'ERR_NOT_FOUND'
+  | 'ERR_NOT_SUPPORTED'
+  | 'ERR_TOKEN_FILE'
+  | 'ERR_TOKEN_NEEDED'
 
 /** Something between a name and a healthy endpoint did not work. */
 export class DiscoveryError extends CodedError<DiscoveryErrorCode> {}

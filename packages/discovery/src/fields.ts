@@ -7,7 +7,7 @@ export interface Fields {
   /** A whole number from `from` to `to`. */
   integer(name: string, fallback: number, from: number, to: number): number
   flag(name: string): boolean
-  /** Milliseconds of a text like `10s`. */
+  /** Milliseconds of a text like `10s`, or of a number of nanoseconds, as Go's clients send it. */
   duration(name: string): number | undefined
   texts(name: string): readonly string[]
   textMap(name: string): Readonly<Record<string, string>>
@@ -102,7 +102,7 @@ function flagOf(path: string, value: unknown): boolean {
 
 function durationOf(path: string, value: unknown): number | undefined {
   if (value === undefined || value === '') return undefined
-  const durationMs = typeof value === 'string' ? parseDuration(value) : undefined
+  const durationMs = typeof value === 'string' ? parseDuration(value) : typeof value === 'number' && value >= 0 ? value / 1e6 : undefined
   if (durationMs === undefined) throw wrong(path, value, 'a duration, as in "10s", "500ms" or "1m30s"')
   return durationMs
 }

@@ -2,21 +2,13 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { codeOf, type Logger, messageOf, type Timer, type World } from '@banyan/core'
 import { DiscoveryError } from './errors.ts'
-import { type Fields, fieldsOf } from './fields.ts'
-import { readRegistration } from './registry-input.ts'
-import { type CheckRecord, type Entry, maintenanceCheck, startCheck } from './registry-records.ts'
-import { emptyRegistry, type RegistryState } from './registry-state.ts'
+import { newRegistry, type RegistryState } from './registry-index.ts'
+import { readSavedState, toSaved } from './registry-saved.ts'
 
 /** Changes within this time are written together, milliseconds. */
 const debounceMs = 50
 /** How long to wait before trying again to write, milliseconds. */
 const retryMs = 1_000
-/**
- * How far the index jumps at a restart. A crash may lose the last changes; so that nobody waits with an index of theirs,
- * the new indexes lie beyond all that can have been given out.
- */
-const restartGap = 1_000
-
 /** Keeps a registry's state in a file. */
 export interface RegistryFile {
   /** Writes `state` soon. */
@@ -35,7 +27,7 @@ export async function loadRegistry(file: string, world: World, log: Logger): Pro
   try {
     await mkdir(dirname(file), { recursive: true })
     const text = await readFile(file, 'utf8')
-    const saved = readSaved(text, world.monotonic())
+    const saved = readSaved(text, world)
     if (saved.ok) return saved.state
     const aside = `${file}.damaged-${world.now()}`
     await rename(file, aside)
@@ -43,11 +35,19 @@ export async function loadRegistry(file: string, world: World, log: Logger): Pro
       { file, aside, error: saved.error },
       `the registry's state file is damaged: ${saved.error}; moved it to "${aside}", starting empty`,
     )
-    return emptyRegistry
+    return freshRegistry(world)
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return emptyRegistry
+    if (codeOf(cause) === 'ENOENT') return freshRegistry(world)
     throw new DiscoveryError('ERR_STATE_FILE', `cannot use the registry's state file "${file}": ${messageOf(cause)}`, { cause })
   }
+}
+
+/**
+ * A registry that knows nothing. Its indexes begin at the time: beyond those of an earlier life at this address, whose state is not
+ * known, so that nobody who waits with one of them takes a state of now for the one of then.
+ */
+export function freshRegistry(world: World): RegistryState {
+  return newRegistry(Math.max(1, Math.floor(world.now())))
 }
 
 /** Writes states to `file`, each whole or not at all: a crash leaves the one before. */
@@ -98,60 +98,11 @@ async function writeWhole(file: string, text: string): Promise<void> {
   await rename(temporary, file)
 }
 
-function toSaved(state: RegistryState): object {
-  const names = [...state.changed.keys()]
-  return { version: 1, index: state.index, names, services: [...state.entries.values()].map(toSavedEntry) }
-}
-
-/** In the words of Consul's register call, which the reader knows already. */
-function toSavedEntry({ service, checks }: Entry): object {
-  const { id, name, address, port, tags, meta, weights } = service
-  const maintenance = checks.find(({ kind }) => kind.type === 'maintenance')
-  return {
-    definition: {
-      ID: id,
-      Name: name,
-      Address: address,
-      Port: port,
-      Tags: tags,
-      Meta: meta,
-      Weights: { Passing: weights.passing, Warning: weights.warning },
-      Checks: checks.filter(({ kind }) => kind.type !== 'maintenance').map(toSavedCheck),
-    },
-    ...(maintenance ? { maintenance: maintenance.notes } : {}),
-  }
-}
-
-function toSavedCheck({ id, name, notes, status, kind, deregisterAfterMs }: CheckRecord): object {
-  const common = { CheckID: id, Name: name, Notes: notes, Status: status }
-  const after = deregisterAfterMs === undefined ? {} : { DeregisterCriticalServiceAfter: `${deregisterAfterMs}ms` }
-  if (kind.type === 'ttl') return { ...common, ...after, TTL: `${kind.ttlMs}ms` }
-  if (kind.type === 'maintenance') return common
-  const every = { Interval: `${kind.intervalMs}ms`, Timeout: `${kind.timeoutMs}ms` }
-  if (kind.type === 'tcp')
-    return { ...common, ...after, ...every, TCP: `${kind.host.includes(':') ? `[${kind.host}]` : kind.host}:${kind.port}` }
-  const { url, method, headers, body, skipTlsVerify } = kind
-  return { ...common, ...after, ...every, HTTP: url, Method: method, Header: headers, Body: body, TLSSkipVerify: skipTlsVerify }
-}
-
-function readSaved(text: string, now: number): { ok: true; state: RegistryState } | { ok: false; error: string } {
+function readSaved(text: string, world: World): { ok: true; state: RegistryState } | { ok: false; error: string } {
   try {
-    const fields = fieldsOf(JSON.parse(text))
-    fields.integer('version', 0, 1, 1)
-    const index = fields.integer('index', 0, 1, Number.MAX_SAFE_INTEGER - restartGap) + restartGap
-    const names = fields.texts('names')
-    const entries = new Map(fields.objects('services').map((saved) => readSavedEntry(saved, index, now)))
-    return { ok: true, state: { index, entries, changed: new Map(names.map((name) => [name, index])) } }
+    return { ok: true, state: readSavedState(JSON.parse(text), world) }
   } catch (error) {
     // Whatever is wrong with it, the caller moves it aside and says so.
     return { ok: false, error: messageOf(error) }
   }
-}
-
-function readSavedEntry(saved: Fields, index: number, now: number): [string, Entry] {
-  const { service, checks } = readRegistration(saved.raw('definition'))
-  const reason = saved.raw('maintenance')
-  const definitions = typeof reason === 'string' ? [...checks, maintenanceCheck(service.id, reason)] : checks
-  const records = definitions.map((check) => startCheck(check, undefined, now))
-  return [service.id, { service, checks: records, createIndex: index, modifyIndex: index }]
 }

@@ -1,31 +1,34 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { type Logger, messageOf } from '@banyan/core'
 import { DiscoveryError } from './errors.ts'
 import { badRequest } from './fields.ts'
-import type { RegistryAnswer, Route } from './registry-routes.ts'
-
-/** The largest body taken, bytes. A registration is well below a thousandth of it. */
-const bodyLimit = 512 * 1024
+import { type Access, forbidden, fullAccess } from './registry-access.ts'
+import type { RegistryAnswer, Route } from './registry-route.ts'
 
 /** What the handler answers with, and who may ask. */
 export interface HandlerOptions {
   routes: readonly Route[]
-  token: string | undefined
+  /** What the sender of a token may do, `undefined` for one that is none; `''` stands for no token. */
+  accessOf: (token: string) => Access | undefined
+  /** The largest body taken, bytes. */
+  maxBodyBytes: number
   log: Logger
 }
 
 /** Handles one request; resolves when it is answered. Never rejects: errors become problems (RFC 9457). */
 export function registryHandler(options: HandlerOptions): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { routes, token, log } = options
+  const { accessOf, maxBodyBytes, log } = options
+  const find = routeFinder(options.routes)
   return async (request, response) => {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     try {
-      const { url, route, name } = match(routes, request)
-      if (token !== undefined && url.pathname !== '/health/live') authorize(request, url, token)
-      const body = () => readJson(request)
-      answer(response, await route.answer({ name, query: url.searchParams, body, gone: gone.signal }))
+      const url = urlOf(request)
+      // Before looking for the route: who may not ask is not told what is there.
+      const access = url.pathname === '/health/live' ? fullAccess : authorize(request, url, accessOf)
+      const { route, name } = find(request.method, url.pathname)
+      const body = () => readJson(request, maxBodyBytes)
+      answer(response, await route.answer({ name, query: url.searchParams, body, access, gone: gone.signal }))
     } catch (error) {
       if (gone.signal.aborted) return
       if (!(error instanceof DiscoveryError)) log.error({ url: request.url, error: messageOf(error) }, 'the registry failed to answer')
@@ -34,19 +37,31 @@ export function registryHandler(options: HandlerOptions): (request: IncomingMess
   }
 }
 
-function match(routes: readonly Route[], request: IncomingMessage): { url: URL; route: Route; name: string } {
+function urlOf(request: IncomingMessage): URL {
   const target = request.url ?? '/'
   if (!URL.canParse(target, 'http://registry')) throw badRequest(`the address "${target.slice(0, 200)}" is not one`)
-  const url = new URL(target, 'http://registry')
-  const there = routes.filter(({ path }) => (path.endsWith('/') ? isBelow(url.pathname, path) : url.pathname === path))
-  if (there.length === 0) throw status(404, `there is nothing at "${url.pathname}"`)
-  const route = there.find(({ method }) => method === request.method)
-  if (!route) throw status(405, `"${url.pathname}" takes ${there.map(({ method }) => method).join(', ')}, not ${request.method}`)
-  return { url, route, name: route.path.endsWith('/') ? decode(url.pathname.slice(route.path.length)) : '' }
+  return new URL(target, 'http://registry')
 }
 
-function isBelow(pathname: string, path: string): boolean {
-  return pathname.startsWith(path) && pathname.length > path.length && !pathname.includes('/', path.length)
+/** Parts of Consul that are not here; their clients are told so in place of a bare 404. */
+const elsewhere = /^\/v1\/(kv|session|acl|query|event|connect|config|txn|coordinate|snapshot|operator|peering|exported-services)(\/|$)/
+
+/** Finds the route of a path: itself, or up to its last `/` with a name behind it. */
+function routeFinder(routes: readonly Route[]) {
+  const byPath = Map.groupBy(routes, ({ path }) => path)
+  return (method: string | undefined, pathname: string): { route: Route; name: string } => {
+    const slash = pathname.lastIndexOf('/') + 1
+    const there = byPath.get(pathname.slice(0, slash))
+    const name = pathname.slice(slash)
+    const exact = byPath.get(pathname)
+    const found = exact ?? (name === '' ? undefined : there)
+    const part = elsewhere.exec(pathname)?.[1]
+    if (!found && part) throw status(501, `"/v1/${part}" is a part of Consul that this registry does not have`)
+    if (!found) throw status(404, `there is nothing at "${pathname}"`)
+    const route = found.find((one) => one.method === method)
+    if (!route) throw status(405, `"${pathname}" takes ${found.map((one) => one.method).join(', ')}, not ${method}`)
+    return { route, name: exact ? '' : decode(name) }
+  }
 }
 
 function decode(segment: string): string {
@@ -57,25 +72,22 @@ function decode(segment: string): string {
   }
 }
 
-function authorize(request: IncomingMessage, url: URL, token: string): void {
+function authorize(request: IncomingMessage, url: URL, accessOf: HandlerOptions['accessOf']): Access {
   const header = request.headers['x-consul-token']
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  const given = (Array.isArray(header) ? header[0] : header) ?? bearer ?? url.searchParams.get('token') ?? ''
-  if (timingSafeEqual(digest(given), digest(token))) return
-  throw status(403, given === '' ? 'a token is needed; send it as "X-Consul-Token"' : 'the token is not the one of this registry')
+  const token = (Array.isArray(header) ? header[0] : header) || bearer || url.searchParams.get('token') || ''
+  const access = accessOf(token)
+  if (access) return access
+  throw forbidden(token === '' ? 'a token is needed; send it as "X-Consul-Token"' : 'the token is not one of this registry')
 }
 
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
-}
-
-async function readJson(request: IncomingMessage): Promise<unknown> {
+async function readJson(request: IncomingMessage, maxBodyBytes: number): Promise<unknown> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request) {
     const bytes = Buffer.from(chunk)
     size += bytes.length
-    if (size > bodyLimit) throw status(413, `the body is larger than ${bodyLimit} bytes`)
+    if (size > maxBodyBytes) throw status(413, `the body is larger than ${maxBodyBytes} bytes`)
     chunks.push(bytes)
   }
   try {
@@ -86,11 +98,12 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function status(code: number, detail: string): DiscoveryError {
-  const name = code === 403 ? 'ERR_FORBIDDEN' : code === 404 ? 'ERR_NOT_FOUND' : 'ERR_BAD_REQUEST'
+  const name = code === 404 ? 'ERR_NOT_FOUND' : code === 501 ? 'ERR_NOT_SUPPORTED' : 'ERR_BAD_REQUEST'
   return new DiscoveryError(name, detail, { status: code })
 }
 
-function answer(response: ServerResponse, { json, index }: RegistryAnswer): void {
+function answer(response: ServerResponse, { json, index, code = 200 }: RegistryAnswer): void {
+  response.statusCode = code
   response.setHeader('content-type', 'application/json')
   if (index !== undefined) {
     response.setHeader('x-consul-index', index)
@@ -109,12 +122,5 @@ function problem(response: ServerResponse, error: unknown): void {
   if (!response.req.complete) response.setHeader('connection', 'close')
   response.statusCode = code
   response.setHeader('content-type', 'application/problem+json')
-  response.end(JSON.stringify({ type: 'about:blank', title: response.statusMessage || titleOf(code), status: code, detail, code: type }))
-}
-
-function titleOf(code: number): string {
-  return (
-    { 400: 'Bad Request', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 413: 'Content Too Large' }[code] ??
-    'Internal Server Error'
-  )
+  response.end(JSON.stringify({ type: 'about:blank', title: STATUS_CODES[code], status: code, detail, code: type }))
 }

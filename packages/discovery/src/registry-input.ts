@@ -1,10 +1,8 @@
 import type { CheckStatus } from './consul-json.ts'
 import { badRequest, type Fields, fieldsOf } from './fields.ts'
-import type { CheckDefinition, CheckKind, HttpCheck, ServiceRecord, TcpCheck } from './registry-records.ts'
-
-/** Every check that is run by the registry pauses at least this long, milliseconds. */
-const shortestIntervalMs = 100
-const longestMs = 30 * 24 * 3_600_000
+import type { CatalogDeregistration, CatalogRegistration } from './registry-catalog.ts'
+import { readCheck, readStatus } from './registry-check-input.ts'
+import { atOnce, type CheckDefinition, localNode, type ServiceRecord } from './registry-records.ts'
 
 /**
  * Reads the body of `PUT /v1/agent/service/register`.
@@ -15,22 +13,14 @@ export function readRegistration(body: unknown): { service: ServiceRecord; check
   const fields = fieldsOf(body)
   const name = fields.text('Name', '')
   if (name === '') throw badRequest('"Name" is missing, wanted the name of the service')
-  const id = fields.text('ID', '') || name
-  const service: ServiceRecord = {
-    id,
-    name,
-    address: fields.text('Address', ''),
-    port: fields.integer('Port', 0, 0, 65_535),
-    tags: fields.texts('Tags'),
-    meta: fields.textMap('Meta'),
-    weights: readWeights(fields.object('Weights')),
-  }
+  const service = readService(fields, name)
   const one = fields.object('Check')
   const given = [...(one ? [one] : []), ...fields.objects('Checks')]
-  const checks = given.map((check, index) => readCheck(check, service, given.length === 1 ? '' : `:${index + 1}`))
-  fields.ignore('EnableTagOverride', 'TaggedAddresses', 'Namespace', 'Partition', 'Datacenter', 'Locality')
-  fields.unsupported('Kind', 'Proxy', 'Connect', 'SocketPath', 'Ports')
-  fields.end()
+  const checks = given.map((check, index) => {
+    const id = `service:${service.id}${given.length === 1 ? '' : `:${index + 1}`}`
+    return readCheck(check, { id, name: `Service '${name}' check` })
+  })
+  endOfService(fields)
   assertDifferent(checks)
   return { service, checks }
 }
@@ -45,89 +35,115 @@ export function readUpdate(body: unknown): { status: CheckStatus; output: string
   return { status, output }
 }
 
+/** Reads the body of `PUT /v1/agent/check/register`; without a `ServiceID` the check is of the node. */
+export function readAgentCheck(body: unknown): { serviceId: string | undefined; check: CheckDefinition } {
+  const fields = fieldsOf(body)
+  const name = fields.text('Name', '')
+  if (name === '') throw badRequest('"Name" is missing, wanted the name of the check')
+  const serviceId = fields.text('ServiceID', '') || undefined
+  const check = readCheck(fields, { id: name, name })
+  if (serviceId === undefined && check.deregisterAfterMs !== undefined)
+    throw badRequest('"DeregisterCriticalServiceAfter" is for checks of a service; give its "ServiceID", or leave it out')
+  return { serviceId, check: { ...check, name } }
+}
+
+/** Reads the body of `PUT /v1/catalog/register`. */
+export function readCatalogRegistration(body: unknown): CatalogRegistration {
+  const fields = fieldsOf(body)
+  const name = nodeOf(fields)
+  const address = fields.text('Address', '')
+  if (address === '') throw badRequest('"Address" is missing, wanted the address of the node')
+  const node = { name, address, meta: fields.textMap('NodeMeta') }
+  const told = fields.object('Service')
+  const service = told && readCatalogService(told)
+  const one = fields.object('Check')
+  const checks = [...(one ? [one] : []), ...fields.objects('Checks')].map(readCatalogCheck)
+  fields.ignore(
+    'ID',
+    'Datacenter',
+    'TaggedAddresses',
+    'SkipNodeUpdate',
+    'Namespace',
+    'Partition',
+    'Locality',
+    'WriteRequest',
+    'EnterpriseMeta',
+  )
+  fields.end()
+  return { node, service, checks }
+}
+
+/** Reads the body of `PUT /v1/catalog/deregister`. */
+export function readCatalogDeregistration(body: unknown): CatalogDeregistration {
+  const fields = fieldsOf(body)
+  const read = { node: nodeOf(fields), serviceId: fields.text('ServiceID', ''), checkId: fields.text('CheckID', '') }
+  fields.ignore('Datacenter', 'Address', 'Namespace', 'Partition', 'WriteRequest', 'EnterpriseMeta')
+  fields.end()
+  return read
+}
+
+function nodeOf(fields: Fields): string {
+  const name = fields.text('Node', '')
+  if (name === '') throw badRequest('"Node" is missing, wanted the name of the node')
+  if (name === localNode) throw badRequest(`"Node" is "${name}", the registry's own; use the paths under agent/ for what is on it`)
+  return name
+}
+
+function readCatalogService(fields: Fields): ServiceRecord {
+  const name = fields.text('Service', '')
+  if (name === '') throw badRequest(`"${fields.pathOf('Service')}" is missing, wanted the name of the service`)
+  const service = readService(fields, name)
+  endOfService(fields)
+  return service
+}
+
+/** A check that somebody else runs, and its status with it. */
+function readCatalogCheck(fields: Fields): { serviceId: string; check: CheckDefinition } {
+  const name = fields.text('Name', '')
+  const id = fields.text('CheckID', '') || name
+  if (id === '') throw badRequest(`"${fields.pathOf('CheckID')}" is missing, wanted the id of the check`)
+  const told = { notes: fields.text('Notes', ''), status: readStatus(fields) ?? 'critical' } as const
+  const serviceId = fields.text('ServiceID', '')
+  // How an external monitor is to run it, which is between the two of them.
+  fields.ignore('Definition', 'Output', 'Node', 'ServiceName', 'ServiceTags', 'Type', 'Namespace', 'Partition', 'Interval', 'Timeout')
+  fields.end()
+  return { serviceId, check: { id, name: name || id, ...told, kind: { type: 'told' }, deregisterAfterMs: undefined, thresholds: atOnce } }
+}
+
+function readService(fields: Fields, name: string): ServiceRecord {
+  return {
+    id: fields.text('ID', '') || name,
+    name,
+    address: fields.text('Address', ''),
+    port: fields.integer('Port', 0, 0, 65_535),
+    tags: fields.texts('Tags'),
+    meta: fields.textMap('Meta'),
+    weights: readWeights(fields.object('Weights')),
+    taggedAddresses: readTaggedAddresses(fields.object('TaggedAddresses')),
+  }
+}
+
+function endOfService(fields: Fields): void {
+  fields.ignore('EnableTagOverride', 'Namespace', 'Partition', 'Datacenter', 'Locality')
+  fields.unsupported('Kind', 'Proxy', 'Connect', 'SocketPath', 'Ports')
+  fields.end()
+}
+
+function readTaggedAddresses(fields: Fields | undefined): ServiceRecord['taggedAddresses'] {
+  const names = fields?.names() ?? []
+  const read = (address: Fields | undefined) => {
+    const one = { Address: address?.text('Address', '') ?? '', Port: address?.integer('Port', 0, 0, 65_535) ?? 0 }
+    address?.end()
+    return one
+  }
+  return Object.fromEntries(names.map((name) => [name, read(fields?.object(name))]))
+}
+
 function readWeights(fields: Fields | undefined): ServiceRecord['weights'] {
   if (!fields) return { passing: 1, warning: 1 }
   const weights = { passing: fields.integer('Passing', 1, 1, 65_535), warning: fields.integer('Warning', 1, 0, 65_535) }
   fields.end()
   return weights
-}
-
-function readCheck(fields: Fields, service: ServiceRecord, suffix: string): CheckDefinition {
-  const definition = {
-    id: fields.text('CheckID', '') || fields.text('ID', '') || `service:${service.id}${suffix}`,
-    name: fields.text('Name', '') || `Service '${service.name}' check`,
-    notes: fields.text('Notes', ''),
-    status: readStatus(fields),
-    deregisterAfterMs: between(fields, 'DeregisterCriticalServiceAfter', 0),
-    kind: readKind(fields),
-  }
-  // Sent by clients whatever the check is.
-  fields.ignore('ID', 'ServiceID', 'Namespace', 'Partition', 'TLSServerName', 'OutputMaxSize', 'DisableRedirects')
-  fields.unsupported(
-    'Args',
-    'ScriptArgs',
-    'Script',
-    'Shell',
-    'DockerContainerID',
-    'GRPC',
-    'GRPCUseTLS',
-    'H2PING',
-    'H2PingUseTLS',
-    'UDP',
-    'TCPUseTLS',
-  )
-  fields.unsupported('OSService', 'AliasNode', 'AliasService', 'SuccessBeforePassing', 'FailuresBeforeWarning', 'FailuresBeforeCritical')
-  fields.end()
-  return definition
-}
-
-function readStatus(fields: Fields): CheckStatus | undefined {
-  const status = fields.text('Status', '')
-  if (status === '') return undefined
-  if (status === 'passing' || status === 'warning' || status === 'critical') return status
-  throw badRequest(`"${fields.pathOf('Status')}" is "${status}", wanted passing, warning or critical`)
-}
-
-function readKind(fields: Fields): CheckKind {
-  const ttlMs = between(fields, 'TTL', 1)
-  const url = fields.text('HTTP', '')
-  const address = fields.text('TCP', '')
-  const every = { intervalMs: between(fields, 'Interval', shortestIntervalMs), timeoutMs: between(fields, 'Timeout', 1) ?? 10_000 }
-  const http = { method: fields.text('Method', '') || 'GET', headers: readHeaders(fields), body: fields.text('Body', '') }
-  const skipTlsVerify = fields.flag('TLSSkipVerify')
-  const kinds = [ttlMs !== undefined, url !== '', address !== ''].filter(Boolean).length
-  if (kinds !== 1) throw badRequest(`"${fields.path}" has ${kinds} of TTL, HTTP and TCP, wanted one`)
-  if (ttlMs !== undefined) return { type: 'ttl', ttlMs }
-  const { intervalMs, timeoutMs } = every
-  if (intervalMs === undefined) throw badRequest(`"${fields.pathOf('Interval')}" is missing, wanted how often to check, as in "10s"`)
-  if (url !== '') return { type: 'http', url: readUrl(fields, url), ...http, skipTlsVerify, intervalMs, timeoutMs } satisfies HttpCheck
-  return { type: 'tcp', ...readAddress(fields, address), intervalMs, timeoutMs } satisfies TcpCheck
-}
-
-function between(fields: Fields, name: string, fromMs: number): number | undefined {
-  const durationMs = fields.duration(name)
-  if (durationMs !== undefined && (durationMs < fromMs || durationMs > longestMs))
-    throw badRequest(`"${fields.pathOf(name)}" is ${durationMs} ms, wanted ${fromMs}ms to 720h`)
-  return durationMs
-}
-
-function readHeaders(fields: Fields): Readonly<Record<string, readonly string[]>> {
-  const headers = fields.object('Header')
-  const given = headers?.names() ?? []
-  return Object.fromEntries(given.map((name) => [name, headers?.texts(name) ?? []]))
-}
-
-function readUrl(fields: Fields, text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text
-  throw badRequest(`"${fields.pathOf('HTTP')}" is "${text}", wanted an http or https address`)
-}
-
-function readAddress(fields: Fields, text: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^\s:/]+)):(\d{1,5})$/.exec(text)
-  const port = Number(match?.[3])
-  if (match && port >= 1 && port <= 65_535) return { host: match[1] ?? match[2] ?? '', port }
-  throw badRequest(`"${fields.pathOf('TCP')}" is "${text}", wanted host:port, as in "127.0.0.1:5432"`)
 }
 
 function assertDifferent(checks: readonly CheckDefinition[]): void {

@@ -2,11 +2,28 @@ import { type CheckStatus, maintenancePrefix } from './consul-json.ts'
 
 /** One registered instance with its checks. */
 export interface Entry {
+  /** The name of the node it is on: {@link localNode} for all that register with this registry as their agent. */
+  readonly node: string
   readonly service: ServiceRecord
   readonly checks: readonly CheckRecord[]
   readonly createIndex: number
   readonly modifyIndex: number
 }
+
+/** A machine with services; the registry itself is one, others are told by `catalog/register`. */
+export interface NodeRecord {
+  readonly name: string
+  /** Empty for the registry's own: it knows its address only when it listens. */
+  readonly address: string
+  readonly meta: Readonly<Record<string, string>>
+  /** Those about the machine: when one fails, so do all services on it. */
+  readonly checks: readonly CheckRecord[]
+  readonly createIndex: number
+  readonly modifyIndex: number
+}
+
+/** The name of the registry's own node. */
+export const localNode = 'banyan'
 
 /** What an instance said of itself. */
 export interface ServiceRecord {
@@ -17,6 +34,8 @@ export interface ServiceRecord {
   readonly tags: readonly string[]
   readonly meta: Readonly<Record<string, string>>
   readonly weights: { readonly passing: number; readonly warning: number }
+  /** Other addresses by name, `wan` for one; handed out as they came. */
+  readonly taggedAddresses: Readonly<Record<string, { readonly Address: string; readonly Port: number }>>
 }
 
 /** A check and how it stands. */
@@ -40,10 +59,31 @@ export interface CheckDefinition {
   readonly kind: CheckKind
   /** After how long of being critical its instance is taken out. */
   readonly deregisterAfterMs: number | undefined
+  /** How many results in a row it takes to change the status of a check that the registry runs. */
+  readonly thresholds: Thresholds
 }
 
+/** How many results in a row count. */
+export interface Thresholds {
+  /** Good ones until passing (or warning, as the result says). */
+  readonly passing: number
+  /** Bad ones until warning. */
+  readonly warning: number
+  /** Bad ones until critical. */
+  readonly critical: number
+}
+
+/** Each result counts. */
+export const atOnce: Thresholds = { passing: 1, warning: 1, critical: 1 }
+
 /** How a check comes to its status: somebody reports in time, the registry asks, or people said so. */
-export type CheckKind = { readonly type: 'ttl'; readonly ttlMs: number } | HttpCheck | TcpCheck | { readonly type: 'maintenance' }
+export type CheckKind =
+  | { readonly type: 'ttl'; readonly ttlMs: number }
+  | HttpCheck
+  | TcpCheck
+  | { readonly type: 'maintenance' }
+  /** Somebody else runs it and tells the catalog. */
+  | { readonly type: 'told' }
 
 /** Good is a status of 200 to 299; 429 is a warning. */
 export interface HttpCheck {
@@ -53,6 +93,7 @@ export interface HttpCheck {
   readonly headers: Readonly<Record<string, readonly string[]>>
   readonly body: string
   readonly skipTlsVerify: boolean
+  readonly followRedirects: boolean
   readonly intervalMs: number
   readonly timeoutMs: number
 }
@@ -73,16 +114,19 @@ export function startCheck(definition: CheckDefinition, before: CheckRecord | un
   return withStatus(started, status, '', now)
 }
 
-/** The check that stands for maintenance, critical on purpose. */
+/** The check that stands for maintenance of an instance, critical on purpose. */
 export function maintenanceCheck(id: string, reason: string): CheckDefinition {
-  return {
-    id: `${maintenancePrefix}${id}`,
-    name: 'Service Maintenance Mode',
-    notes: reason,
-    status: 'critical',
-    kind: { type: 'maintenance' },
-    deregisterAfterMs: undefined,
-  }
+  return byOperator(`${maintenancePrefix}${id}`, 'Service Maintenance Mode', reason)
+}
+
+/** The check that stands for maintenance of the registry's node, and so of all services on it. */
+export function nodeMaintenanceCheck(reason: string): CheckDefinition {
+  return byOperator('_node_maintenance', 'Node Maintenance Mode', reason)
+}
+
+function byOperator(id: string, name: string, reason: string): CheckDefinition {
+  const kind = { type: 'maintenance' } as const
+  return { id, name, notes: reason, status: 'critical', kind, deregisterAfterMs: undefined, thresholds: atOnce }
 }
 
 /** A check whose time is up. */
@@ -106,6 +150,17 @@ export function dueAtOf({ expiresAt, criticalSince, deregisterAfterMs }: CheckRe
   const goneAt = criticalSince === undefined || deregisterAfterMs === undefined ? undefined : criticalSince + deregisterAfterMs
   if (expiresAt === undefined || goneAt === undefined) return expiresAt ?? goneAt
   return Math.min(expiresAt, goneAt)
+}
+
+/** The check after a time in which nobody could report: what fell due meanwhile has its whole time again. */
+export function afterAbsence(check: CheckRecord, now: number): CheckRecord {
+  const { kind, expiresAt, criticalSince } = check
+  if ((dueAtOf(check) ?? Number.POSITIVE_INFINITY) > now) return check
+  return {
+    ...check,
+    expiresAt: kind.type === 'ttl' && expiresAt !== undefined ? now + kind.ttlMs : expiresAt,
+    criticalSince: criticalSince === undefined ? undefined : now,
+  }
 }
 
 /** The check with a report of now. */

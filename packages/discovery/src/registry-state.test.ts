@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { CheckStatus } from './consul-json.ts'
-import type { CheckDefinition, ServiceRecord } from './registry-records.ts'
-import { after, emptyRegistry, findCheck, indexOf, nextDueAt, type RegistryEvent, type RegistryState } from './registry-state.ts'
+import { indexOf, type RegistryState } from './registry-index.ts'
+import { atOnce, type CheckDefinition, type ServiceRecord } from './registry-records.ts'
+import { after, emptyRegistry, findCheck, nextDueAt, type RegistryEvent } from './registry-state.ts'
 
 const service = (id: string, name = 'orders', port = 1): ServiceRecord => ({
   id,
@@ -12,6 +13,7 @@ const service = (id: string, name = 'orders', port = 1): ServiceRecord => ({
   tags: [],
   meta: {},
   weights: { passing: 1, warning: 1 },
+  taggedAddresses: {},
 })
 
 const ttl = (id: string, ttlMs: number, status: CheckStatus | undefined, deregisterAfterMs?: number): CheckDefinition => ({
@@ -21,6 +23,7 @@ const ttl = (id: string, ttlMs: number, status: CheckStatus | undefined, deregis
   status,
   kind: { type: 'ttl', ttlMs },
   deregisterAfterMs,
+  thresholds: atOnce,
 })
 
 const run = (events: readonly (readonly [number, RegistryEvent])[]): RegistryState =>
@@ -50,7 +53,7 @@ test('of two checks with one id the later instance has it', () => {
     [0, { type: 'register', service: service('a', 'orders', 1), checks: [shared] }],
     [0, { type: 'register', service: service('b', 'orders', 2), checks: [shared] }],
   ])
-  expect(findCheck(state, 'beat')?.entry.service.id).toBe('b')
+  expect(findCheck(state, 'beat')?.entry?.service.id).toBe('b')
 })
 
 test('instances without a port never replace each other', () => {

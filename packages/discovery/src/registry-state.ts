@@ -1,5 +1,8 @@
 import type { CheckStatus } from './consul-json.ts'
+import { type CatalogDeregistration, type CatalogRegistration, catalogDeregister, catalogRegister, merged } from './registry-catalog.ts'
+import { newRegistry, ownNode, type RegistryState, write } from './registry-index.ts'
 import {
+  afterAbsence,
   type CheckDefinition,
   type CheckRecord,
   dueAtOf,
@@ -7,32 +10,39 @@ import {
   expire,
   isExpired,
   isOverdue,
+  localNode,
   maintenanceCheck,
+  type NodeRecord,
+  nodeMaintenanceCheck,
   type ServiceRecord,
   startCheck,
   withStatus,
 } from './registry-records.ts'
 
-/** All that a registry knows. Times are those of `World.monotonic`. */
-export interface RegistryState {
-  /** Grows by one with each change that somebody may wait for. Starts at 1. */
-  readonly index: number
-  /** By instance id. */
-  readonly entries: ReadonlyMap<string, Entry>
-  /** When each service last changed, as an index; kept after its last instance went, so that those who wait hear of it. */
-  readonly changed: ReadonlyMap<string, number>
-}
-
 /** What happens to a registry. */
 export type RegistryEvent =
-  | { readonly type: 'register'; readonly service: ServiceRecord; readonly checks: readonly CheckDefinition[] }
+  | {
+      readonly type: 'register'
+      readonly service: ServiceRecord
+      readonly checks: readonly CheckDefinition[]
+      /** Checks of an earlier registration that are not named now go. Default: they stay, as in Consul. */
+      readonly replaceChecks?: boolean
+    }
   | { readonly type: 'deregister'; readonly id: string }
+  /** A check of its own, of an instance or, without `serviceId`, of the registry's node. */
+  | { readonly type: 'add-check'; readonly serviceId: string | undefined; readonly check: CheckDefinition }
+  | { readonly type: 'remove-check'; readonly checkId: string }
   | { readonly type: 'report'; readonly checkId: string; readonly status: CheckStatus; readonly output: string }
-  | { readonly type: 'maintenance'; readonly id: string; readonly reason: string | undefined }
+  /** A `reason` begins it, `undefined` ends it; without `id` for the whole node. */
+  | { readonly type: 'maintenance'; readonly id: string | undefined; readonly reason: string | undefined }
+  | ({ readonly type: 'catalog-register' } & CatalogRegistration)
+  | ({ readonly type: 'catalog-deregister' } & CatalogDeregistration)
   | { readonly type: 'tick' }
+  /** The registry could not hear anybody for a while: what fell due meanwhile has its whole time again. */
+  | { readonly type: 'resumed' }
 
 /** A registry that knows nothing. */
-export const emptyRegistry: RegistryState = { index: 1, entries: new Map(), changed: new Map() }
+export const emptyRegistry: RegistryState = newRegistry(1)
 
 /**
  * The registry after `event`. An event about an instance or check that is not known changes nothing. What falls due by time
@@ -44,22 +54,32 @@ export const emptyRegistry: RegistryState = { index: 1, entries: new Map(), chan
 export function after(state: RegistryState, event: RegistryEvent, now: number): RegistryState {
   switch (event.type) {
     case 'register':
-      return register(state, event.service, event.checks, now)
+      return register(state, event, now)
     case 'deregister':
-      return state.entries.has(event.id) ? write(state, new Map([[event.id, undefined]])) : state
+      return state.entries.has(event.id) ? write(state, { entries: new Map([[event.id, undefined]]) }) : state
+    case 'add-check':
+      return change(state, event.serviceId, (checks) => merged(checks, [event.check], now))
+    case 'remove-check':
+      return removeCheck(state, event.checkId)
     case 'report':
       return report(state, event.checkId, event.status, event.output, now)
     case 'maintenance':
       return maintain(state, event.id, event.reason, now)
+    case 'catalog-register':
+      return catalogRegister(state, event, now)
+    case 'catalog-deregister':
+      return catalogDeregister(state, event)
     case 'tick':
       return tick(state, now)
+    case 'resumed':
+      return resume(state, now)
   }
 }
 
 /** When the next `tick` is needed, `undefined` when nothing falls due by itself. */
 export function nextDueAt(state: RegistryState): number | undefined {
   let next: number | undefined
-  for (const { checks } of state.entries.values()) {
+  for (const { checks } of holders(state)) {
     for (const check of checks) {
       const dueAt = dueAtOf(check)
       if (dueAt !== undefined && (next === undefined || dueAt < next)) next = dueAt
@@ -68,44 +88,54 @@ export function nextDueAt(state: RegistryState): number | undefined {
   return next
 }
 
+/** A check with the instance it is of; without one it is of the registry's node. */
+export interface FoundCheck {
+  readonly entry: Entry | undefined
+  readonly check: CheckRecord
+}
+
 /**
- * The check of this id with its instance. Should two instances have one of the same id (a crashed process and the one after
+ * The check of this id at the registry's own node. Should two instances have one of the same id (a crashed process and the one after
  * it, with an id of their own making), it is that of the later one.
  */
-export function findCheck(state: RegistryState, checkId: string): { entry: Entry; check: CheckRecord } | undefined {
-  const own = state.entries.get(checkId.replace(/^service:/, ''))
-  let found = own && checkIn(own, checkId)
-  if (found) return found
+export function findCheck(state: RegistryState, checkId: string): FoundCheck | undefined {
+  const likely = state.entries.get(checkId.replace(/^service:/, ''))
+  const own = likely && checkIn(likely, checkId)
+  if (own) return own
+  const ofNode = ownNode(state).checks.find(({ id }) => id === checkId)
+  if (ofNode) return { entry: undefined, check: ofNode }
+  let found: { entry: Entry; check: CheckRecord } | undefined
   for (const entry of state.entries.values()) {
-    const other = checkIn(entry, checkId)
+    const other = entry.node === localNode ? checkIn(entry, checkId) : undefined
     if (other && (!found || entry.createIndex > found.entry.createIndex)) found = other
   }
   return found
 }
 
-/** The index of a service, for blocking queries: 1 for one never heard of. */
-export function indexOf(state: RegistryState, service: string): number {
-  return state.changed.get(service) ?? 1
-}
-
-function register(state: RegistryState, service: ServiceRecord, checks: readonly CheckDefinition[], now: number): RegistryState {
+function register(
+  state: RegistryState,
+  { service, checks, replaceChecks = false }: RegistryEvent & { type: 'register' },
+  now: number,
+): RegistryState {
   const changes = new Map<string, Entry | undefined>()
-  for (const { service: other } of state.entries.values()) {
-    const samePlace = other.name === service.name && other.address === service.address && other.port === service.port
-    if (samePlace && service.port > 0 && other.id !== service.id) changes.set(other.id, undefined)
+  for (const [key, { node, service: other }] of state.entries) {
+    const samePlace = node === localNode && other.name === service.name && other.address === service.address && other.port === service.port
+    if (samePlace && service.port > 0 && other.id !== service.id) changes.set(key, undefined)
   }
   const before = state.entries.get(service.id)
-  const records = checks.map((check) =>
-    startCheck(
-      check,
-      before?.checks.find(({ id }) => id === check.id),
-      now,
-    ),
-  )
+  const known = before?.checks ?? []
   // Maintenance is the operator's word and outlives a new registration.
-  const maintenance = before?.checks.filter(({ kind }) => kind.type === 'maintenance') ?? []
-  changes.set(service.id, { service, checks: [...records, ...maintenance], createIndex: before?.createIndex ?? 0, modifyIndex: 0 })
-  return write(state, changes)
+  const kept = replaceChecks
+    ? known.filter(({ id, kind }) => kind.type === 'maintenance' || checks.some((check) => check.id === id))
+    : known
+  const entry = { node: localNode, service, checks: merged(kept, checks, now), createIndex: before?.createIndex ?? 0, modifyIndex: 0 }
+  return write(state, { entries: changes.set(service.id, entry) })
+}
+
+function removeCheck(state: RegistryState, checkId: string): RegistryState {
+  const found = findCheck(state, checkId)
+  if (!found) return state
+  return change(state, found.entry?.service.id, (checks) => checks.filter((check) => check !== found.check))
 }
 
 function report(state: RegistryState, checkId: string, status: CheckStatus, output: string, now: number): RegistryState {
@@ -113,45 +143,73 @@ function report(state: RegistryState, checkId: string, status: CheckStatus, outp
   if (!found) return state
   const { entry, check } = found
   const next = withStatus(check, status, output, now)
-  const entryAfter = { ...entry, checks: entry.checks.map((each) => (each === check ? next : each)) }
+  const replaced = (checks: readonly CheckRecord[]) => checks.map((each) => (each === check ? next : each))
+  if (status !== check.status) return change(state, entry?.service.id, replaced)
   // A heartbeat alone wakes nobody.
-  if (status !== check.status) return write(state, new Map([[entry.service.id, entryAfter]]))
-  return { ...state, entries: new Map(state.entries).set(entry.service.id, entryAfter) }
+  if (entry) return { ...state, entries: new Map(state.entries).set(entry.service.id, { ...entry, checks: replaced(entry.checks) }) }
+  const own = ownNode(state)
+  return { ...state, nodes: new Map(state.nodes).set(localNode, { ...own, checks: replaced(own.checks) }) }
 }
 
-function maintain(state: RegistryState, id: string, reason: string | undefined, now: number): RegistryState {
-  const entry = state.entries.get(id)
-  if (!entry) return state
-  const others = entry.checks.filter(({ kind }) => kind.type !== 'maintenance')
-  if (reason === undefined)
-    return others.length === entry.checks.length ? state : write(state, new Map([[id, { ...entry, checks: others }]]))
-  return write(state, new Map([[id, { ...entry, checks: [...others, startCheck(maintenanceCheck(id, reason), undefined, now)] }]]))
+function maintain(state: RegistryState, id: string | undefined, reason: string | undefined, now: number): RegistryState {
+  return change(state, id, (checks) => {
+    const others = checks.filter(({ kind }) => kind.type !== 'maintenance')
+    if (reason === undefined) return others.length === checks.length ? checks : others
+    const definition = id === undefined ? nodeMaintenanceCheck(reason) : maintenanceCheck(id, reason)
+    return [...others, startCheck(definition, undefined, now)]
+  })
 }
 
 function tick(state: RegistryState, now: number): RegistryState {
-  const changes = new Map<string, Entry | undefined>()
-  for (const [id, entry] of state.entries) {
-    if (!entry.checks.some((check) => (dueAtOf(check) ?? Number.POSITIVE_INFINITY) <= now)) continue
-    const checks = entry.checks.map((check) => (isExpired(check, now) ? expire(check) : check))
-    changes.set(id, checks.some((check) => isOverdue(check, now)) ? undefined : { ...entry, checks })
+  const entries = new Map<string, Entry | undefined>()
+  for (const [key, entry] of state.entries) {
+    const checks = expired(entry.checks, now)
+    if (checks) entries.set(key, checks.some((check) => isOverdue(check, now)) ? undefined : { ...entry, checks })
   }
-  return changes.size === 0 ? state : write(state, changes)
+  const nodes = new Map<string, NodeRecord>()
+  for (const [name, node] of state.nodes) {
+    // A check of the node takes nobody out: there is no instance it is of.
+    const checks = expired(node.checks, now)
+    if (checks) nodes.set(name, { ...node, checks })
+  }
+  if (entries.size === 0 && nodes.size === 0) return state
+  return write(state, nodes.size > 0 ? { entries, nodes } : { entries })
 }
 
-/** Puts entries in (or, `undefined`, takes them out) as one change with one index. */
-function write(state: RegistryState, changes: ReadonlyMap<string, Entry | undefined>): RegistryState {
-  const index = state.index + 1
-  const entries = new Map(state.entries)
-  const changed = new Map(state.changed)
-  for (const [id, entry] of changes) {
-    const old = entries.get(id)
-    if (old) changed.set(old.service.name, index)
-    if (entry) {
-      changed.set(entry.service.name, index)
-      entries.set(id, { ...entry, createIndex: entry.createIndex || index, modifyIndex: index })
-    } else entries.delete(id)
-  }
-  return { index, entries, changed }
+/** The checks after those whose time is up expired; `undefined` when nothing is due. */
+function expired(checks: readonly CheckRecord[], now: number): readonly CheckRecord[] | undefined {
+  if (!checks.some((check) => (dueAtOf(check) ?? Number.POSITIVE_INFINITY) <= now)) return undefined
+  return checks.map((check) => (isExpired(check, now) ? expire(check) : check))
+}
+
+/** Nobody waits for deadlines, so this is no change that has an index. */
+function resume(state: RegistryState, now: number): RegistryState {
+  const renewed = <Holder extends { checks: readonly CheckRecord[] }>(holder: Holder): Holder => ({
+    ...holder,
+    checks: holder.checks.map((check) => afterAbsence(check, now)),
+  })
+  const all = <Holder extends { checks: readonly CheckRecord[] }>(holders: ReadonlyMap<string, Holder>) =>
+    new Map([...holders].map(([key, holder]) => [key, renewed(holder)]))
+  return { ...state, entries: all(state.entries), nodes: all(state.nodes) }
+}
+
+/** Gives the checks of an instance, or without `id` of the registry's node, a new list; the same list means no change. */
+function change(
+  state: RegistryState,
+  id: string | undefined,
+  next: (checks: readonly CheckRecord[]) => readonly CheckRecord[],
+): RegistryState {
+  const holder = id === undefined ? ownNode(state) : state.entries.get(id)
+  if (!holder) return state
+  const checks = next(holder.checks)
+  if (checks === holder.checks) return state
+  if ('service' in holder) return write(state, { entries: new Map([[holder.service.id, { ...holder, checks }]]) })
+  return write(state, { nodes: new Map([[localNode, { ...holder, checks }]]) })
+}
+
+function* holders(state: RegistryState): Iterable<Entry | NodeRecord> {
+  yield* state.entries.values()
+  yield* state.nodes.values()
 }
 
 function checkIn(entry: Entry, checkId: string): { entry: Entry; check: CheckRecord } | undefined {

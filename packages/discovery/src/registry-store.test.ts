@@ -1,12 +1,23 @@
 import { manualWorld } from '@banyan/core'
 import { expect, test } from 'vitest'
+import { atOnce } from './registry-records.ts'
 import { emptyRegistry, type RegistryEvent } from './registry-state.ts'
 import { registryStore } from './registry-store.ts'
 
 const register = (id: string, name: string): RegistryEvent => ({
   type: 'register',
-  service: { id, name, address: '', port: 0, tags: [], meta: {}, weights: { passing: 1, warning: 1 } },
-  checks: [{ id: `service:${id}`, name: '', notes: '', status: 'passing', kind: { type: 'ttl', ttlMs: 100 }, deregisterAfterMs: 1_000 }],
+  service: { id, name, address: '', port: 0, tags: [], meta: {}, weights: { passing: 1, warning: 1 }, taggedAddresses: {} },
+  checks: [
+    {
+      id: `service:${id}`,
+      name: '',
+      notes: '',
+      status: 'passing',
+      kind: { type: 'ttl', ttlMs: 100 },
+      deregisterAfterMs: 1_000,
+      thresholds: atOnce,
+    },
+  ],
 })
 const beat: RegistryEvent = { type: 'report', checkId: 'service:a', status: 'passing', output: '' }
 

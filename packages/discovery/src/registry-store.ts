@@ -1,5 +1,6 @@
 import type { Timer, World } from '@banyan/core'
-import { after, indexOf, nextDueAt, type RegistryEvent, type RegistryState } from './registry-state.ts'
+import { indexOf, type RegistryState } from './registry-index.ts'
+import { after, nextDueAt, type RegistryEvent } from './registry-state.ts'
 
 /** The living registry: holds the state, lets time pass in it, and wakes those who wait for a change. */
 export interface RegistryStore {
@@ -12,6 +13,12 @@ export interface RegistryStore {
   stop(): void
 }
 
+/**
+ * A timer that is this much too late, milliseconds, means that the process was paused (SIGSTOP, a machine asleep) and heard nobody: the
+ * heartbeats of that time wait in its sockets. Nobody expires for it.
+ */
+const absentMs = 1_000
+
 /** Creates a {@link RegistryStore}; `onChange` is called after each change that has a new index. */
 export function registryStore(options: { state: RegistryState; world: World; onChange: (state: RegistryState) => void }): RegistryStore {
   const { world, onChange } = options
@@ -23,7 +30,7 @@ export function registryStore(options: { state: RegistryState; world: World; onC
     const before = state
     state = after(before, event, world.monotonic())
     // A heartbeat only moves a deadline back, so the timer that is set is early at worst; looking at all of them can wait for it.
-    if (state.index !== before.index || event.type === 'tick') arm()
+    if (state.index !== before.index || event.type === 'tick' || event.type === 'resumed') arm()
     if (state.index !== before.index) {
       onChange(state)
       for (const [service, wakers] of waiting)
@@ -35,7 +42,15 @@ export function registryStore(options: { state: RegistryState; world: World; onC
   function arm(): void {
     timer?.cancel()
     const dueAt = nextDueAt(state)
-    timer = dueAt === undefined ? undefined : world.after(Math.max(0, dueAt - world.monotonic()), () => apply({ type: 'tick' }))
+    if (dueAt === undefined) {
+      timer = undefined
+      return
+    }
+    const firesAt = Math.max(dueAt, world.monotonic())
+    timer = world.after(firesAt - world.monotonic(), () => {
+      const absent = world.monotonic() - firesAt > absentMs
+      apply({ type: absent ? 'resumed' : 'tick' })
+    })
   }
 
   arm()

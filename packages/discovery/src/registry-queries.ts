@@ -1,0 +1,87 @@
+import type { World } from '@banyan/core'
+import { badRequest } from './fields.ts'
+import { assertMay, visibleTo } from './registry-access.ts'
+import { indexOf, type RegistryState } from './registry-index.ts'
+import { assertSupported, flagOf, indexAsked, waitAsked } from './registry-query.ts'
+import type { RegistryRequest, Route } from './registry-route.ts'
+import type { RegistryStore } from './registry-store.ts'
+import {
+  catalogNode,
+  catalogNodes,
+  catalogRows,
+  catalogServices,
+  checksInState,
+  healthRows,
+  nodeChecks,
+  serviceChecks,
+} from './registry-views.ts'
+
+/** What queries work on. */
+export interface QueryContext {
+  store: RegistryStore
+  world: World
+  address: () => string
+  longestWaitMs: number
+}
+
+type View = (state: RegistryState, request: RegistryRequest) => unknown
+
+/**
+ * Routes that wait, given an `index`, until it is no longer the current one: `one` follows the service of the path, `all` everything.
+ * An index from before a restart, or of another registry, is never the current one, so it is answered at once. As in Consul a sixteenth of
+ * the wait is added by chance, so that those who came together do not return together.
+ *
+ * @see https://developer.hashicorp.com/consul/api-docs/features/blocking
+ */
+export function queryRoutes({ store, world, address, longestWaitMs }: QueryContext): readonly Route[] {
+  const cached = answerCache()
+  const route = (path: string, of: 'all' | 'one', view: View): Route => ({
+    method: 'GET',
+    path,
+    async answer(request) {
+      const { name, query, gone, access } = request
+      assertSupported(query)
+      const service = of === 'one' ? name : undefined
+      if (service !== undefined) assertMay(access, service, 'read')
+      const index = indexAsked(query)
+      const waitMs = waitAsked(query, longestWaitMs)
+      if (index > 0) await store.changed(service, index, waitMs * (1 + world.random() / 16), gone)
+      const state = store.get()
+      const key = `${access.name} ${path}${name}?${query.getAll('tag').join('&')}?${query.get('passing')}`
+      const json = cached(state, key, () => JSON.stringify(view(visibleTo(access, state), request)))
+      return { json, index: service === undefined ? state.index : indexOf(state, service) }
+    },
+  })
+  return [
+    route('/v1/catalog/services', 'all', (state) => catalogServices(state)),
+    route('/v1/catalog/nodes', 'all', (state) => catalogNodes(state, address())),
+    route('/v1/catalog/node/', 'all', (state, { name }) => catalogNode(state, address(), name)),
+    route('/v1/catalog/service/', 'one', (state, { name, query }) =>
+      catalogRows(state, address(), { service: name, tags: query.getAll('tag') }),
+    ),
+    route('/v1/health/service/', 'one', (state, { name, query }) =>
+      healthRows(state, address(), { service: name, tags: query.getAll('tag'), passing: flagOf(query, 'passing') }),
+    ),
+    route('/v1/health/checks/', 'one', (state, { name }) => serviceChecks(state, name)),
+    route('/v1/health/node/', 'all', (state, { name }) => nodeChecks(state, name)),
+    route('/v1/health/state/', 'all', (state, { name }) => checksInState(state, stateAsked(name))),
+  ]
+}
+
+function stateAsked(name: string): 'any' | 'passing' | 'warning' | 'critical' {
+  if (name === 'any' || name === 'passing' || name === 'warning' || name === 'critical') return name
+  throw badRequest(`the state is "${name}", wanted any, passing, warning or critical`)
+}
+
+/** Builds an answer once for all who were woken by one change. */
+function answerCache() {
+  let of: RegistryState | undefined
+  const answers = new Map<string, string>()
+  return (state: RegistryState, key: string, build: () => string): string => {
+    if (state !== of) answers.clear()
+    of = state
+    const json = answers.get(key) ?? build()
+    answers.set(key, json)
+    return json
+  }
+}
