@@ -4,6 +4,7 @@ import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { ServiceError } from './errors.ts'
+import { fastPath } from './http-fast-path.ts'
 import { problemResponse } from './problem.ts'
 import { readBody } from './read-body.ts'
 import { strayProblem } from './stray.ts'
@@ -57,11 +58,12 @@ export function httpServer(options: HttpServerOptions): HttpServer {
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => toResponse(badRequest('the request line or a header is malformed')),
   })
+  const fast = fastPath({ ...options, app, answer })
   const server = createServer((incoming: IncomingMessage, outgoing: ServerResponse) => {
     open.add(outgoing)
     outgoing.once('close', () => open.delete(outgoing))
     if (closing) outgoing.setHeader('connection', 'close')
-    void listener(incoming, outgoing)
+    if (!fast(incoming, outgoing)) void listener(incoming, outgoing)
   })
   bound(server)
   server.on('clientError', refuseClient)
