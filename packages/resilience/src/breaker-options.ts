@@ -24,9 +24,11 @@ export interface CircuitBreakerOptions {
   coolDownGrowth?: { factor: number; maxMs: number }
   /**
    * Half-open: `allowed` calls go through, `needed` good answers close it; it opens again as soon as that many cannot be reached.
-   * A probe without an answer after `maxWaitMs` counts as failed. Default: 2 needed, as many allowed as needed, 10,000 ms.
+   * A probe without an answer after `maxWaitMs` counts as failed. Calls beyond the probes are rejected (`overflow: 'reject'`), or
+   * `'wait'` for the probes to decide: up to `maxWaiting` of them, and not longer than a probe may take. Default: 2 needed, as many
+   * allowed as needed, 10,000 ms, `'reject'`, 1,000 waiting.
    */
-  probes?: { allowed?: number; needed?: number; maxWaitMs?: number }
+  probes?: { allowed?: number; needed?: number; maxWaitMs?: number; overflow?: 'reject' | 'wait'; maxWaiting?: number }
   /**
    * Whether an outcome, error or value, counts as a failure. Never asked about refusals, cancelled calls and calls that another
    * layer turned away. Default: see {@link isFailure}.
@@ -38,29 +40,37 @@ export interface CircuitBreakerOptions {
   world?: World
 }
 
-const ACTION = 'create circuit breaker'
+/** What may change while a breaker runs. */
+export type CircuitBreakerChanges = Omit<CircuitBreakerOptions, 'world'>
+
+/** What a breaker is about to do with its options, for messages. */
+export type BreakerAction = 'create circuit breaker' | 'reconfigure circuit breaker'
 
 /**
  * The limits of a breaker, checked.
  *
  * @throws {RangeError} for an option out of its range or one that could never take effect
  */
-export function breakerLimits(options: CircuitBreakerOptions): BreakerLimits {
+export function breakerLimits(options: CircuitBreakerOptions, action: BreakerAction): BreakerLimits {
   const { window, failures = window ? Number.POSITIVE_INFINITY : 5, slow, coolDownMs = 30_000, coolDownGrowth, probes = {} } = options
   const { needed = probes.allowed === undefined ? 2 : Math.min(2, probes.allowed), maxWaitMs = 10_000 } = probes
+  const { overflow = 'reject', maxWaiting = 1_000 } = probes
   const { allowed = needed } = probes
   const { factor = 1, maxMs = coolDownMs } = coolDownGrowth ?? {}
-  if (options.failures !== undefined) checkNumber(ACTION, 'failures', failures, { min: 1, whole: true })
-  checkDuration(ACTION, 'coolDownMs', coolDownMs, 1)
-  checkNumber(ACTION, 'coolDownGrowth.factor', factor, { min: 1 })
-  checkDuration(ACTION, 'coolDownGrowth.maxMs', maxMs, coolDownMs)
-  checkNumber(ACTION, 'probes.needed', needed, { min: 1, whole: true })
-  checkNumber(ACTION, 'probes.allowed', allowed, { min: needed, max: 1_000, whole: true })
-  checkDuration(ACTION, 'probes.maxWaitMs', maxWaitMs, 1)
-  checkNumber(ACTION, 'forgetAfterMs', options.forgetAfterMs ?? 300_000, { min: 1 })
+  if (options.failures !== undefined) checkNumber(action, 'failures', failures, { min: 1, whole: true })
+  checkDuration(action, 'coolDownMs', coolDownMs, 1)
+  checkNumber(action, 'coolDownGrowth.factor', factor, { min: 1 })
+  checkDuration(action, 'coolDownGrowth.maxMs', maxMs, coolDownMs)
+  checkNumber(action, 'probes.needed', needed, { min: 1, whole: true })
+  checkNumber(action, 'probes.allowed', allowed, { min: needed, max: 1_000, whole: true })
+  checkDuration(action, 'probes.maxWaitMs', maxWaitMs, 1)
+  if (overflow !== 'reject' && overflow !== 'wait')
+    throw new TypeError(`cannot ${action}: "probes.overflow" is "${String(overflow)}", wanted "reject" or "wait"`)
+  checkNumber(action, 'probes.maxWaiting', maxWaiting, { min: 1, whole: true })
+  checkNumber(action, 'forgetAfterMs', options.forgetAfterMs ?? 300_000, { min: 1 })
   return {
     failuresInARow: failures,
-    ...rates(options),
+    ...rates(options, action),
     slowRate: slow?.rate ?? Number.POSITIVE_INFINITY,
     coolDownMs,
     coolDownFactor: factor,
@@ -68,38 +78,42 @@ export function breakerLimits(options: CircuitBreakerOptions): BreakerLimits {
     probesAllowed: allowed,
     probesNeeded: needed,
     probeMaxWaitMs: maxWaitMs,
+    maxWaiting: overflow === 'wait' ? maxWaiting : 0,
   }
 }
 
-function rates({ window, minimumCalls, failureRate, slow }: CircuitBreakerOptions): { minimumCalls: number; failureRate: number } {
+function rates(
+  { window, minimumCalls, failureRate, slow }: CircuitBreakerOptions,
+  action: BreakerAction,
+): { minimumCalls: number; failureRate: number } {
   if (!window) {
     for (const [name, value] of Object.entries({ minimumCalls, failureRate, slow })) {
-      if (value !== undefined) throw new RangeError(`cannot ${ACTION}: "${name}" needs a "window", as in { window: { calls: 100 } }`)
+      if (value !== undefined) throw new RangeError(`cannot ${action}: "${name}" needs a "window", as in { window: { calls: 100 } }`)
     }
     return { minimumCalls: 1, failureRate: Number.POSITIVE_INFINITY }
   }
   const most = 'calls' in window ? window.calls : Number.MAX_SAFE_INTEGER
   const least = minimumCalls ?? Math.min(20, most)
-  checkNumber(ACTION, 'minimumCalls', least, { min: 1, max: most, whole: true })
+  checkNumber(action, 'minimumCalls', least, { min: 1, max: most, whole: true })
   // Above 0: with a rate of 0, calls that all went well would open it.
-  checkNumber(ACTION, 'failureRate', failureRate ?? 0.5, { min: Number.MIN_VALUE, max: 1 })
+  checkNumber(action, 'failureRate', failureRate ?? 0.5, { min: Number.MIN_VALUE, max: 1 })
   if (slow) {
-    checkDuration(ACTION, 'slow.overMs', slow.overMs)
-    checkNumber(ACTION, 'slow.rate', slow.rate, { min: Number.MIN_VALUE, max: 1 })
+    checkDuration(action, 'slow.overMs', slow.overMs)
+    checkNumber(action, 'slow.rate', slow.rate, { min: Number.MIN_VALUE, max: 1 })
   }
   return { minimumCalls: least, failureRate: failureRate ?? 0.5 }
 }
 
 /** The window that the options ask for. */
-export function breakerWindow({ window }: CircuitBreakerOptions): BreakerWindow {
+export function breakerWindow({ window }: CircuitBreakerOptions, action: BreakerAction): BreakerWindow {
   if (!window) return consecutiveWindow()
   if ('calls' in window) {
-    checkNumber(ACTION, 'window.calls', window.calls, { min: 1, max: 10_000_000, whole: true })
+    checkNumber(action, 'window.calls', window.calls, { min: 1, max: 10_000_000, whole: true })
     return countWindow(window.calls)
   }
   const { timeMs, slices = 10 } = window
-  checkDuration(ACTION, 'window.timeMs', timeMs, 1)
-  checkNumber(ACTION, 'window.slices', slices, { min: 1, max: 10_000, whole: true })
+  checkDuration(action, 'window.timeMs', timeMs, 1)
+  checkNumber(action, 'window.slices', slices, { min: 1, max: 10_000, whole: true })
   return timeWindow(timeMs, slices)
 }
 

@@ -35,6 +35,8 @@ export interface BreakerLimits {
   readonly probesAllowed: number
   readonly probesNeeded: number
   readonly probeMaxWaitMs: number
+  /** How many calls may wait for the probes to decide. 0: none. */
+  readonly maxWaiting: number
 }
 
 /** What a call's end says about the dependency; `nothing` when it was cancelled or never got there. */
@@ -53,6 +55,8 @@ export type BreakerEvent =
     }
   | { readonly type: 'force-open'; readonly why: string | undefined }
   | { readonly type: 'disable' }
+  /** The limits are new. */
+  | { readonly type: 'reconfigured' }
   | { readonly type: 'reset' }
 
 /** What time alone does: a cool-down ends, a probe without an answer counts as failed. */
@@ -93,6 +97,8 @@ export function after(state: BreakerState, event: BreakerEvent, now: number, lim
       return event.epoch === state.epoch ? settled(state, event, now, limits) : state
     case 'force-open':
       return { kind: 'forced-open', epoch: state.epoch + 1, why: event.why }
+    case 'reconfigured':
+      return reconfigured(state, now, limits)
     case 'disable':
       return { kind: 'disabled', epoch: state.epoch + 1 }
     case 'reset':
@@ -126,9 +132,18 @@ function decided(state: Extract<BreakerState, { kind: 'half-open' }>, now: numbe
   return state
 }
 
+/** A shorter cool-down holds at once, a longer one from the next opening; probes that have answered are judged anew. */
+function reconfigured(state: BreakerState, now: number, limits: BreakerLimits): BreakerState {
+  if (state.kind === 'half-open') return decided(state, now, limits)
+  return state.kind === 'open' ? { ...state, until: Math.min(state.until, now + coolDown(state.openings, limits)) } : state
+}
+
+function coolDown(openings: number, limits: BreakerLimits): number {
+  return Math.min(limits.maxCoolDownMs, limits.coolDownMs * limits.coolDownFactor ** (openings - 1))
+}
+
 function opened(epoch: number, openings: number, now: number, limits: BreakerLimits): BreakerState {
-  const coolDownMs = Math.min(limits.maxCoolDownMs, limits.coolDownMs * limits.coolDownFactor ** (openings - 1))
-  return { kind: 'open', epoch: epoch + 1, openings, until: now + coolDownMs }
+  return { kind: 'open', epoch: epoch + 1, openings, until: now + coolDown(openings, limits) }
 }
 
 function trips(counts: BreakerCounts, limits: BreakerLimits): boolean {

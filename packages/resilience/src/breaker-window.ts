@@ -26,6 +26,9 @@ export interface WindowSlice {
 
 /** Remembers outcomes. Adding one takes the same time however many there are. */
 export interface BreakerWindow {
+  readonly kind: 'consecutive' | 'calls' | 'time'
+  /** Whether it has nothing to forget and does not care when a call began. */
+  isCalm(): boolean
   record(now: number, failed: boolean, slow: boolean): void
   counts(now: number): BreakerCounts
   clear(): void
@@ -38,6 +41,8 @@ export interface BreakerWindow {
 export function consecutiveWindow(): BreakerWindow {
   let consecutive = 0
   return {
+    kind: 'consecutive',
+    isCalm: () => consecutive === 0,
     record(_now, failed) {
       consecutive = failed ? consecutive + 1 : 0
     },
@@ -84,6 +89,8 @@ export function countWindow(size: number): BreakerWindow {
   }
 
   return {
+    kind: 'calls',
+    isCalm: () => false,
     record(_now, failed, wasSlow) {
       add((failed ? 1 : 0) + (wasSlow ? 2 : 0))
       consecutive = failed ? consecutive + 1 : 0
@@ -147,6 +154,8 @@ export function timeWindow(timeMs: number, slices: number): BreakerWindow {
   }
 
   return {
+    kind: 'time',
+    isCalm: () => false,
     record(now, failed, wasSlow) {
       forget(now)
       add(latest, [1, failed ? 1 : 0, wasSlow ? 1 : 0])

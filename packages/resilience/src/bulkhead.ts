@@ -1,11 +1,12 @@
 import { systemWorld, type World } from '@banyan/core'
 import type { Scope } from './call.ts'
-import { deadlineList } from './deadline-list.ts'
-import { ResilienceError } from './errors.ts'
+import type { End } from './end.ts'
+import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
 import type { Layer, Next } from './layer.ts'
 import { linkedList } from './linked-list.ts'
 import { checkDuration, checkNumber } from './option-checks.ts'
+import { Waiting } from './waiting.ts'
 
 export interface BulkheadOptions {
   /** How many calls run at once, a whole number from 1. */
@@ -41,62 +42,43 @@ export interface Bulkhead extends Layer {
 export function bulkhead(options: BulkheadOptions): Bulkhead {
   const { limit, queue = 0, maxWaitMs, order = 'fifo', world = systemWorld } = options
   checkOptions(limit, queue, maxWaitMs, order)
-  const deadlines = maxWaitMs === undefined ? undefined : deadlineList(world, maxWaitMs)
-  const waiting = linkedList<() => void>()
+  const waiting = linkedList<Waiting>()
   let active = 0
 
   /** Gives a place to the next who waits, or back. */
   function release(): void {
-    const next = order === 'fifo' ? waiting.first : waiting.last
-    if (!next) {
+    const node = order === 'fifo' ? waiting.first : waiting.last
+    if (!node) {
       active -= 1
       return
     }
-    waiting.remove(next)
-    next.value()
+    node.value.go()
   }
 
-  function enter(next: Next, scope: Scope): Promise<unknown> {
-    return next(scope).finally(release)
-  }
-
-  function reject(policy: string, why: 'full' | 'waited'): ResilienceError {
+  function reject(policy: string, why: 'full' | 'waited', scope: Scope): ResilienceError {
     if (isHeard('bulkhead')) tell('bulkhead', { policy, why, active, queued: waiting.size })
-    return full(policy, why, { limit, queue, maxWaitMs })
+    return rejection(scope.run.asValue, () => full(policy, why, { limit, queue, maxWaitMs }))
   }
 
-  function wait(policy: string, next: Next, scope: Scope): Promise<unknown> {
-    return new Promise((resolve, refuse) => {
-      const node = waiting.append(() => {
-        quit()
-        resolve(enter(next, scope))
-      })
-      const entry = deadlines?.add(() => {
-        waiting.remove(node)
-        quit()
-        refuse(reject(policy, 'waited'))
-      })
-      const leave = scope.cancel.onAbort((reason) => {
-        waiting.remove(node)
-        quit()
-        refuse(reason)
-      })
-      function quit(): void {
-        entry?.remove()
-        leave()
-      }
+  function wait(policy: string, next: Next, scope: Scope, end: End): void {
+    const waiter = new Waiting(scope, end, {
+      go: () => next(scope.later(), new Placed(end, release)),
+      late: () => reject(policy, 'waited', scope),
+      leave: () => void waiting.remove(node),
     })
+    const node = waiting.append(waiter)
+    waiter.begin(maxWaitMs)
   }
 
   function around(policy: string, next: Next): Next {
-    return (scope) => {
-      if (scope.cancel.aborted) return Promise.reject(scope.cancel.reason)
+    return (scope, end) => {
+      if (scope.aborted) return end.bad(scope.reason)
       if (active < limit) {
         active += 1
-        return enter(next, scope)
+        return next(scope, new Placed(end, release))
       }
-      if (waiting.size >= queue) return Promise.reject(reject(policy, 'full'))
-      return wait(policy, next, scope)
+      if (waiting.size >= queue) return end.bad(reject(policy, 'full', scope))
+      wait(policy, next, scope, end)
     }
   }
 
@@ -104,12 +86,37 @@ export function bulkhead(options: BulkheadOptions): Bulkhead {
     facts: { kind: 'bulkhead', limit, queue, maxWaitMs: queue === 0 ? 0 : (maxWaitMs ?? Number.POSITIVE_INFINITY) },
     world,
     around,
+    gauges: () => [
+      { name: 'active', value: active },
+      { name: 'queued', value: waiting.size },
+    ],
     get active() {
       return active
     },
     get queued() {
       return waiting.size
     },
+  }
+}
+
+/** A call that has a place, and gives it back at its end. */
+class Placed implements End {
+  readonly #end: End
+  readonly #release: () => void
+
+  constructor(end: End, release: () => void) {
+    this.#end = end
+    this.#release = release
+  }
+
+  ok(value: unknown): void {
+    this.#release()
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    this.#release()
+    this.#end.bad(error)
   }
 }
 

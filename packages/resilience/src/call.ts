@@ -1,4 +1,5 @@
-import type { Cancellation } from './cancellation.ts'
+import type { World } from '@banyan/core'
+import { Cancellation } from './cancellation.ts'
 
 /** What the protected function is given. */
 export interface Call {
@@ -6,10 +7,17 @@ export interface Call {
   readonly signal: AbortSignal
   /** 1 for the first try. */
   readonly attempt: number
+  /** 0 for the call itself, 1 and up for those that `hedge` sent after it. */
+  readonly hedge: number
   /** Milliseconds until the nearest deadline around this call; `Infinity` without one. Hand it on to the other side. */
   readonly remainingMs: number
   /** The idempotency key given to `run`. */
   readonly key: string | undefined
+  /**
+   * Shared by all attempts and hedges of one `run`, and empty at its start: where the function notes which endpoints it has tried, so
+   * that the next attempt picks another, as in `pick(call.tried)` of an upstream.
+   */
+  readonly tried: Set<string>
 }
 
 /** The function a policy protects. */
@@ -28,32 +36,92 @@ export interface RunOptions {
 }
 
 /** One `run` of a policy: what all its attempts share. */
-export interface Run {
+export class Run {
   readonly work: Protected<unknown>
+  readonly world: World
   readonly idempotent: boolean | undefined
   readonly key: string | undefined
+  /** Whether failures go to the caller as values, so that errors of ours need no stack. */
+  readonly asValue: boolean
   /** How often the function was called so far. */
-  attempts: number
+  attempts = 0
+  /** What the caller set for the whole call. */
+  cancel: Cancellation | undefined
+  #tried: Set<string> | undefined
+
+  constructor(work: Protected<unknown>, world: World, asValue: boolean, options: RunOptions | undefined) {
+    this.work = work
+    this.world = world
+    this.asValue = asValue
+    this.idempotent = options?.idempotent
+    this.key = options?.key
+  }
+
+  get tried(): Set<string> {
+    this.#tried ??= new Set()
+    return this.#tried
+  }
+
+  /** Whether the function may be called twice, where a call that does not say may (`assume`) or may not (`ask`). */
+  isRepeatable(unsaid: 'assume' | 'ask'): boolean {
+    return this.idempotent ?? (this.key !== undefined || unsaid === 'assume')
+  }
 }
 
 /** A call as the layers see it: each layer may hand an own one inward. */
-export interface Scope extends Call {
+export class Scope implements Call {
   readonly run: Run
-  readonly cancel: Cancellation
-}
+  readonly attempt: number
+  readonly hedge: number
+  #cancel: Cancellation | undefined
+  #startedAt: number | undefined
 
-/** Creates the {@link Scope} of one attempt under one cancellation. */
-export function scopeOf(run: Run, cancel: Cancellation, attempt: number): Scope {
-  return {
-    get signal() {
-      return cancel.signal
-    },
-    get remainingMs() {
-      return cancel.remainingMs
-    },
-    attempt,
-    key: run.key,
-    run,
-    cancel,
+  /** @param cancel left out: nothing can end the call from outside */
+  constructor(run: Run, cancel: Cancellation | undefined, attempt: number, hedge = 0) {
+    this.run = run
+    this.#cancel = cancel
+    this.attempt = attempt
+    this.hedge = hedge
+  }
+
+  get cancel(): Cancellation | undefined {
+    return this.#cancel
+  }
+
+  get aborted(): boolean {
+    return this.#cancel?.aborted === true
+  }
+
+  get reason(): unknown {
+    return this.#cancel?.reason
+  }
+
+  get signal(): AbortSignal {
+    // Made for this reader alone, when nothing can end the call: it never aborts.
+    this.#cancel ??= new Cancellation(this.run.world, Number.POSITIVE_INFINITY)
+    return this.#cancel.signal
+  }
+
+  get remainingMs(): number {
+    return this.#cancel === undefined ? Number.POSITIVE_INFINITY : this.#cancel.remainingMs
+  }
+
+  get key(): string | undefined {
+    return this.run.key
+  }
+
+  get tried(): Set<string> {
+    return this.run.tried
+  }
+
+  /** When it was made, on the monotonic clock: read once for all layers. A layer that lets time pass hands on a new scope. */
+  get startedAt(): number {
+    this.#startedAt ??= this.run.world.monotonic()
+    return this.#startedAt
+  }
+
+  /** The same call, now. */
+  later(): Scope {
+    return new Scope(this.run, this.#cancel, this.attempt, this.hedge)
   }
 }

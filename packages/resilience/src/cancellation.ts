@@ -1,14 +1,21 @@
 import type { World } from '@banyan/core'
 
+/** Is told, once, that a call ends before its time. */
+export interface AbortListener {
+  onAbort(reason: unknown): void
+}
+
 /**
  * The end of a call, foreseen (a deadline) or not (an abort). Like an `AbortSignal`, but the signal itself is only made when
- * somebody reads it.
+ * somebody reads it. A class, as are the other things that every call needs: their methods are made once.
  */
 export class Cancellation {
   /** When the call must be over, on the world's monotonic clock. `Infinity`: never. */
   readonly deadline: number
   readonly #world: World
-  readonly #listeners: Set<(reason: unknown) => void> = new Set()
+  /** Most have one listener; only the others pay for a set. */
+  #listener: AbortListener | undefined
+  #more: Set<AbortListener> | undefined
   #controller: AbortController | undefined
   #aborted = false
   #reason: unknown
@@ -45,36 +52,28 @@ export class Cancellation {
     if (this.#aborted) return
     this.#aborted = true
     this.#reason = reason
-    const listeners = [...this.#listeners]
-    this.#listeners.clear()
-    for (const listener of listeners) listener(reason)
+    const first = this.#listener
+    const more = this.#more
+    this.#listener = undefined
+    this.#more = undefined
+    first?.onAbort(reason)
+    if (more) for (const listener of more) listener.onAbort(reason)
     this.#controller?.abort(reason)
   }
 
-  /** Calls `listener` at the abort, at once when it is past. Gives back a function that takes the listener out. */
-  onAbort(listener: (reason: unknown) => void): () => void {
-    if (this.#aborted) {
-      listener(this.#reason)
-      return () => {}
+  /** Tells `listener` of the abort, at once when it is past. */
+  listen(listener: AbortListener): void {
+    if (this.#aborted) listener.onAbort(this.#reason)
+    else if (this.#listener === undefined) this.#listener = listener
+    else {
+      this.#more ??= new Set()
+      this.#more.add(listener)
     }
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
   }
-}
 
-/** The outcome of `work`, or a rejection with the reason at the moment `cancel` is aborted, whatever `work` does then. */
-export function race<T>(cancel: Cancellation, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = cancel.onAbort(reject)
-    work.then(
-      (value) => {
-        leave()
-        resolve(value)
-      },
-      (error) => {
-        leave()
-        reject(error)
-      },
-    )
-  })
+  /** Takes a listener out; nothing happens when it is none. */
+  unlisten(listener: AbortListener): void {
+    if (this.#listener === listener) this.#listener = undefined
+    else this.#more?.delete(listener)
+  }
 }

@@ -1,14 +1,17 @@
 import { isRefusal, systemWorld } from '@banyan/core'
 import { type BreakerMachine, breakerMachine } from './breaker-machine.ts'
-import { type CircuitBreakerOptions, describeBreaker } from './breaker-options.ts'
+import { type CircuitBreakerChanges, type CircuitBreakerOptions, describeBreaker } from './breaker-options.ts'
+import { probeQueue } from './breaker-queue.ts'
 import type { BreakerSnapshot } from './breaker-snapshot.ts'
-import type { BreakerStateName, Verdict } from './breaker-state.ts'
+import type { BreakerState, BreakerStateName, Verdict } from './breaker-state.ts'
 import type { BreakerCounts } from './breaker-window.ts'
 import type { Scope } from './call.ts'
-import { ResilienceError } from './errors.ts'
+import type { AbortListener, Cancellation } from './cancellation.ts'
+import type { End } from './end.ts'
+import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
 import { isFailure, isShed, isTimeout, type Settled } from './failure.ts'
-import type { Layer, Next } from './layer.ts'
+import type { Layer, Next, Watch } from './layer.ts'
 
 /** A layer that stops calling a dependency that keeps failing. */
 export interface CircuitBreaker extends Layer {
@@ -21,6 +24,13 @@ export interface CircuitBreaker extends Layer {
   reset(): void
   /** Lets every call through and counts nothing, until `reset`. */
   disable(): void
+  /**
+   * Changes the options given, at once and without a pause: state, probes under way and, with the same `window`, what was counted
+   * stay. A shorter cool-down holds for one that is open, a longer one from the next opening.
+   *
+   * @throws {RangeError} for an option out of its range: then nothing has changed
+   */
+  reconfigure(changes: CircuitBreakerChanges): void
   snapshot(): BreakerSnapshot
   /** @throws {TypeError} for a damaged snapshot, naming what is wrong */
   restore(snapshot: BreakerSnapshot): void
@@ -28,101 +38,212 @@ export interface CircuitBreaker extends Layer {
 
 /**
  * Stops calling a dependency that keeps failing; after a pause, probes it with a few calls. Outcomes belong to the epoch their
- * call was admitted in: a late answer never moves a later state. It holds no timer. One breaker may be shared by several policies.
+ * call was admitted in: a late answer never moves a later state. It holds a timer only while calls wait for its probes. One breaker
+ * may be shared by several policies.
  *
  * @throws {RangeError} for an option out of its range. Calls reject with {@link ResilienceError} `ERR_CIRCUIT_OPEN`, with
- *   `retryAfterMs` as far as it is known
+ *   `retryAfterMs`, rounded up, as far as it is known
  * @see Nygard, Release It!, 2nd ed., "Circuit Breaker"
  */
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
-  const { world = systemWorld, isFailure: fails = isFailure } = options
+  const { world = systemWorld } = options
+  let fails = options.isFailure
   /** The first policy it is part of. */
   let name = ''
   const machine = breakerMachine(options, (from, to) => {
     if (isHeard('circuit-breaker')) tell('circuit-breaker', { policy: name, from: from.kind, to: to.kind, epoch: to.epoch })
   })
+  const queue = probeQueue(machine, world)
+  const judge = (settled: Settled): Verdict => verdictOf(settled, fails ?? isFailure)
+  const settle = (ticket: Parameters<BreakerMachine['settle']>[0], verdict: Verdict): void => {
+    machine.settle(ticket, verdict)
+    queue.wake()
+  }
+  const calm = calmWatch(machine, judge, () => fails === undefined)
 
   function around(policy: string, next: Next): Next {
     name ||= policy
-    return (scope) => {
-      if (scope.cancel.aborted) return Promise.reject(scope.cancel.reason)
+    const openError = openErrors(policy, machine)
+    const go = (ticket: { epoch: number; startedAt: number }, scope: Scope, end: End): void =>
+      next(scope, new Watched(scope.cancel, (verdict) => settle(ticket, verdict), judge, end))
+    return (scope, end) => {
+      if (scope.aborted) return end.bad(scope.reason)
       const ticket = machine.admit()
-      if (!ticket) return Promise.reject(circuitOpen(policy, machine))
-      return watched(scope, next, fails, (verdict) => machine.settle(ticket, verdict))
+      if (ticket) return go(ticket, scope, end)
+      if (!queue.wait(scope, end, (late) => go(late, scope.later(), end), openError)) end.bad(openError(scope.run.asValue))
     }
   }
 
   return {
-    facts: { kind: 'circuit-breaker', text: describeBreaker(machine.limits) },
+    get facts() {
+      const { limits } = machine
+      return { kind: 'circuit-breaker', text: describeBreaker(limits), waitMs: limits.maxWaiting > 0 ? limits.probeMaxWaitMs : 0 } as const
+    },
     world,
     around,
+    watch: calm,
+    gauges: () => STATES.map((state) => ({ name: 'state', state, value: machine.state.kind === state ? 1 : 0 })),
+    ...controlsOf(machine, queue.wake),
     get state() {
       return machine.state.kind
     },
     get counts() {
       return machine.counts
     },
-    forceOpen(why) {
-      const { epoch } = machine.command({ type: 'force-open', why })
+    reconfigure(changes) {
+      machine.reconfigure(changes)
+      fails = changes.isFailure ?? fails
+      queue.wake()
+    },
+  }
+}
+
+const STATES: readonly BreakerStateName[] = ['closed', 'open', 'half-open', 'forced-open', 'disabled']
+
+/** What people do to a breaker, by hand or at a restart; those who wait are told. */
+function controlsOf(machine: BreakerMachine, wake: () => void) {
+  function command(event: Parameters<BreakerMachine['command']>[0]): BreakerState {
+    const state = machine.command(event)
+    wake()
+    return state
+  }
+  return {
+    forceOpen(why?: string): Disposable {
+      const { epoch } = command({ type: 'force-open', why })
       return {
         [Symbol.dispose]() {
-          if (machine.state.epoch === epoch) machine.command({ type: 'reset' })
+          if (machine.state.epoch === epoch) command({ type: 'reset' })
         },
       }
     },
-    reset: () => void machine.command({ type: 'reset' }),
-    disable: () => void machine.command({ type: 'disable' }),
+    reset: () => void command({ type: 'reset' }),
+    disable: () => void command({ type: 'disable' }),
     snapshot: machine.snapshot,
-    restore: machine.restore,
+    restore(snapshot: BreakerSnapshot): void {
+      machine.restore(snapshot)
+      wake()
+    },
   }
 }
 
-/** Runs the rest and says once how it ended: at its end, or at the moment the call is aborted, whatever the function does then. */
-function watched(scope: Scope, next: Next, fails: (settled: Settled) => boolean, settle: (verdict: Verdict) => void): Promise<unknown> {
-  let open = true
-  const once = (verdict: Verdict): void => {
-    if (!open) return
-    open = false
-    settle(verdict)
-  }
-  const leave = scope.cancel.onAbort((reason) => once(isTimeout(reason) ? 'failure' : 'nothing'))
-  const ended = (settled: Settled): void => {
-    leave()
-    if (!open) return
-    try {
-      once(judge(settled, fails))
-    } catch (error) {
-      // The user's own isFailure threw: that is the caller's to see, but the breaker must not wait for this call.
-      once('failure')
-      throw error
+/**
+ * Two functions for `promise.then`, bound once for an epoch: while a breaker is calm, an outcome needs nothing of its own call.
+ */
+function calmWatch(machine: BreakerMachine, judge: (settled: Settled) => Verdict, isPlain: () => boolean): () => Watch | undefined {
+  let bound: (Watch & { readonly epoch: number }) | undefined
+
+  function bind(epoch: number): Watch & { readonly epoch: number } {
+    function settle(settled: Settled): void {
+      let verdict: Verdict = 'failure'
+      try {
+        verdict = judge(settled)
+      } finally {
+        machine.settleCalm(epoch, verdict)
+      }
+    }
+    return {
+      epoch,
+      ok(value) {
+        // Without an isFailure of the user's no value is a failure.
+        if (isPlain()) machine.settleCalm(epoch, 'success')
+        else settle({ ok: true, value })
+        return value
+      },
+      bad(error) {
+        settle({ ok: false, error })
+        throw error
+      },
     }
   }
-  return next(scope).then(
-    (value) => {
-      ended({ ok: true, value })
-      return value
-    },
-    (error) => {
-      ended({ ok: false, error })
-      throw error
-    },
-  )
+
+  return () => {
+    const epoch = machine.calmEpoch
+    if (epoch === undefined) return undefined
+    if (bound?.epoch !== epoch) bound = bind(epoch)
+    return bound
+  }
 }
 
-function judge(settled: Settled, fails: (settled: Settled) => boolean): Verdict {
+/** Says once how a call ended: at its end, or at the moment it is aborted, whatever the function does then. */
+class Watched implements End, AbortListener {
+  readonly #cancel: Cancellation | undefined
+  readonly #settle: (verdict: Verdict) => void
+  readonly #judge: (settled: Settled) => Verdict
+  readonly #end: End
+  #open = true
+
+  constructor(cancel: Cancellation | undefined, settle: (verdict: Verdict) => void, judge: (settled: Settled) => Verdict, end: End) {
+    this.#cancel = cancel
+    this.#settle = settle
+    this.#judge = judge
+    this.#end = end
+    cancel?.listen(this)
+  }
+
+  ok(value: unknown): void {
+    if (this.#ended({ ok: true, value })) this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    if (this.#ended({ ok: false, error })) this.#end.bad(error)
+  }
+
+  onAbort(reason: unknown): void {
+    this.#once(isTimeout(reason) ? 'failure' : 'nothing')
+  }
+
+  #once(verdict: Verdict): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#settle(verdict)
+  }
+
+  /** False when the end has been told already, of another error. */
+  #ended(settled: Settled): boolean {
+    this.#cancel?.unlisten(this)
+    if (!this.#open) return true
+    try {
+      this.#once(this.#judge(settled))
+      return true
+    } catch (error) {
+      // The user's own isFailure threw: that is the caller's to see, but the breaker must not wait for this call.
+      this.#once('failure')
+      this.#end.bad(error)
+      return false
+    }
+  }
+}
+
+function verdictOf(settled: Settled, fails: (settled: Settled) => boolean): Verdict {
   if (isRefusal(settled.ok ? settled.value : settled.error)) return 'success'
   if (!settled.ok && isShed(settled.error)) return 'nothing'
   return fails(settled) ? 'failure' : 'success'
 }
 
-function circuitOpen(policy: string, { state, retryAfterMs }: BreakerMachine): ResilienceError {
-  const hint = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return new ResilienceError('ERR_CIRCUIT_OPEN', policy, `cannot call "${policy}": its circuit ${why()}`, hint)
+/**
+ * The error of a rejected call. Those that go out as values have no stack, so that within a millisecond all are the same: then it is
+ * one, frozen.
+ */
+function openErrors(policy: string, machine: BreakerMachine): (asValue: boolean) => ResilienceError {
+  let last: { epoch: number; waitMs: number | undefined; error: ResilienceError } | undefined
 
-  function why(): string {
-    if (state.kind === 'forced-open') return `was opened by hand${state.why ? `: ${state.why}` : ''}`
-    return state.kind === 'open'
-      ? `is open for another ${Math.ceil(retryAfterMs ?? 0)} ms`
-      : 'is half-open and all its probes are under way'
+  function create(state: BreakerState, retryAfterMs: number | undefined): ResilienceError {
+    const hint = retryAfterMs === undefined ? {} : { retryAfterMs }
+    return new ResilienceError('ERR_CIRCUIT_OPEN', policy, `cannot call "${policy}": its circuit ${whyOpen(state, retryAfterMs)}`, hint)
   }
+
+  return (asValue) => {
+    const { state, retryAfterMs } = machine
+    const waitMs = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs)
+    if (!asValue) return create(state, waitMs)
+    if (last?.epoch !== state.epoch || last.waitMs !== waitMs) {
+      last = { epoch: state.epoch, waitMs, error: Object.freeze(rejection(true, () => create(state, waitMs))) }
+    }
+    return last.error
+  }
+}
+
+function whyOpen(state: BreakerState, retryAfterMs: number | undefined): string {
+  if (state.kind === 'forced-open') return `was opened by hand${state.why ? `: ${state.why}` : ''}`
+  return state.kind === 'open' ? `is open for another ${retryAfterMs ?? 0} ms` : 'is half-open and all its probes are under way'
 }

@@ -1,16 +1,24 @@
 import { CodedError, type CodedErrorOptions } from '@banyan/core'
 
 /** The codes of {@link ResilienceError}. */
-export type ResilienceErrorCode = 'ERR_CIRCUIT_OPEN' | 'ERR_TIMEOUT' | 'ERR_BULKHEAD_FULL' | 'ERR_RETRY_BUDGET'
+export type ResilienceErrorCode =
+  | 'ERR_CIRCUIT_OPEN'
+  | 'ERR_TIMEOUT'
+  | 'ERR_BULKHEAD_FULL'
+  | 'ERR_RETRY_BUDGET'
+  | 'ERR_RATE_LIMITED'
+  | 'ERR_OVERLOADED'
 
 /** Which part of a policy said no. */
-export type RejectedBy = 'breaker' | 'timeout' | 'bulkhead' | 'budget' | 'cancelled'
+export type RejectedBy = 'breaker' | 'timeout' | 'bulkhead' | 'budget' | 'rate-limit' | 'adaptive' | 'cancelled'
 
 const STATUS: Readonly<Record<ResilienceErrorCode, number>> = {
   ERR_CIRCUIT_OPEN: 503,
   ERR_TIMEOUT: 504,
   ERR_BULKHEAD_FULL: 503,
   ERR_RETRY_BUDGET: 503,
+  ERR_RATE_LIMITED: 429,
+  ERR_OVERLOADED: 503,
 }
 
 /** What the policy says for each code. */
@@ -19,11 +27,13 @@ export const rejectedBy: Readonly<Record<ResilienceErrorCode, RejectedBy>> = {
   ERR_TIMEOUT: 'timeout',
   ERR_BULKHEAD_FULL: 'bulkhead',
   ERR_RETRY_BUDGET: 'budget',
+  ERR_RATE_LIMITED: 'rate-limit',
+  ERR_OVERLOADED: 'adaptive',
 }
 
 /**
- * A policy ended the call or did not let it through. At a server's edge it becomes 503, or 504 for `ERR_TIMEOUT`; with
- * `retryAfterMs` where the policy knows when trying again makes sense.
+ * A policy ended the call or did not let it through. At a server's edge it becomes 503, 504 for `ERR_TIMEOUT`, 429 for
+ * `ERR_RATE_LIMITED`; with `retryAfterMs` where the policy knows when trying again makes sense.
  */
 export class ResilienceError extends CodedError<ResilienceErrorCode> {
   /** The name of the policy. */
@@ -32,5 +42,20 @@ export class ResilienceError extends CodedError<ResilienceErrorCode> {
   constructor(code: ResilienceErrorCode, policy: string, message: string, options: Omit<CodedErrorOptions, 'status'> = {}) {
     super(code, message, { ...options, status: STATUS[code] })
     this.policy = policy
+  }
+}
+
+/**
+ * What `create` makes, without a stack when it goes to the caller as a value: nobody throws it, and its stack costs more than all the
+ * rest of a rejection.
+ */
+export function rejection(asValue: boolean, create: () => ResilienceError): ResilienceError {
+  if (!asValue) return create()
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return create()
+  } finally {
+    Error.stackTraceLimit = limit
   }
 }

@@ -1,8 +1,17 @@
-import { channel } from 'node:diagnostics_channel'
 import type { BreakerStateName } from './breaker-state.ts'
+import { type Channel, channel } from './channel.ts'
+import type { RejectedBy } from './errors.ts'
 
-/** What layers tell, by the name of the layer. */
+/** What layers tell, by the name of the layer; `call` is a whole call of a policy. */
 export interface ResilienceEvents {
+  call: {
+    readonly policy: string
+    readonly ok: boolean
+    readonly durationMs: number
+    /** How often the function was called. */
+    readonly attempts: number
+    readonly rejectedBy: RejectedBy | undefined
+  }
   'circuit-breaker': {
     readonly policy: string
     readonly from: BreakerStateName
@@ -13,14 +22,21 @@ export interface ResilienceEvents {
   retry: { readonly policy: string; readonly failedAttempt: number; readonly delayMs: number; readonly error: unknown }
   timeout: { readonly policy: string; readonly timeoutMs: number }
   bulkhead: { readonly policy: string; readonly why: 'full' | 'waited'; readonly active: number; readonly queued: number }
+  'rate-limit': { readonly policy: string; readonly key: string; readonly retryAfterMs: number }
+  hedge: { readonly policy: string; readonly hedge: number; readonly afterMs: number }
+  'adaptive-limit': { readonly policy: string; readonly limit: number; readonly active: number }
   fallback: { readonly policy: string; readonly error: unknown }
 }
 
-const channels = {
+const channels: Readonly<Record<keyof ResilienceEvents, Channel>> = {
+  call: channel('banyan:resilience:call'),
   'circuit-breaker': channel('banyan:resilience:circuit-breaker'),
   retry: channel('banyan:resilience:retry'),
   timeout: channel('banyan:resilience:timeout'),
   bulkhead: channel('banyan:resilience:bulkhead'),
+  'rate-limit': channel('banyan:resilience:rate-limit'),
+  hedge: channel('banyan:resilience:hedge'),
+  'adaptive-limit': channel('banyan:resilience:adaptive-limit'),
   fallback: channel('banyan:resilience:fallback'),
 }
 
@@ -35,8 +51,8 @@ export function tell<L extends keyof ResilienceEvents>(layer: L, event: Resilien
 }
 
 /**
- * Listens to one kind of layer, of all policies of the process. The same events are on the diagnostics channels
- * `banyan:resilience:<layer>`. Without listeners, layers build no events.
+ * Listens to one kind of layer, or to whole calls (`call`), of all policies of the process. The same events are on the diagnostics
+ * channels `banyan:resilience:<layer>`, where the runtime has such. Without listeners, layers build no events.
  *
  * @returns a function that stops listening
  */

@@ -18,9 +18,15 @@ export function explain(layers: readonly LayerFacts[]): Explanation {
   return {
     order: layers.map(describe),
     worstCaseMs,
-    maxAttempts: layers.reduce((product, layer) => (layer.kind === 'retry' ? product * layer.attempts : product), 1),
+    maxAttempts: layers.reduce((product, layer) => product * timesOf(layer), 1),
     warnings: [...boundWarnings(layers, worstCaseMs), ...layers.flatMap((layer, index) => orderWarnings(layer, layers.slice(index + 1)))],
   }
+}
+
+/** How many calls one becomes in this layer. */
+function timesOf(layer: LayerFacts): number {
+  if (layer.kind === 'retry') return layer.attempts
+  return layer.kind === 'hedge' ? 1 + layer.extra : 1
 }
 
 /** From the inside out; the function itself takes for ever. */
@@ -28,7 +34,8 @@ function worstCase(layers: readonly LayerFacts[]): number {
   return layers.reduceRight((inside, layer) => {
     if (layer.kind === 'timeout') return Math.min(layer.timeoutMs, inside)
     if (layer.kind === 'retry') return layer.attempts * inside + layer.waitsMs
-    if (layer.kind === 'bulkhead') return layer.maxWaitMs + inside
+    if (layer.kind === 'bulkhead' || layer.kind === 'rate-limit') return layer.maxWaitMs + inside
+    if (layer.kind === 'circuit-breaker') return layer.waitMs + inside
     return inside
   }, Number.POSITIVE_INFINITY)
 }
@@ -43,6 +50,12 @@ function describe(layer: LayerFacts): string {
       return `circuit breaker, ${layer.text}`
     case 'bulkhead':
       return `bulkhead of ${layer.limit}, queue of ${layer.queue}`
+    case 'rate-limit':
+      return `rate limit of ${layer.text}`
+    case 'hedge':
+      return `hedge, ${layer.extra} more ${layer.text}`
+    case 'adaptive-limit':
+      return `adaptive limit, ${layer.text}`
     case 'fallback':
       return 'fallback'
   }
@@ -75,10 +88,28 @@ function orderWarnings(outer: LayerFacts, inside: readonly LayerFacts[]): string
         has('fallback') ? 'fallback inside circuit breaker: the breaker never sees a failure; put the fallback outside' : '',
       ].filter(Boolean)
     case 'bulkhead':
-      return has('retry') ? ['retry inside bulkhead: a call keeps its place while it waits for its next attempt; put retry outside'] : []
+    case 'adaptive-limit':
+      return limitWarnings(outer.kind === 'bulkhead' ? 'bulkhead' : 'adaptive limit', has)
+    case 'rate-limit':
+      return has('retry') || has('hedge')
+        ? ['retry or hedge inside rate limit: the limit counts one take for several calls; put the rate limit inside']
+        : []
+    case 'hedge':
+      return [
+        has('retry') ? 'retry inside hedge: each hedge retries for itself; put retry outside' : '',
+        has('hedge') ? 'hedge inside hedge: the calls multiply; keep one of them' : '',
+        has('fallback') ? 'fallback inside hedge: a fallback wins the race against the real answer; put the fallback outside' : '',
+      ].filter(Boolean)
     case 'fallback':
       return []
   }
+}
+
+function limitWarnings(name: string, has: (kind: LayerFacts['kind']) => boolean): string[] {
+  return [
+    has('retry') ? `retry inside ${name}: a call keeps its place while it waits for its next attempt; put retry outside` : '',
+    has('hedge') ? `hedge inside ${name}: several calls run in one place; put hedge outside` : '',
+  ].filter(Boolean)
 }
 
 function timeoutWarnings(outerMs: number, inside: readonly LayerFacts[]): string[] {
@@ -89,8 +120,8 @@ function timeoutWarnings(outerMs: number, inside: readonly LayerFacts[]): string
       warnings.push(`timeout of ${layer.timeoutMs} ms inside timeout of ${outerMs} ms: the inner one never fires`)
     else if (layer.kind === 'timeout' && retried && layer.timeoutMs * 2 > outerMs)
       warnings.push(`timeout of ${outerMs} ms outside retry: no time for a second attempt of up to ${layer.timeoutMs} ms`)
-    if (layer.kind === 'bulkhead' && layer.maxWaitMs >= outerMs && layer.maxWaitMs < Number.POSITIVE_INFINITY)
-      warnings.push(`bulkhead waits up to ${layer.maxWaitMs} ms inside timeout of ${outerMs} ms: its own limit never ends the wait`)
+    if ((layer.kind === 'bulkhead' || layer.kind === 'rate-limit') && layer.maxWaitMs >= outerMs && layer.maxWaitMs < Number.POSITIVE_INFINITY)
+      warnings.push(`${layer.kind === 'bulkhead' ? 'bulkhead' : 'rate limit'} waits up to ${layer.maxWaitMs} ms inside timeout of ${outerMs} ms: its own limit never ends the wait`)
   }
   return warnings
 }

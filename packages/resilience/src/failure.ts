@@ -1,5 +1,5 @@
 import { codeOf, isRefusal } from '@banyan/core'
-import { ResilienceError } from './errors.ts'
+import { ResilienceError, type ResilienceErrorCode } from './errors.ts'
 
 /** How a call ended. */
 export type Settled = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
@@ -22,8 +22,10 @@ export function isRetryable(error: unknown): boolean {
 
 /** Whether a policy turned the call away before it reached the dependency, so that it says nothing about it. */
 export function isShed(error: unknown): boolean {
-  return error instanceof ResilienceError && (error.code === 'ERR_CIRCUIT_OPEN' || error.code === 'ERR_BULKHEAD_FULL')
+  return error instanceof ResilienceError && SHED.has(error.code)
 }
+
+const SHED: ReadonlySet<ResilienceErrorCode> = new Set(['ERR_CIRCUIT_OPEN', 'ERR_BULKHEAD_FULL', 'ERR_RATE_LIMITED', 'ERR_OVERLOADED'])
 
 /** Whether an abort's reason is that time ran out, of a policy or of an `AbortSignal.timeout`. */
 export function isTimeout(reason: unknown): boolean {

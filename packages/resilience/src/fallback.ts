@@ -1,5 +1,5 @@
-import type { Call } from './call.ts'
-import { race } from './cancellation.ts'
+import type { Call, Scope } from './call.ts'
+import { deliver, type End, Race } from './end.ts'
 import { isHeard, tell } from './events.ts'
 import { isTimeout } from './failure.ts'
 import type { Layer, Next } from './layer.ts'
@@ -25,20 +25,49 @@ export function fallback<R>(
   // The overloads say that a function is never the value itself, which TypeScript cannot see for an open R.
   const answer = typeof to === 'function' ? (to as (error: unknown, call: Call) => R | PromiseLike<R>) : () => to
 
-  function around(policy: string, next: Next): Next {
-    return async (scope) => {
-      try {
-        return await next(scope)
-      } catch (error) {
-        const { cancel } = scope
-        if (cancel.aborted && !isTimeout(cancel.reason)) throw error
-        if (!answerIf(error)) throw error
-        if (isHeard('fallback')) tell('fallback', { policy, error })
-        const work = Promise.resolve(answer(error, scope))
-        // Once the deadline has passed there is nothing left to race against.
-        return cancel.aborted ? work : race(cancel, work)
-      }
-    }
+  const around = (policy: string, next: Next): Next => {
+    return (scope, end) => next(scope, new Answering(policy, answer, answerIf, scope, end))
   }
   return { facts: { kind: 'fallback' }, around }
+}
+
+/** One call that is answered when it fails. */
+class Answering<R> implements End {
+  readonly #policy: string
+  readonly #answer: (error: unknown, call: Call) => R | PromiseLike<R>
+  readonly #answerIf: (error: unknown) => boolean
+  readonly #scope: Scope
+  readonly #end: End
+
+  constructor(
+    policy: string,
+    answer: (error: unknown, call: Call) => R | PromiseLike<R>,
+    answerIf: (error: unknown) => boolean,
+    scope: Scope,
+    end: End,
+  ) {
+    this.#policy = policy
+    this.#answer = answer
+    this.#answerIf = answerIf
+    this.#scope = scope
+    this.#end = end
+  }
+
+  ok(value: unknown): void {
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    const { cancel, aborted, reason } = this.#scope
+    if (aborted && !isTimeout(reason)) return this.#end.bad(error)
+    try {
+      if (!this.#answerIf(error)) return this.#end.bad(error)
+    } catch (thrown) {
+      return this.#end.bad(thrown)
+    }
+    if (isHeard('fallback')) tell('fallback', { policy: this.#policy, error })
+    // Once the deadline has passed there is nothing left to race against.
+    const end = cancel && !aborted ? new Race(cancel, this.#end) : this.#end
+    deliver(() => this.#answer(error, this.#scope), end)
+  }
 }

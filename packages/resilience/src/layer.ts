@@ -1,16 +1,37 @@
 import type { World } from '@banyan/core'
 import type { Scope } from './call.ts'
+import type { End } from './end.ts'
 
-/** The rest of a policy, seen from one of its layers. Never throws; rejects. */
-export type Next = (scope: Scope) => Promise<unknown>
+/**
+ * The rest of a policy, seen from one of its layers: makes the call and tells `end` once how it ended, maybe before it returns. Never
+ * throws. Not a promise: a call through many layers has one promise, the caller's.
+ */
+export type Next = (scope: Scope, end: End) => void
 
 /** What a layer is and how far it stretches a call; `explain()` judges a policy by these. */
 export type LayerFacts =
   | { readonly kind: 'timeout'; readonly timeoutMs: number }
   | { readonly kind: 'retry'; readonly attempts: number; readonly waitsMs: number }
-  | { readonly kind: 'circuit-breaker'; readonly text: string }
+  | { readonly kind: 'circuit-breaker'; readonly text: string; readonly waitMs: number }
   | { readonly kind: 'bulkhead'; readonly limit: number; readonly queue: number; readonly maxWaitMs: number }
+  | { readonly kind: 'rate-limit'; readonly text: string; readonly maxWaitMs: number }
+  | { readonly kind: 'hedge'; readonly extra: number; readonly text: string }
+  | { readonly kind: 'adaptive-limit'; readonly text: string }
   | { readonly kind: 'fallback' }
+
+/** A figure of a layer that rises and falls, for metrics: `{ name: 'active', value: 3 }`. */
+export interface Gauge {
+  readonly name: string
+  readonly value: number
+  /** Set where the figure says which of several holds: `state: 'open'`. */
+  readonly state?: string
+}
+
+/** What a promise of a call is given to: see {@link Layer.watch}. */
+export interface Watch {
+  readonly ok: (value: unknown) => unknown
+  readonly bad: (error: unknown) => never
+}
 
 /**
  * One ring of a policy.
@@ -18,11 +39,23 @@ export type LayerFacts =
  * @typeParam Alt what the layer may answer in place of the function's own value
  */
 export interface Layer<Alt = never> {
+  /** Read anew by each `explain()`: reconfiguring may change them. */
   readonly facts: LayerFacts
   /** The clock it runs on; all layers of a policy share one. Left out: it needs none. */
   readonly world?: World
   /** Puts the layer around the rest of the policy named `policy`. */
   around(policy: string, next: Next): Next
+  /**
+   * For a layer that is a policy's only one: two functions to hand to `promise.then` while nothing has to be remembered for a single
+   * call, `undefined` while something has. The same two for as long as they are good.
+   */
+  watch?(): Watch | undefined
+  /** Its figures of the moment. */
+  gauges?(): readonly Gauge[]
+  /** Its state, for `policy.snapshot()`: plain data that goes through JSON. */
+  snapshot?(): unknown
+  /** @throws {TypeError} for what is no snapshot of such a layer */
+  restore?(snapshot: unknown): void
   /** Never set: it carries the type. */
   readonly alt?: Alt
 }

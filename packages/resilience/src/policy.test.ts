@@ -20,6 +20,7 @@ test('gives what the function gives, with its type', async () => {
   const answer = await stock.run(async ({ attempt }) => ({ attempt }))
   expectTypeOf(answer).toEqualTypeOf<{ attempt: number }>()
   expect(answer).toEqual({ attempt: 1 })
+  await world.advance(0)
   expect(world.pendingTimers()).toBe(0)
 })
 
@@ -57,6 +58,7 @@ test('hands on the key, the signal and the remaining time', async () => {
   })
   expect(seen).toEqual({ aborted: false, remainingMs: 300, key: 'k1' })
   expect(await policy('bare').run(({ remainingMs }) => remainingMs)).toBe(Number.POSITIVE_INFINITY)
+  await world.advance(0)
   expect(world.pendingTimers()).toBe(0)
 })
 
@@ -75,6 +77,7 @@ test('an abort of the caller ends the call at once, with its reason, also when t
   controller.abort(reason)
   expect(await outcome).toEqual({ ok: false, error: reason, attempts: 1, rejected: { rejectedBy: 'cancelled', policy: 'stock' } })
   expect(signal?.reason).toBe(reason)
+  await world.advance(0)
   expect(world.pendingTimers()).toBe(0)
 })
 

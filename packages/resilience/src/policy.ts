@@ -1,10 +1,14 @@
 import { systemWorld, type World } from '@banyan/core'
-import { type Protected, type Run, type RunOptions, type Scope, scopeOf } from './call.ts'
-import { Cancellation, race } from './cancellation.ts'
-import { type RejectedBy, ResilienceError, rejectedBy } from './errors.ts'
+import { type Protected, Run, type RunOptions, Scope } from './call.ts'
+import { Cancellation } from './cancellation.ts'
+import { type Deadline, deadlinesOf } from './deadlines.ts'
+import { deliverResult, type End, Race } from './end.ts'
+import { type RejectedBy, ResilienceError, rejectedBy, rejection } from './errors.ts'
+import { isHeard, tell } from './events.ts'
 import { type Explanation, explain } from './explain.ts'
 import type { Layer, Next } from './layer.ts'
-import { checkNumber, MAX_TIMER_MS } from './option-checks.ts'
+import { checkNumber } from './option-checks.ts'
+import { type PolicySnapshot, restoreLayers, snapshotLayers } from './policy-snapshot.ts'
 import { timedOut } from './timeout.ts'
 
 /** Why a policy ended a call. */
@@ -22,18 +26,28 @@ export type Outcome<T> =
 /** Layers around a function. */
 export interface Policy<Alt = never> {
   readonly name: string
+  /** Outermost first. */
+  readonly layers: readonly Layer<unknown>[]
   /**
    * Calls `work` through the layers.
    *
    * @throws what `work` throws; {@link ResilienceError} when a layer ends the call; the signal's reason when the caller aborts
    */
   run<T>(work: Protected<T>, options?: RunOptions): Promise<Awaited<T> | Alt>
-  /** Like `run`, but gives failures back as values. Never rejects. */
+  /** Like `run`, but gives failures back as values; those of the policy's own have no stack. Never rejects. */
   outcome<T>(work: Protected<T>, options?: RunOptions): Promise<Outcome<Awaited<T> | Alt>>
   /** `work` with the layers around it and the same parameters. */
   wrap<A extends unknown[], T>(work: (...args: A) => T | PromiseLike<T>): (...args: A) => Promise<Awaited<T> | Alt>
   /** What the layers do in this order, with warnings for orders that do harm. */
   explain(): Explanation
+  /** What the layers know, as plain data that goes through JSON: for the next start. */
+  snapshot(): PolicySnapshot
+  /**
+   * Takes over what a policy with the same layers knew. A layer it says nothing of starts fresh.
+   *
+   * @throws {TypeError} for a damaged snapshot, or one of other layers, naming what is wrong
+   */
+  restore(snapshot: PolicySnapshot): void
 }
 
 /** What the layers of a policy may answer in place of the function. */
@@ -47,106 +61,202 @@ export type AltOf<L extends readonly Layer<unknown>[]> = L[number] extends Layer
 export function policy<const L extends readonly Layer<unknown>[]>(name: string, ...layers: L): Policy<AltOf<L>> {
   if (name === '') throw new TypeError('cannot create policy: the name is empty')
   const world = worldOf(name, layers)
+  const execute = chainOf(name, world, layers)
+  const watch = layers.length === 1 ? layers[0]?.watch : undefined
+
+  // Layers hand on what `work` gives or an Alt; the chain itself does not know the types.
+  function run(work: Protected<unknown>, options?: RunOptions): Promise<never> {
+    if (watch !== undefined && options === undefined && !isHeard('call')) {
+      const watched = watch()
+      if (watched !== undefined) return begin(new Scope(new Run(work, world, false, undefined), undefined, 1)).then(watched.ok, watched.bad) as Promise<never>
+    }
+    return new Promise((resolve, reject) => {
+      // A throw in here, of a bad option, rejects.
+      execute(new Run(work, world, false, options), options, { ok: resolve as (value: unknown) => void, bad: reject })
+    })
+  }
+
+  return {
+    name,
+    layers,
+    run,
+    outcome: (work, options) =>
+      new Promise((resolve) => {
+        const run = new Run(work, world, true, options)
+        const end = new Told(name, run, resolve as (outcome: Outcome<unknown>) => void)
+        try {
+          execute(run, options, end)
+        } catch (error) {
+          end.bad(error)
+        }
+      }),
+    wrap:
+      (work) =>
+      (...args) =>
+        run(() => work(...args)),
+    explain: () => explain(layers.map((layer) => layer.facts)),
+    snapshot: () => snapshotLayers(name, layers),
+    restore: (snapshot) => restoreLayers(name, layers, snapshot),
+  }
+}
+
+type Execute = (run: Run, options: RunOptions | undefined, end: End) => void
+
+/** The layers, wound around each other once for all calls. */
+function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]): Execute {
   const inner = layers.findIndex((layer) => layer.facts.kind !== 'fallback')
   const fallbacks = inner < 0 ? layers : layers.slice(0, inner)
   const rest = inner < 0 ? [] : layers.slice(inner)
   const wind = (around: readonly Layer<unknown>[], core: Next) => around.reduceRight((next, layer) => layer.around(name, next), core)
   const chain = wind(rest, invoke)
   // Outside every layer but the outermost fallbacks, which answer also when the caller's time is up.
-  const bounded = wind(fallbacks, (scope) => race(scope.cancel, chain(scope)))
+  const bounded = wind(fallbacks, (scope, end) => chain(scope, scope.cancel ? new Race(scope.cancel, end) : end))
   const unbounded = wind(fallbacks, chain)
 
-  function execute(run: Run, options: RunOptions): { cancel: Cancellation; result: Promise<unknown> } {
-    const { signal, deadlineMs = Number.POSITIVE_INFINITY } = options
+  return (run, options, caller) => {
+    const end = isHeard('call') ? new Heard(name, run, caller) : caller
+    const { signal, deadlineMs = Number.POSITIVE_INFINITY } = options ?? {}
     checkNumber(`run "${name}"`, 'deadlineMs', deadlineMs, { min: Number.NEGATIVE_INFINITY })
+    if (!signal && deadlineMs === Number.POSITIVE_INFINITY) return unbounded(new Scope(run, undefined, 1), end)
     const cancel = new Cancellation(world, world.monotonic() + deadlineMs)
-    const scope = scopeOf(run, cancel, 1)
-    if (!signal && deadlineMs === Number.POSITIVE_INFINITY) return { cancel, result: unbounded(scope) }
-    const leave = bindCaller(name, world, cancel, signal, deadlineMs)
-    return { cancel, result: bounded(scope).finally(leave) }
+    run.cancel = cancel
+    bounded(new Scope(run, cancel, 1), new Bound(name, run, cancel, signal, deadlineMs, end))
   }
-
-  return {
-    name,
-    run(work, options = {}) {
-      // Layers hand on what `work` gives or an Alt; the chain itself does not know the types.
-      return start(() => execute(runOf(work, options), options).result) as Promise<never>
-    },
-    async outcome(work, options = {}) {
-      const run = runOf(work, options)
-      let cancel: Cancellation | undefined
-      try {
-        const running = execute(run, options)
-        cancel = running.cancel
-        return { ok: true, value: (await running.result) as never, attempts: run.attempts }
-      } catch (error) {
-        const rejected = rejectionOf(name, error, cancel)
-        return { ok: false, error, attempts: run.attempts, ...(rejected && { rejected }) }
-      }
-    },
-    wrap(work) {
-      return (...args) =>
-        start(
-          () =>
-            execute(
-              runOf(() => work(...args), {}),
-              {},
-            ).result,
-        ) as Promise<never>
-    },
-    explain: () => explain(layers.map((layer) => layer.facts)),
-  }
-}
-
-function runOf(work: Protected<unknown>, { idempotent, key }: RunOptions): Run {
-  return { work, idempotent, key, attempts: 0 }
 }
 
 /** The innermost of all: calls the function. */
-function invoke(scope: Scope): Promise<unknown> {
-  const { cancel, run } = scope
-  if (cancel.aborted) return Promise.reject(cancel.reason)
-  return start(() => {
+function invoke(scope: Scope, end: End): void {
+  if (scope.aborted) return end.bad(scope.reason)
+  const { run } = scope
+  let result: unknown
+  try {
     run.attempts += 1
-    return run.work(scope)
-  })
+    result = run.work(scope)
+  } catch (error) {
+    return end.bad(error)
+  }
+  deliverResult(result, end)
 }
 
-/** The promise of what `work` returns; a throw becomes a rejection. */
-function start(work: () => unknown): Promise<unknown> {
+/** The same for a call whose layer watches its promise. */
+function begin(scope: Scope): Promise<unknown> {
   try {
-    return Promise.resolve(work())
+    const result = scope.run.work(scope)
+    return result instanceof Promise ? result : Promise.resolve(result)
   } catch (error) {
     return Promise.reject(error)
   }
 }
 
-/** Ends the call when the caller aborts or its time is up. Gives back a function that lets go of both. */
-function bindCaller(name: string, world: World, cancel: Cancellation, signal: AbortSignal | undefined, deadlineMs: number): () => void {
-  if (signal?.aborted) {
-    cancel.abort(signal.reason)
-    return () => {}
+/** A call within what its caller set: ends it when the caller aborts or its time is up, and lets go of both at its end. */
+class Bound implements End {
+  readonly #name: string
+  readonly #run: Run
+  readonly #cancel: Cancellation
+  readonly #signal: AbortSignal | undefined
+  readonly #end: End
+  #deadline: Deadline | undefined
+
+  constructor(name: string, run: Run, cancel: Cancellation, signal: AbortSignal | undefined, deadlineMs: number, end: End) {
+    this.#name = name
+    this.#run = run
+    this.#cancel = cancel
+    this.#signal = signal
+    this.#end = end
+    if (signal?.aborted) cancel.abort(signal.reason)
+    else if (deadlineMs <= 0) this.#expire(0)
+    else this.#bind(deadlineMs)
   }
-  if (deadlineMs <= 0) {
-    cancel.abort(timedOut(name, 0))
-    return () => {}
+
+  #bind(deadlineMs: number): void {
+    const { deadline } = this.#cancel
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (deadlineMs < Number.POSITIVE_INFINITY) {
+      this.#deadline = deadlinesOf(this.#run.world).add(deadline, () => this.#expire(deadlineMs))
+    }
   }
-  const onAbort = () => cancel.abort(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  // A timer cannot wait longer than some 24 days; a caller with more time than that has no deadline.
-  const timer = deadlineMs <= MAX_TIMER_MS ? world.after(deadlineMs, () => cancel.abort(timedOut(name, deadlineMs))) : undefined
-  return () => {
-    signal?.removeEventListener('abort', onAbort)
-    timer?.cancel()
+
+  ok(value: unknown): void {
+    this.#leave()
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    this.#leave()
+    this.#end.bad(error)
+  }
+
+  readonly #onAbort = (): void => this.#cancel.abort(this.#signal?.reason)
+
+  #expire(deadlineMs: number): void {
+    this.#cancel.abort(rejection(this.#run.asValue, () => timedOut(this.#name, deadlineMs)))
+  }
+
+  #leave(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#deadline) deadlinesOf(this.#run.world).remove(this.#deadline)
   }
 }
 
-function rejectionOf(name: string, error: unknown, cancel: Cancellation | undefined): Rejected | undefined {
+/** Tells those who listen how the call ended. */
+class Heard implements End {
+  readonly #name: string
+  readonly #run: Run
+  readonly #end: End
+  readonly #startedAt: number
+
+  constructor(name: string, run: Run, end: End) {
+    this.#name = name
+    this.#run = run
+    this.#end = end
+    this.#startedAt = run.world.monotonic()
+  }
+
+  ok(value: unknown): void {
+    this.#tell(true, undefined)
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    this.#tell(false, error instanceof ResilienceError ? rejectedBy[error.code] : undefined)
+    this.#end.bad(error)
+  }
+
+  #tell(ok: boolean, by: RejectedBy | undefined): void {
+    const { attempts, world } = this.#run
+    tell('call', { policy: this.#name, ok, durationMs: world.monotonic() - this.#startedAt, attempts, rejectedBy: by })
+  }
+}
+
+/** Gives the end to the caller as a value. */
+class Told implements End {
+  readonly #name: string
+  readonly #run: Run
+  readonly #resolve: (outcome: Outcome<unknown>) => void
+
+  constructor(name: string, run: Run, resolve: (outcome: Outcome<unknown>) => void) {
+    this.#name = name
+    this.#run = run
+    this.#resolve = resolve
+  }
+
+  ok(value: unknown): void {
+    this.#resolve({ ok: true, value, attempts: this.#run.attempts })
+  }
+
+  bad(error: unknown): void {
+    const rejected = rejectionOf(this.#name, error, this.#run)
+    const { attempts } = this.#run
+    this.#resolve(rejected === undefined ? { ok: false, error, attempts } : { ok: false, error, attempts, rejected })
+  }
+}
+
+function rejectionOf(name: string, error: unknown, run: Run): Rejected | undefined {
   if (error instanceof ResilienceError) {
     const { code, policy: by, retryAfterMs } = error
-    return { rejectedBy: rejectedBy[code], policy: by, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    return retryAfterMs === undefined ? { rejectedBy: rejectedBy[code], policy: by } : { rejectedBy: rejectedBy[code], policy: by, retryAfterMs }
   }
-  return cancel?.aborted && error === cancel.reason ? { rejectedBy: 'cancelled', policy: name } : undefined
+  return run.cancel?.aborted && error === run.cancel.reason ? { rejectedBy: 'cancelled', policy: name } : undefined
 }
 
 /** The clock that the layers have in common. */

@@ -16,8 +16,8 @@ export interface RetryBudgetOptions {
 export interface RetryBudget {
   /** How many retries it would allow now. */
   readonly balance: number
-  /** A call begins. */
-  deposit(): void
+  /** A call begins, at `now` on the monotonic clock for who has just read it. */
+  deposit(now?: number): void
   /** A retry is wanted: true when there is one left, and takes it. */
   withdraw(): boolean
 }
@@ -49,7 +49,7 @@ export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
     get balance() {
       return balance(world.monotonic())
     },
-    deposit: () => calls.add(world.monotonic()),
+    deposit: (now = world.monotonic()) => calls.add(now),
     withdraw() {
       const now = world.monotonic()
       if (balance(now) < 1) return false

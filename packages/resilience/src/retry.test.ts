@@ -143,6 +143,7 @@ test('gives up at once when the other side asks for more than the cap', async ()
 test('gives up at once, with the real error, when the wait would outlast the deadline', async () => {
   const { world, stock } = setup()
   expect(await stock.outcome(failing(down()), { deadlineMs: 100 })).toMatchObject({ ok: false, error: { message: 'down' }, attempts: 1 })
+  await world.advance(0)
   expect(world.pendingTimers()).toBe(0)
 })
 

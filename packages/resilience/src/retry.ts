@@ -1,8 +1,10 @@
 import { messageOf, systemWorld, type World } from '@banyan/core'
 import { type Backoff, exponential } from './backoff.ts'
-import { type Scope, scopeOf } from './call.ts'
-import type { Cancellation } from './cancellation.ts'
-import { ResilienceError } from './errors.ts'
+import { Scope } from './call.ts'
+import type { AbortListener } from './cancellation.ts'
+import { type Deadline, deadlinesOf } from './deadlines.ts'
+import type { End } from './end.ts'
+import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
 import { isRetryable, retryAfterOf, wasNeverSent } from './failure.ts'
 import type { Layer, Next } from './layer.ts'
@@ -55,39 +57,88 @@ export function retry(options: RetryOptions = {}): Layer {
   if (idempotent !== 'assume' && idempotent !== 'ask')
     throw new TypeError(`cannot create retry: "idempotent" is "${String(idempotent)}", wanted "assume" or "ask"`)
 
-  function wants(scope: Scope, error: unknown, attempt: number): boolean {
-    if (attempt >= attempts || scope.cancel.aborted || !retryIf(error, attempt)) return false
-    const { run } = scope
-    const repeatable = run.idempotent ?? (run.key !== undefined || idempotent === 'assume')
-    return repeatable || neverSent(error)
-  }
-
-  async function tryAll(policy: string, next: Next, scope: Scope): Promise<unknown> {
-    let previousMs: number | undefined
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await next(scopeOf(scope.run, scope.cancel, attempt))
-      } catch (error) {
-        if (!wants(scope, error, attempt)) throw error
-        const backoffMs: number = backoff.delayMs(attempt, world.random, previousMs)
-        const askedMs = retryAfterOf(error) ?? 0
-        const delayMs = Math.max(backoffMs, askedMs)
-        if (askedMs > retryAfterCapMs || delayMs >= scope.cancel.remainingMs) throw error
-        if (budget && !budget.withdraw()) throw budgetUsedUp(policy, attempt, error)
-        if (isHeard('retry')) tell('retry', { policy, failedAttempt: attempt, delayMs, error })
-        await pause(world, delayMs, scope.cancel)
-        previousMs = backoffMs
-      }
-    }
-  }
+  const rules: Rules = { attempts, backoff, retryIf, idempotent, neverSent, retryAfterCapMs, budget, world }
 
   const around = (policy: string, next: Next): Next => {
-    return (scope) => {
-      if (budget) budget.deposit()
-      return tryAll(policy, next, scope)
+    return (scope, end) => {
+      if (budget) budget.deposit(scope.startedAt)
+      next(scope, new Retrying(rules, policy, next, scope, end))
     }
   }
   return { facts: { kind: 'retry', attempts, waitsMs: longestWaits(attempts, backoff, retryAfterCapMs) }, world, around }
+}
+
+type Rules = Required<RetryOptions>
+
+/** One call and its attempts so far. */
+class Retrying implements End, AbortListener {
+  readonly #rules: Rules
+  readonly #policy: string
+  readonly #next: Next
+  readonly #scope: Scope
+  readonly #end: End
+  #attempt = 1
+  #previousMs: number | undefined
+  /** Set while it waits. */
+  #waiting: Deadline | undefined
+
+  constructor(rules: Rules, policy: string, next: Next, scope: Scope, end: End) {
+    this.#rules = rules
+    this.#policy = policy
+    this.#next = next
+    this.#scope = scope
+    this.#end = end
+  }
+
+  ok(value: unknown): void {
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    let delayMs: number | undefined
+    try {
+      delayMs = this.#delayAfter(error)
+    } catch (thrown) {
+      // The budget's error, or what the user's own retryIf, neverSent or backoff threw: that is the caller's to see.
+      return this.#end.bad(thrown)
+    }
+    if (delayMs === undefined) this.#end.bad(error)
+    else this.#wait(delayMs)
+  }
+
+  onAbort(reason: unknown): void {
+    if (!this.#waiting) return
+    deadlinesOf(this.#rules.world).remove(this.#waiting)
+    this.#waiting = undefined
+    this.#end.bad(reason)
+  }
+
+  /** How long to wait for the next attempt; `undefined` when there is none. */
+  #delayAfter(error: unknown): number | undefined {
+    const { attempts, backoff, retryIf, idempotent, neverSent, retryAfterCapMs, budget, world } = this.#rules
+    const scope = this.#scope
+    if (this.#attempt >= attempts || scope.aborted || !retryIf(error, this.#attempt)) return undefined
+    if (!scope.run.isRepeatable(idempotent) && !neverSent(error)) return undefined
+    const backoffMs = backoff.delayMs(this.#attempt, world.random, this.#previousMs)
+    const askedMs = retryAfterOf(error) ?? 0
+    const delayMs = Math.max(backoffMs, askedMs)
+    if (askedMs > retryAfterCapMs || delayMs >= scope.remainingMs) return undefined
+    if (budget && !budget.withdraw()) throw rejection(scope.run.asValue, () => budgetUsedUp(this.#policy, this.#attempt, error))
+    if (isHeard('retry')) tell('retry', { policy: this.#policy, failedAttempt: this.#attempt, delayMs, error })
+    this.#previousMs = backoffMs
+    return delayMs
+  }
+
+  #wait(delayMs: number): void {
+    const { world } = this.#rules
+    this.#waiting = deadlinesOf(world).add(world.monotonic() + delayMs, () => {
+      this.#waiting = undefined
+      this.#scope.cancel?.unlisten(this)
+      this.#attempt += 1
+      this.#next(new Scope(this.#scope.run, this.#scope.cancel, this.#attempt, this.#scope.hedge), this)
+    })
+    this.#scope.cancel?.listen(this)
+  }
 }
 
 function budgetUsedUp(policy: string, attempt: number, cause: unknown): ResilienceError {
@@ -104,18 +155,4 @@ function longestWaits(attempts: number, backoff: Backoff, retryAfterCapMs: numbe
   let sum = 0
   for (let attempt = 1; attempt < attempts; attempt += 1) sum += Math.max(backoff.maxMs(attempt), retryAfterCapMs)
   return sum
-}
-
-/** Waits, and rejects with the reason the moment `cancel` is aborted. */
-function pause(world: World, delayMs: number, cancel: Cancellation): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = world.after(delayMs, () => {
-      leave()
-      resolve()
-    })
-    const leave = cancel.onAbort((reason) => {
-      timer.cancel()
-      reject(reason)
-    })
-  })
 }

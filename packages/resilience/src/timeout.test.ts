@@ -42,6 +42,7 @@ test('a call in time leaves no timer behind', async () => {
   const quick = policy('stock', timeout(400, { world }))
   expect(await quick.run(() => 7)).toBe(7)
   await expect(quick.run(() => Promise.reject(new Error('down')))).rejects.toThrow('down')
+  await world.advance(0)
   expect(world.pendingTimers()).toBe(0)
 })
 

@@ -1,8 +1,9 @@
 import { systemWorld, type World } from '@banyan/core'
-import { scopeOf } from './call.ts'
-import { Cancellation, race } from './cancellation.ts'
-import { deadlineList } from './deadline-list.ts'
-import { ResilienceError } from './errors.ts'
+import { Scope } from './call.ts'
+import { type AbortListener, Cancellation } from './cancellation.ts'
+import { type Deadline, deadlinesOf } from './deadlines.ts'
+import type { End } from './end.ts'
+import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
 import type { Layer, Next } from './layer.ts'
 import { checkDuration } from './option-checks.ts'
@@ -14,8 +15,7 @@ export interface TimeoutOptions {
 
 /**
  * Ends what is inside it after `timeoutMs` milliseconds: aborts the signal and rejects at once, also when the function does not
- * listen to the signal. A nearer deadline of the caller or of a timeout outside goes first. All calls of one layer share one
- * timer.
+ * listen to the signal. A nearer deadline of the caller or of a timeout outside goes first. All calls of a world share one timer.
  *
  * @param timeoutMs 1 to 2,147,483,647
  * @throws {RangeError} for another duration. Calls reject with {@link ResilienceError} `ERR_TIMEOUT`
@@ -24,26 +24,72 @@ export interface TimeoutOptions {
 export function timeout(timeoutMs: number, options: TimeoutOptions = {}): Layer {
   const { world = systemWorld } = options
   checkDuration('create timeout', 'timeoutMs', timeoutMs, 1)
-  const deadlines = deadlineList(world, timeoutMs)
 
   function around(policy: string, next: Next): Next {
-    return (scope) => {
+    return (scope, end) => {
       const outer = scope.cancel
-      if (outer.aborted || outer.remainingMs <= timeoutMs) return next(scope)
-      const cancel = new Cancellation(world, world.monotonic() + timeoutMs)
-      const entry = deadlines.add(() => {
-        if (isHeard('timeout')) tell('timeout', { policy, timeoutMs })
-        cancel.abort(timedOut(policy, timeoutMs))
-      })
-      const leave = outer.onAbort((reason) => cancel.abort(reason))
-      return race(cancel, next(scopeOf(scope.run, cancel, scope.attempt))).finally(() => {
-        entry.remove()
-        leave()
-      })
+      if (outer && (outer.aborted || outer.deadline - scope.startedAt <= timeoutMs)) return next(scope, end)
+      const timed = new Timed(policy, timeoutMs, scope, end)
+      next(new Scope(scope.run, timed.cancel, scope.attempt, scope.hedge), timed)
     }
   }
 
   return { facts: { kind: 'timeout', timeoutMs }, world, around }
+}
+
+/** One call under its timeout. */
+class Timed implements End, AbortListener {
+  readonly cancel: Cancellation
+  readonly #policy: string
+  readonly #timeoutMs: number
+  readonly #scope: Scope
+  readonly #end: End
+  readonly #deadline: Deadline
+  /** The call's own cancellation outside; the one made when somebody reads the outer signal is not it. */
+  readonly #outer: Cancellation | undefined
+  #open = true
+
+  constructor(policy: string, timeoutMs: number, scope: Scope, end: End) {
+    const at = scope.startedAt + timeoutMs
+    this.#policy = policy
+    this.#timeoutMs = timeoutMs
+    this.#scope = scope
+    this.#end = end
+    this.#outer = scope.cancel
+    this.cancel = new Cancellation(scope.run.world, at)
+    this.#deadline = deadlinesOf(scope.run.world).add(at, () => this.#expire())
+    this.#outer?.listen(this)
+  }
+
+  ok(value: unknown): void {
+    if (this.#close()) this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    if (this.#close()) this.#end.bad(error)
+  }
+
+  onAbort(reason: unknown): void {
+    if (!this.#close()) return
+    this.cancel.abort(reason)
+    this.#end.bad(reason)
+  }
+
+  #expire(): void {
+    if (!this.#close()) return
+    if (isHeard('timeout')) tell('timeout', { policy: this.#policy, timeoutMs: this.#timeoutMs })
+    const error = rejection(this.#scope.run.asValue, () => timedOut(this.#policy, this.#timeoutMs))
+    this.cancel.abort(error)
+    this.#end.bad(error)
+  }
+
+  #close(): boolean {
+    if (!this.#open) return false
+    this.#open = false
+    deadlinesOf(this.#scope.run.world).remove(this.#deadline)
+    this.#outer?.unlisten(this)
+    return true
+  }
 }
 
 /** The error of a call that took longer than it had. */

@@ -1,0 +1,90 @@
+import type { World } from '@banyan/core'
+import type { BreakerMachine, Ticket } from './breaker-machine.ts'
+import type { Scope } from './call.ts'
+import { type Deadline, deadlinesOf } from './deadlines.ts'
+import type { End } from './end.ts'
+import type { ResilienceError } from './errors.ts'
+import { type ListNode, linkedList } from './linked-list.ts'
+import { Waiting } from './waiting.ts'
+
+/** The calls that wait for a half-open breaker's probes to decide. */
+export interface ProbeQueue {
+  /**
+   * Lets a call wait; false when it may not. In the end it goes on with a ticket, or is refused with `openError`.
+   */
+  wait(scope: Scope, end: End, go: (ticket: Ticket) => void, openError: (asValue: boolean) => ResilienceError): boolean
+  /** Something has changed: lets those go on or refuses them whose turn it is. */
+  wake(): void
+}
+
+interface Waiter {
+  readonly waiting: Waiting
+  readonly go: (ticket: Ticket) => void
+  readonly refuse: () => void
+}
+
+/**
+ * Creates the queue of a breaker. Nobody waits behind a hung probe: while there are some who wait, a deadline stands at the time when
+ * the oldest probe counts as failed.
+ */
+export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
+  const waiters = linkedList<Waiter>()
+  let alarm: Deadline | undefined
+
+  function wake(): void {
+    while (waiters.first) {
+      const { value } = waiters.first
+      const ticket = machine.admit()
+      if (ticket) {
+        value.go(ticket)
+      } else if (machine.state.kind === 'half-open') {
+        return arm()
+      } else {
+        value.refuse()
+      }
+    }
+    disarm()
+  }
+
+  function arm(): void {
+    disarm()
+    const { retryAfterMs = 0 } = machine
+    alarm = deadlinesOf(world).add(world.monotonic() + retryAfterMs, wake)
+  }
+
+  function disarm(): void {
+    if (alarm) deadlinesOf(world).remove(alarm)
+    alarm = undefined
+  }
+
+  function leave(node: ListNode<Waiter>): void {
+    waiters.remove(node)
+    if (waiters.size === 0) disarm()
+  }
+
+  return {
+    wait(scope, end, go, openError) {
+      if (machine.state.kind !== 'half-open' || waiters.size >= machine.limits.maxWaiting) return false
+      let ticket: Ticket | undefined
+      const waiting = new Waiting(scope, end, {
+        go: () => ticket && go(ticket),
+        late: () => openError(scope.run.asValue),
+        leave: () => leave(node),
+      })
+      const node = waiters.append({
+        waiting,
+        go(given) {
+          ticket = given
+          waiting.go()
+        },
+        refuse: () => waiting.refuse(openError(scope.run.asValue)),
+      })
+      if (!alarm) arm()
+      waiting.begin()
+      return true
+    },
+    wake: () => {
+      if (waiters.size > 0) wake()
+    },
+  }
+}
