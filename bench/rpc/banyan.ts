@@ -1,6 +1,6 @@
-import { api } from '@banyan/core'
+import { api, type Instance, type Registry } from '@banyan/core'
 import { staticRegistry } from '@banyan/discovery'
-import { client, httpTransport, serve, service } from '@banyan/service'
+import { client, framed, framedTransport, httpTransport, serve, service } from '@banyan/service'
 import { z } from 'zod'
 import { type RpcSubject, reserve } from './subject.ts'
 
@@ -16,18 +16,34 @@ const stockApi = api('stock', {
 })
 
 /** As it comes: contract on both sides, deadline, trace context, retry, breaker, bulkhead, balancing. */
-export function banyan(_over: 'http' | 'framed'): RpcSubject {
+export function banyan(over: 'http' | 'framed'): RpcSubject {
   return {
     async serve() {
-      const stock = service('stock')
+      const registry = memoryRegistry()
+      const stock = service('stock', { registry })
       stock.use(serve(stockApi, { reserve: ({ body }) => reserve(body) }))
+      if (over === 'framed') stock.use(framed())
       const { port } = await stock.start()
-      return { port }
+      return { port, meta: registry.meta() }
     },
-    async connect({ port }) {
-      const transport = httpTransport({ registry: staticRegistry({ stock: [`127.0.0.1:${port}`] }) })
+    async connect({ port, meta = {} }) {
+      const registry = staticRegistry({ stock: [{ host: '127.0.0.1', port, meta }] })
+      const transport = over === 'framed' ? framedTransport({ registry }) : httpTransport({ registry })
       const stock = client(stockApi, { transport })
       return (order) => stock.reserve({ body: order })
     },
+  }
+}
+
+/** Takes what the service says of itself, for the client's process. */
+function memoryRegistry(): Registry & { meta(): Readonly<Record<string, string>> } {
+  let said: Instance | undefined
+  return {
+    async register(instance) {
+      said = instance
+      return { async deregister() {} }
+    },
+    watch: () => ({ stop() {} }),
+    meta: () => said?.meta ?? {},
   }
 }

@@ -1,11 +1,13 @@
-import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { importPeer } from '../peers.ts'
 import { type Order, type RpcSubject, reserve, type Stock } from './subject.ts'
 
 /** What this benchmark uses of `moleculer`. */
 interface Moleculer {
-  ServiceBroker: new (options: object) => {
+  ServiceBroker: new (
+    options: object,
+  ) => {
     createService(schema: object): void
     start(): Promise<void>
     waitForServices(name: string, timeoutMs: number): Promise<void>
@@ -42,7 +44,11 @@ export const moleculer: RpcSubject = {
 
 function optionsOf(nodeID: string, serverPort: number, clientPort: number): object {
   const urls = [`127.0.0.1:${serverPort}/server`, `127.0.0.1:${clientPort}/client`]
-  return { nodeID, logger: false, transporter: { type: 'TCP', options: { udpDiscovery: false, urls, port: nodeID === 'server' ? serverPort : clientPort } } }
+  return {
+    nodeID,
+    logger: false,
+    transporter: { type: 'TCP', options: { udpDiscovery: false, urls, port: nodeID === 'server' ? serverPort : clientPort } },
+  }
 }
 
 function freePort(): Promise<number> {

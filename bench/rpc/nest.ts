@@ -1,5 +1,5 @@
-import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { importPeer } from '../peers.ts'
 import { type Order, type RpcSubject, reserve, type Stock } from './subject.ts'
 
@@ -40,7 +40,11 @@ export const nest: RpcSubject = {
     Controller()(StockController)
     Module({ controllers: [StockController] })(StockModule)
     const port = await freePort()
-    const app = await NestFactory.createMicroservice(StockModule, { transport: Transport.TCP, options: { host: '127.0.0.1', port }, logger: false })
+    const app = await NestFactory.createMicroservice(StockModule, {
+      transport: Transport.TCP,
+      options: { host: '127.0.0.1', port },
+      logger: false,
+    })
     await app.listen()
     return { port }
   },

@@ -16,6 +16,8 @@ export interface Address {
   readonly port: number
   /** A second port, where a protocol has one. */
   readonly otherPort?: number
+  /** What the registry would know of it besides. */
+  readonly meta?: Readonly<Record<string, string>>
 }
 
 /** One way to call a function of another process. */

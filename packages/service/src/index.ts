@@ -27,6 +27,10 @@ export { currentRequest, runOutOfScope } from './request-scope.ts'
 
 // The way between them
 
+export type { FramedOptions } from './framed-server.ts'
+export { framed } from './framed-server.ts'
+export type { FramedTransportOptions } from './framed-transport.ts'
+export { framedTransport } from './framed-transport.ts'
 export type { HttpTransportOptions } from './http-transport.ts'
 export { httpTransport } from './http-transport.ts'
 export type { InProcessOptions, InProcessTransport } from './in-process.ts'
