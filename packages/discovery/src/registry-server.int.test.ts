@@ -271,6 +271,97 @@ test('with a token, only those who have it may ask', async () => {
   expect((await call('GET', '/health/live')).status).toBe(200)
 })
 
+test('tokens of a file read and write what their rules say, and see nothing else', async () => {
+  const tokenFile = join(folder, 'tokens.json')
+  const tokens = [
+    { name: 'orders', secret: 'o', services: { orders: 'write', public: 'read' } },
+    { name: 'operator', secret: 'op', services: { '': 'write' }, node: 'write' },
+  ]
+  await writeFile(tokenFile, JSON.stringify({ tokens, anonymous: { services: { public: 'read' } } }))
+  const { call } = await started({ tokenFile })
+  const as = (token: string) => (token === '' ? {} : { 'x-consul-token': token })
+  const put = (token: string, path: string, body?: unknown) => call('PUT', path, body, as(token))
+  const get = (token: string, path: string) => call('GET', path, undefined, as(token))
+  for (const name of ['orders', 'public', 'secret-service'])
+    expect((await put('op', '/v1/agent/service/register', { Name: name, Check: { CheckID: `c-${name}`, TTL: '1m' } })).status).toBe(200)
+  expect((await put('o', '/v1/agent/check/pass/c-orders')).status).toBe(200)
+  const refused = await put('o', '/v1/agent/check/pass/c-public')
+  expect([refused.status, (await json(refused)).detail]).toEqual([403, 'the token "orders" may not write the service "public"'])
+  expect((await put('o', '/v1/agent/service/register', { ID: 'public', Name: 'orders' })).status).toBe(403)
+  expect((await put('o', '/v1/agent/maintenance?enable=true')).status).toBe(403)
+  expect((await put('o', '/v1/agent/check/register', { Name: 'clock', TTL: '1m' })).status).toBe(403)
+  expect((await put('o', '/v1/catalog/register', { Node: 'n', Address: 'a', Service: { Service: 'orders' } })).status).toBe(403)
+  expect(await json(get('o', '/v1/catalog/services'))).toEqual({ orders: [], public: [] })
+  expect(Object.keys(await json(get('o', '/v1/agent/checks')))).toEqual(['c-orders', 'c-public'])
+  expect((await get('o', '/v1/health/service/secret-service')).status).toBe(403)
+  expect(await json(get('', '/v1/catalog/services'))).toEqual({ public: [] })
+  expect((await get('nonsense', '/v1/catalog/services')).status).toBe(403)
+  expect(Object.keys(await json(get('op', '/v1/agent/services')))).toHaveLength(3)
+})
+
+test.each([
+  ['{', 'JSON'],
+  ['{"tokens":[{"name":"a"}]}', '"tokens[0].secret" is missing'],
+  [undefined, 'ENOENT'],
+])('a token file that cannot be used (%s) stops the start with one clear line', async (text, message) => {
+  const tokenFile = join(folder, 'tokens.json')
+  if (text !== undefined) await writeFile(tokenFile, text)
+  await expect(registryServer({ port: 0, tokenFile }).start()).rejects.toMatchObject({
+    code: 'ERR_TOKEN_FILE',
+    message: expect.stringMatching(new RegExp(`^cannot use the token file ".*tokens.json": .*${message.replaceAll(/[[\]]/g, '.')}`)),
+  })
+})
+
+test('an address that other machines reach needs a token', async () => {
+  await expect(registryServer({ host: '0.0.0.0', port: 0 }).start()).rejects.toMatchObject({
+    code: 'ERR_TOKEN_NEEDED',
+    message: expect.stringContaining('at "0.0.0.0" without tokens'),
+  })
+  const server = registryServer({ host: '0.0.0.0', port: 0, token: 'secret' })
+  cleanups.push(() => server.stop())
+  expect((await server.start()).url).toContain('http://127.0.0.1:')
+})
+
+test('a check whose target accepts and never replies is critical when its timeout is over', async () => {
+  const silent = createTcpServer((socket) => void socket.on('error', () => {}).resume())
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => new Promise((resolve) => silent.close(resolve)))
+  const { call } = await started()
+  const { port } = silent.address() as { port: number } // it listens on TCP
+  const check = { HTTP: `http://127.0.0.1:${port}/`, Interval: '1m', Timeout: '100ms', Status: 'passing' }
+  await call('PUT', '/v1/agent/service/register', { Name: 'mute', Check: check })
+  await until(async () => (await json(call('GET', '/v1/health/service/mute?passing'))).length === 0)
+  expect((await json(call('GET', '/v1/health/checks/mute')))[0].Output).toBe('no answer within 100 ms')
+})
+
+test('a check follows redirects unless it must not, and needs as many results in a row as it says', async () => {
+  let hits = 0
+  const web = createServer((request, response) => {
+    if (request.url === '/') return response.writeHead(302, { location: '/here' }).end()
+    hits += 1
+    return response.writeHead(hits <= 2 ? 200 : 500).end('here')
+  })
+  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => new Promise((resolve) => web.close(resolve)))
+  const { call } = await started()
+  const { port } = web.address() as { port: number } // it listens on TCP
+  const check = { HTTP: `http://127.0.0.1:${port}/`, Interval: '100ms' }
+  await call('PUT', '/v1/agent/service/register', { Name: 'strict', Check: { ...check, DisableRedirects: true } })
+  await until(async () => (await json(call('GET', '/v1/health/checks/strict')))[0].Output.includes(': 302 '))
+  const patient = { ...check, SuccessBeforePassing: 2, FailuresBeforeWarning: 2, FailuresBeforeCritical: 4 }
+  await call('PUT', '/v1/agent/service/register', { Name: 'patient', Check: patient })
+  const seen = ['critical']
+  for (let index = '0'; seen.length < 4; ) {
+    const answer = await call('GET', `/v1/health/checks/patient?index=${index}&wait=10s`)
+    index = answer.headers.get('x-consul-index') ?? '0'
+    const [{ Status }] = await json(answer)
+    if (Status !== seen.at(-1)) seen.push(Status)
+  }
+  expect(seen).toEqual(['critical', 'passing', 'warning', 'critical'])
+  // Two good ones, then at least two and four bad ones.
+  expect(hits).toBeGreaterThanOrEqual(6)
+})
+
 test.each([
   ['PUT', '/v1/agent/service/register', '{"Name":', 400, 'not JSON'],
   ['PUT', '/v1/agent/service/register', '[]', 400, 'wanted an object'],
@@ -295,6 +386,27 @@ test.each([
   ['GET', '/v1/health/service/a?index=1&wait=10', undefined, 400, '"wait" is "10"'],
   ['GET', '/v1/health/service/a?passing=maybe', undefined, 400, '"passing" is "maybe"'],
   ['GET', '/v1/health/service/a?filter=x', undefined, 400, '"filter" is not supported'],
+  ['GET', '/v1/health/service/a?dc=mars', undefined, 400, '"dc" is "mars"'],
+  ['GET', '/v1/health/service/a?node-meta=a:b', undefined, 400, '"node-meta" is not supported'],
+  ['GET', '/v1/health/state/odd', undefined, 400, 'the state is "odd"'],
+  ['GET', '/v1/agent/service/a?hash=x', undefined, 400, '"hash" is not supported'],
+  ['GET', '/v1/agent/service/a', undefined, 404, 'unknown service id "a"'],
+  ['PUT', '/v1/agent/check/register', '{"TTL":"1s"}', 400, '"Name" is missing'],
+  ['PUT', '/v1/agent/check/register', '{"Name":"a","ServiceID":"b","TTL":"1s"}', 404, 'unknown service id "b"'],
+  ['PUT', '/v1/agent/check/register', '{"Name":"a","TTL":"1s","DeregisterCriticalServiceAfter":"1m"}', 400, 'checks of a service'],
+  ['PUT', '/v1/agent/check/deregister/nobody', undefined, 404, 'unknown check id "nobody"'],
+  [
+    'PUT',
+    '/v1/agent/service/register',
+    '{"Name":"a","Check":{"HTTP":"http://x/","Interval":"1s","TLSServerName":"y"}}',
+    400,
+    'not supported',
+  ],
+  ['PUT', '/v1/agent/service/register', '{"Name":"a","Check":{"TTL":"1s","FailuresBeforeWarning":3}}', 400, 'wanted at most'],
+  ['PUT', '/v1/catalog/register', '{"Node":"n"}', 400, '"Address" is missing'],
+  ['PUT', '/v1/catalog/register', '{"Node":"banyan","Address":"x"}', 400, "the registry's own"],
+  ['PUT', '/v1/catalog/register', '{"Node":"n","Address":"x","Check":{"CheckID":"c","ServiceID":"s"}}', 400, 'is no service of "n"'],
+  ['PUT', '/v1/kv/a', 'x', 501, 'does not have'],
   ['GET', '/v1/nothing', undefined, 404, 'nothing at "/v1/nothing"'],
 ])('%s %s with %.60s is refused clearly', async (method, path, body, status, detail) => {
   const { call } = await started()
