@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncResource } from 'node:async_hooks'
 import { basename, extname, resolve } from 'node:path'
 import { ComponentError, type Logger, type Migration, type ReadTransaction, type StorePort, systemWorld, type World } from '@banyan/core'
 import type { Connection } from './connection.ts'
@@ -69,9 +69,9 @@ export function openDatabase(
     async transaction(body) {
       assertNotInside(database, 'run a transaction')
       // Bound to the caller: whoever happens to run the group must not lend its trace to this body.
-      const inCaller = AsyncLocalStorage.snapshot()
+      const caller = new AsyncResource('banyan.transaction')
       return commits.run((member) =>
-        inCaller(() => insideScope(database, member.isOver, () => body(memberTransaction(writer, member, database.store)))),
+        caller.runInAsyncScope(() => insideScope(database, member.isOver, () => body(memberTransaction(writer, member, database.store)))),
       )
     },
     async read(body) {
@@ -114,10 +114,10 @@ function memoryReads(writer: Connection, commits: GroupCommit): Reads {
   }
   return {
     read(database, body) {
-      const inCaller = AsyncLocalStorage.snapshot()
+      const caller = new AsyncResource('banyan.read')
       return commits.run((member) => {
         const tx: ReadTransaction = { dialect: 'sqlite', sql: sqlOf(readOnly, member.assertOpen) }
-        return inCaller(() => insideScope(database, member.isOver, () => body(tx)))
+        return caller.runInAsyncScope(() => insideScope(database, member.isOver, () => body(tx)))
       })
     },
     close: async () => {},

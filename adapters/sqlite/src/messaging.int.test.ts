@@ -172,12 +172,12 @@ describe('messaging over sqlite', () => {
     expect((await effects()).map(({ n }) => n)).toEqual(Array.from({ length: 30 }, (_, n) => n + 1))
   })
 
-  it('drops sent rows from the outbox', async () => {
+  it('drops sent rows from the outbox, but for the newest, above which the next one goes', async () => {
     const bus = openBus()
     const orders = open('orders')
     await start(relay(), orders, bus)
     await take(orders, ...Array.from({ length: 300 }, (_, n) => ({ id: 'A1', n })))
     const rows = () => orders.read((tx) => tx.sql<{ count: number }>`select count(*) as count from banyan_outbox`)
-    await vi.waitFor(async () => expect(await rows()).toEqual([{ count: 0 }]), 10_000)
+    await vi.waitFor(async () => expect(await rows()).toEqual([{ count: 1 }]), 10_000)
   })
 })

@@ -5,6 +5,7 @@ import { flows } from './migrations/003-flows.ts'
 import { sagaEngine } from './migrations/004-saga-engine.ts'
 import { inboxMarks } from './migrations/005-inbox-marks.ts'
 import { isolation } from './migrations/006-isolation.ts'
+import { outboxPositions } from './migrations/007-outbox-positions.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run when a database is opened. */
-export const banyanMigrations: readonly Migration[] = [messaging, saga, flows, sagaEngine, inboxMarks, isolation]
+export const banyanMigrations: readonly Migration[] = [messaging, saga, flows, sagaEngine, inboxMarks, isolation, outboxPositions]

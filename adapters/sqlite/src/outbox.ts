@@ -67,9 +67,11 @@ const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expir
     update banyan_outbox_lease set done = max(done, ${done}), expires_at = ${expiresAt}
     where partition = ${partition} and epoch = ${epoch} and owner is not null returning partition`
   if (moved.length === 0) return false
+  // The newest row stays, also when it is sent: the next position is the one above it.
   await tx.sql`
     delete from banyan_outbox
-    where position <= ${done} and position < (select min(position) from banyan_outbox) + ${DROPPED_AT_ONCE}`
+    where position <= ${done} and position < (select min(position) from banyan_outbox) + ${DROPPED_AT_ONCE}
+      and position < (select max(position) from banyan_outbox)`
   return true
 }
 

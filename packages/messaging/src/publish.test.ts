@@ -1,5 +1,6 @@
-import { manualWorld, type ReadTransaction } from '@banyan/core'
+import { event, manualWorld, type ReadTransaction, type Schema } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { causedBy, publish } from './publish.ts'
 import { testDatabase } from './test/database.ts'
 import { seatTaken } from './test/events.ts'
@@ -66,6 +67,35 @@ describe('publish', () => {
       await publish(tx, seatTaken, { id: 'A1', n: 1 })
     })
     expect(await envelopes()).toHaveLength(1)
+  })
+
+  it('waits for a schema that takes its time, keeps the order of the calls, and refuses what it refuses', async () => {
+    const { database, envelopes } = setUp()
+    const slow = event('seat.slow', {
+      schema: z.object({ n: z.number().refine(async (n) => n !== 13) }),
+      key: () => 'A1',
+    })
+    await database.transaction(async (tx) => {
+      void publish(tx, slow, { n: 1 })
+      void publish(tx, seatTaken, { id: 'A1', n: 2 })
+      await expect(publish(tx, slow, { n: 13 })).rejects.toMatchObject({ code: 'ERR_EVENT_INVALID' })
+      void publish(tx, slow, { n: 3 })
+    })
+    expect((await envelopes()).map(({ data }) => (data as { n: number }).n)).toEqual([1, 2, 3])
+  })
+
+  it('rejects when the schema or the key throws, and never throws itself', async () => {
+    const { database, envelopes } = setUp()
+    const broken = () => {
+      throw new Error('broken')
+    }
+    const keyless = event('seat.keyless', { schema: z.object({}), key: broken })
+    const mad: Schema = { '~standard': { version: 1, vendor: 'test', validate: broken } }
+    await database.transaction(async (tx) => {
+      await expect(publish(tx, keyless, {})).rejects.toThrow('broken')
+      await expect(publish(tx, event('seat.mad', { schema: mad, key: () => 'A1' }), {})).rejects.toThrow('broken')
+    })
+    expect(await envelopes()).toEqual([])
   })
 
   it.each([

@@ -1,5 +1,5 @@
-import { checkEventData, type Envelope, type EventInput, type EventType, encodeEnvelope, type Transaction } from '@banyan/core'
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { checkEventData, type Envelope, type EventInput, type EventType, encodeEnvelope, type Schema, type Transaction } from '@banyan/core'
+import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { instruments } from './metrics.ts'
 import { type OutboxRecord, outboxPort } from './ports.ts'
 import { type TraceAttributes, traceAttributes, withRemoteParent } from './trace.ts'
@@ -29,18 +29,17 @@ export interface Cause {
  *   event and drop it with those before it
  * @see Richardson, Microservices Patterns, 3.3.7, "Transactional outbox"
  */
-export async function publish<E extends EventType>(
-  tx: Transaction,
-  type: E,
-  data: EventInput<E>,
-  options: PublishOptions = {},
-): Promise<void> {
-  // Before anything that may reject: a transaction that is over takes no event, and then nobody would wait for the record.
-  const records = pendingOf(tx)
-  // The place is taken before the first await, so that events keep the order of the calls even if nobody waits for them.
-  const record = recordOf(tx, type, data, options)
-  records.push(record)
-  await record
+export function publish<E extends EventType>(tx: Transaction, type: E, data: EventInput<E>, options: PublishOptions = {}): Promise<void> {
+  try {
+    // Before anything that may reject: a transaction that is over takes no event, and then nobody would wait for the record.
+    const records = pendingOf(tx)
+    // The place is taken in the call, so that events keep the order of the calls even if nobody waits for them.
+    const record = recordOf(tx, type, data, options)
+    records.push(record)
+    return record instanceof Promise ? record.then(() => {}) : Promise.resolve()
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** Says which message the transaction handles: what it publishes carries on its correlation, its causation and its trace. */
@@ -48,25 +47,27 @@ export function causedBy(tx: Transaction, cause: Cause): void {
   causes.set(tx, cause)
 }
 
+/** A promise while the schema still checks the data. */
+type Pending = OutboxRecord | Promise<OutboxRecord>
+
 /** Both by transaction: a transaction is one object from its beginning to its end. */
 const causes = new WeakMap<Transaction, Cause>()
-const pending = new WeakMap<Transaction, Promise<OutboxRecord>[]>()
+const pending = new WeakMap<Transaction, Pending[]>()
 
-function pendingOf(tx: Transaction): Promise<OutboxRecord>[] {
+function pendingOf(tx: Transaction): Pending[] {
   const known = pending.get(tx)
   if (known) return known
-  const records: Promise<OutboxRecord>[] = []
+  const records: Pending[] = []
   const outbox = tx.store(outboxPort)
   tx.beforeCommit(async () => {
     // What a later `beforeCommit` publishes registers itself anew.
     pending.delete(tx)
-    const settled = await Promise.allSettled(records)
-    // A rejected one has told its caller already, who may have decided to go on without it.
-    const good = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const good = records.every(isReady) ? records : await readyOf(records)
     if (good.length === 0) return
     await outbox.append(tx, good)
     tx.afterCommit(() => {
-      for (const { type } of good) instruments().published.add(1, { 'banyan.service': outbox.source, 'banyan.event': type })
+      const { published } = instruments()
+      for (const { type } of good) published.add(1, { 'banyan.service': outbox.source, 'banyan.event': type })
     })
   })
   // Only now that it has taken the hook: one that is over refuses each event, and not the first alone.
@@ -74,26 +75,65 @@ function pendingOf(tx: Transaction): Promise<OutboxRecord>[] {
   return records
 }
 
-async function recordOf(tx: Transaction, type: EventType, data: unknown, options: PublishOptions): Promise<OutboxRecord> {
+function isReady(record: Pending): record is OutboxRecord {
+  return !(record instanceof Promise)
+}
+
+async function readyOf(records: readonly Pending[]): Promise<OutboxRecord[]> {
+  const settled = await Promise.allSettled(records)
+  // A rejected one has told its caller already, who may have decided to go on without it.
+  return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+}
+
+/** Made at once where the schema answers at once, as nearly all do: the promises would cost more than the record. */
+function recordOf(tx: Transaction, type: EventType, data: unknown, options: PublishOptions): Pending {
   const { source, world } = tx.store(outboxPort)
   const cause = causes.get(tx)
   const id = world.uuid()
-  const parent = trace.getActiveSpan() || !cause ? context.active() : withRemoteParent(context.active(), cause)
-  const span = trace.getTracer('@banyan/messaging').startSpan(
-    `publish ${type.name}`,
-    {
-      kind: SpanKind.PRODUCER,
-      attributes: { 'banyan.service': source, 'messaging.destination.name': type.name, 'messaging.message.id': id },
-    },
-    parent,
-  )
-  try {
-    await checkEventData(type, data)
+  const answer = type.schema['~standard'].validate(data)
+  const span = startSpan(type, { id, source }, cause)
+  const make = (): OutboxRecord => {
     const now = world.now()
     const key = options.key ?? type.key(data)
     const correlationId = options.correlationId ?? cause?.correlationId ?? id
     const envelope = envelopeOf(type, { id, source, key, now, data, correlationId }, cause, traceAttributes(span))
     return { id, type: type.name, key, body: encodeEnvelope(envelope), time: now }
+  }
+  if (fits(answer)) return within(span, make)
+  const refuse = (error: unknown) =>
+    within(span, () => {
+      throw error
+    })
+  return checked(type, data, answer).then(() => within(span, make), refuse)
+}
+
+type Answer = ReturnType<Schema['~standard']['validate']>
+
+function fits(answer: Answer): boolean {
+  return 'value' in answer && !answer.issues
+}
+
+/** Waits for the schema's answer; when that is a refusal, the check words it. */
+async function checked(type: EventType, data: unknown, answer: Answer): Promise<void> {
+  if (!fits(await answer)) await checkEventData(type, data)
+}
+
+function startSpan(type: EventType, { id, source }: { id: string; source: string }, cause: Cause | undefined): Span {
+  const active = context.active()
+  return trace.getTracer('@banyan/messaging').startSpan(
+    `publish ${type.name}`,
+    {
+      kind: SpanKind.PRODUCER,
+      attributes: { 'banyan.service': source, 'messaging.destination.name': type.name, 'messaging.message.id': id },
+    },
+    trace.getActiveSpan() || !cause ? active : withRemoteParent(active, cause),
+  )
+}
+
+/** Does the last part of a span's work. */
+function within<T>(span: Span, work: () => T): T {
+  try {
+    return work()
   } catch (error) {
     span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
     throw error
@@ -111,21 +151,34 @@ interface Content {
   correlationId: string
 }
 
+type Draft = { -readonly [Name in keyof Envelope]: Envelope[Name] }
+
 function envelopeOf(type: EventType, content: Content, cause: Cause | undefined, own: TraceAttributes): Envelope {
-  return {
+  const envelope: Draft = {
     specversion: '1.0',
     id: content.id,
     source: content.source,
     type: type.name,
     subject: content.key,
-    time: new Date(content.now).toISOString(),
+    time: timeText(content.now),
     datacontenttype: 'application/json',
     dataschema: `${type.name}/${type.version}`,
     data: content.data,
-    ...(own.traceparent ? own : inherited(cause)),
-    correlationid: content.correlationId,
-    ...(cause ? { causationid: cause.causationId } : {}),
   }
+  const { traceparent, tracestate } = own.traceparent ? own : inherited(cause)
+  if (traceparent) envelope.traceparent = traceparent
+  if (tracestate) envelope.tracestate = tracestate
+  envelope.correlationid = content.correlationId
+  if (cause) envelope.causationid = cause.causationId
+  return envelope
+}
+
+let lastTime = { ms: Number.NaN, text: '' }
+
+/** RFC 3339. Many events fall into one millisecond, and writing its text takes longer than the rest of an envelope. */
+function timeText(ms: number): string {
+  if (ms !== lastTime.ms) lastTime = { ms, text: new Date(ms).toISOString() }
+  return lastTime.text
 }
 
 /** The trace of the message being handled goes on also where no telemetry is set up. */
