@@ -11,6 +11,14 @@ export interface ProcessPlan {
 
 export const PLAN_VARIABLE = 'BANYAN_PROCESS'
 
+/** What the registry of a system is told; travels as JSON in the variable {@link REGISTRY_VARIABLE}. */
+export interface RegistryPlan {
+  readonly port: number
+  readonly stateFile: string
+}
+
+export const REGISTRY_VARIABLE = 'BANYAN_REGISTRY'
+
 /** What a process tells the one that started it. */
 export type ProcessMessage = { readonly ready: true } | { readonly failed: string }
 

@@ -50,18 +50,18 @@ function isAlive(pid: number): boolean {
 }
 
 describe('a system', () => {
-  it('runs each service in a process of its own', async () => {
+  it('runs each service, the gateway and the registry in a process of its own', async () => {
     await start()
     const { ping, pong } = await ask('/both')
     expect(ping).not.toBe(pong)
-    expect(pids()).toHaveLength(3)
+    expect(pids()).toHaveLength(4)
   })
 
-  it('runs all of it in one process, without a line differing', async () => {
+  it('runs all of it but the registry in one process, without a line differing', async () => {
     await start({ processes: 'one' })
     const { ping, pong } = await ask('/both')
     expect(ping).toBe(pong)
-    expect(pids()).toEqual([ping])
+    expect(running?.processes().flatMap(({ name, pid }) => (name === 'registry' ? [] : [pid]))).toEqual([ping])
   })
 
   it('gives a process that was killed with kill -9 a successor', async () => {
@@ -80,6 +80,20 @@ describe('a system', () => {
     await ask('/pid')
   })
 
+  it('answers while its registry is down, which comes back at its old place with all it knew', async () => {
+    const { takeDown, registryUrl } = await start()
+    const ids = async () => Object.keys((await (await fetch(`${registryUrl}/v1/agent/services`)).json()) as object).sort()
+    await ask('/both')
+    const before = await ids()
+    const bringBack = await takeDown('registry')
+    await expect(fetch(registryUrl)).rejects.toThrow()
+    for (let i = 0; i < 20; i += 1) expect((await fetch(`${running?.gatewayUrl}/ping/both`)).status).toBe(200)
+    expect(running?.processes().find(({ name }) => name === 'registry')?.state).toBe('waiting')
+    await bringBack()
+    expect(await ids()).toEqual(before)
+    expect(before).toHaveLength(2)
+  })
+
   it('leaves no process behind when it stops', async () => {
     const { stop } = await start()
     const all = pids()
@@ -93,7 +107,7 @@ describe('a system', () => {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     const [children] = (await once(parent, 'message')) as [number[]]
-    expect(children.filter(isAlive)).toHaveLength(3)
+    expect(children.filter(isAlive)).toHaveLength(4)
     parent.kill('SIGKILL')
     for (const deadline = Date.now() + 5_000; children.some(isAlive) && Date.now() < deadline; ) await pause(20)
     expect(children.filter(isAlive)).toEqual([])

@@ -1,12 +1,11 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf, nearest, silentLogger, systemWorld, type World } from '@banyan/core'
-import { registryServer } from '@banyan/discovery'
+import { messageOf, nearest, systemWorld, type World } from '@banyan/core'
 import { CliError } from './errors.ts'
 import { type LogStyle, logLines } from './log-lines.ts'
 import { freePort, takePort } from './ports.ts'
-import { PLAN_VARIABLE, type ProcessPlan } from './process-plan.ts'
+import { PLAN_VARIABLE, type ProcessPlan, REGISTRY_VARIABLE, type RegistryPlan } from './process-plan.ts'
 import { DATABASE_VARIABLE } from './service-database.ts'
 import { type Supervisor, supervisor } from './supervisor.ts'
 import { groupsOf, type Processes, type SystemDefinition } from './system.ts'
@@ -57,6 +56,12 @@ export interface RunningSystem {
    * @throws {CliError} `ERR_PROCESS_UNKNOWN`
    */
   kill(name: string, signal: NodeJS.Signals): Promise<void>
+  /**
+   * Kills a process and leaves it down, to see what the others do without it; resolves with what brings it back.
+   *
+   * @throws {CliError} `ERR_PROCESS_UNKNOWN`
+   */
+  takeDown(name: string): Promise<() => Promise<void>>
   /** Ends a process in good order and starts it anew, for changed code. */
   restart(name: string): Promise<void>
   /** Resolves when every process is ready. */
@@ -68,7 +73,7 @@ export interface RunningSystem {
 const STOP_MS = 3_500
 
 /**
- * Starts a system on this machine: the registry and the trace collector in this process, everything else in processes of its
+ * Starts a system on this machine: the trace collector in this process, everything else, the registry too, in processes of its
  * own that are kept running until `stop`. They end also when this process is killed.
  *
  * @throws {CliError} `ERR_PORT_TAKEN`, `ERR_DATA_FOLDER`, `ERR_PROCESS_FAILED`, `ERR_NOT_READY`; nothing is left running
@@ -79,7 +84,7 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
   assertWritable(options.dataDir)
   const gatewayPort = definition.gateway === undefined ? 0 : await takePort(options.gatewayPort ?? 8080, 'the gateway')
   const adminPort = Number(options.env?.GATEWAY_ADMIN_PORT ?? (await freePort()))
-  const ground = await startGround(world)
+  const ground = await startGround()
   const supervisors = await supervisorsOf(definition, options, { ...ground, gatewayPort, adminPort }, world)
   let stopping: Promise<void> | undefined
   const running: RunningSystem = {
@@ -89,6 +94,7 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
     traces: ground.collector,
     processes: () => supervisors.map(({ name, pid, state, restarts }) => ({ name, pid, state, restarts })),
     kill: async (name, signal) => find(supervisors, name).kill(signal),
+    takeDown: async (name) => find(supervisors, name).takeDown(),
     restart: async (name) => {
       const one = find(supervisors, name)
       await one.kill('SIGTERM')
@@ -113,22 +119,16 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
 }
 
 interface Ground {
+  readonly registryPort: number
   readonly registryUrl: string
   readonly collector: TraceCollector
   stop(): Promise<void>
 }
 
-/** What all processes stand on and what survives them. */
-async function startGround(world: World): Promise<Ground> {
-  const registry = registryServer({ port: 0, world, log: silentLogger })
-  const [{ url: registryUrl }, collector] = await Promise.all([registry.start(), traceCollector()])
-  return {
-    registryUrl,
-    collector,
-    async stop() {
-      await Promise.all([registry.stop(), collector.stop()])
-    },
-  }
+/** What all processes stand on: where the registry will be, however often it starts, and who collects their traces. */
+async function startGround(): Promise<Ground> {
+  const [registryPort, collector] = await Promise.all([freePort(), traceCollector()])
+  return { registryPort, registryUrl: `http://127.0.0.1:${registryPort}`, collector, stop: () => collector.stop() }
 }
 
 async function supervisorsOf(
@@ -143,7 +143,7 @@ async function supervisorsOf(
   const programs = await Promise.all(
     Object.entries(definition.programs).map(async ([name, file]) => ({ name, file: fileAt(baseUrl, file), port: await freePort() })),
   )
-  const names = [...groups.flatMap((group) => [group.name, ...group.services]), ...programs.map(({ name }) => name)]
+  const names = [REGISTRY, ...groups.flatMap((group) => [group.name, ...group.services]), ...programs.map(({ name }) => name)]
   const onLine = logLines(log, write, Math.max(...names.map((name) => name.length)))
   const urls = Object.fromEntries(programs.map(({ name, port }) => [variableOf(name), `http://127.0.0.1:${port}`]))
   const env = {
@@ -171,11 +171,24 @@ async function supervisorsOf(
   const outside = programs.map(({ name, file, port }) =>
     supervisor({ ...common, name, args: [file], env: { ...env, PORT: String(port), DATA_DIR: dataDir } }),
   )
-  return [...outside, ...own]
+  const stateFile = join(dataDir, 'registry.json')
+  // It is for restarts of the registry while the system runs; whoever stood in it in an earlier run is gone.
+  rmSync(stateFile, { force: true })
+  const registryPlan: RegistryPlan = { port: ground.registryPort, stateFile }
+  const registryEnv = { ...env, [REGISTRY_VARIABLE]: JSON.stringify(registryPlan) }
+  return [...outside, ...own, supervisor({ ...common, name: REGISTRY, args: [registryMain], env: registryEnv })]
 }
 
-/** This file is TypeScript in the workspace and JavaScript when published; its neighbour is of the same kind. */
-const processMain = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './process-main.ts' : './process-main.js', import.meta.url))
+/** The name of the registry's process. */
+const REGISTRY = 'registry'
+
+const processMain = neighbour('process-main')
+const registryMain = neighbour('registry-main')
+
+/** This file is TypeScript in the workspace and JavaScript when published; its neighbours are of the same kind. */
+function neighbour(name: string): string {
+  return fileURLToPath(new URL(`./${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
+}
 
 function assertWritable(dataDir: string): void {
   try {

@@ -30,6 +30,8 @@ export interface Supervisor {
   ready(): Promise<void>
   /** Sends a signal and resolves when the process is gone; it is started again. */
   kill(signal: NodeJS.Signals): Promise<void>
+  /** Kills it and leaves it down; resolves when it is gone, with what starts it again and resolves when it is ready. */
+  takeDown(): Promise<() => Promise<void>>
   /** Ends it for good: asks first, then kills. */
   stop(): Promise<void>
 }
@@ -42,6 +44,7 @@ export function supervisor(options: SupervisorOptions): Supervisor {
   let restart: Timer | undefined
   let starts = 0
   let failure: string | undefined
+  let down = false
   const changes = bell()
 
   function change(kind: 'spawned' | 'ready' | 'exited' | 'stop'): void {
@@ -69,6 +72,10 @@ export function supervisor(options: SupervisorOptions): Supervisor {
     child = undefined
     change('exited')
     if (state.kind !== 'waiting') return
+    if (down) {
+      onLine(name, `ended by ${signal ?? `exit ${code}`}; left down`)
+      return
+    }
     const pauseMs = Math.max(0, state.restartAtMs - world.now())
     onLine(name, restartLine(signal ?? `exit ${code}`, pauseMs, failure))
     restart = world.after(pauseMs, launch)
@@ -92,19 +99,21 @@ export function supervisor(options: SupervisorOptions): Supervisor {
       throw new CliError('ERR_PROCESS_FAILED', `process "${name}" did not start: ${failure ?? 'it ended without a word'}`)
     },
     ready: () => changes.until(() => state.kind === 'ready'),
-    async kill(signal) {
-      const victim = child
-      if (!victim) return
-      const gone = new Promise<void>((resolve) => victim.once('exit', () => resolve()))
-      victim.kill(signal)
-      await gone
+    kill: (signal) => killProgram(child, signal),
+    async takeDown() {
+      restart?.cancel()
+      down = true
+      await killProgram(child, 'SIGKILL')
+      return async () => {
+        if (down && state.kind === 'waiting') launch()
+        down = false
+        await changes.until(() => state.kind !== 'starting' && state.kind !== 'waiting')
+      }
     },
     async stop() {
       restart?.cancel()
       change('stop')
-      const victim = child
-      if (!victim) return
-      await endProgram(victim, options)
+      if (child) await endProgram(child, options)
     },
   }
 }
@@ -144,6 +153,13 @@ function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessag
   child.on('error', onError)
   child.once('exit', onExit)
   return child
+}
+
+async function killProgram(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!child) return
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  child.kill(signal)
+  await gone
 }
 
 /** Asks it to end, and kills it when it does not. */

@@ -36,6 +36,7 @@ export interface SystemDefinition {
 export function system(options: SystemOptions): SystemDefinition {
   const { name, services, processes = 'each', gateway, programs = {} } = options
   if (Object.keys(services).length === 0) throw fail(name, 'it has no services')
+  if ('registry' in services || 'registry' in programs) throw fail(name, '"registry" is the process that every system has beside its own')
   for (const program of Object.keys(programs)) {
     if (program in services) throw fail(name, `"${program}" is a service and a program`)
   }
