@@ -1,4 +1,5 @@
-import { describeIssues, messageOf, type Operation, refuse, validate, type World } from '@banyan/core'
+import { describeIssues, messageOf, type Operation, refuse, type Validation, type World } from '@banyan/core'
+import { checked } from './checked.ts'
 import { ServiceError } from './errors.ts'
 import { type Problem, readProblem, retryAfterMs } from './problem.ts'
 import type { TransportResponse } from './transport.ts'
@@ -18,11 +19,11 @@ export function statusError(name: string, response: TransportResponse, world?: W
 }
 
 /**
- * What a caller gets of an answer.
+ * What a caller gets of an answer; a promise of it where the contract's schema needs time.
  *
  * @throws {ServiceError} `ERR_PROBLEM`, `ERR_RESPONSE_INVALID`
  */
-export async function readAnswer(name: string, operation: Operation, response: TransportResponse): Promise<unknown> {
+export function readAnswer(name: string, operation: Operation, response: TransportResponse): unknown {
   const error = statusError(name, response)
   if (error) throw error
   if (response.status >= 400) {
@@ -31,9 +32,13 @@ export async function readAnswer(name: string, operation: Operation, response: T
   }
   if (response.status >= 300) throw invalid(name, `status ${response.status}, wanted 2xx`)
   if (!operation.response) return undefined
-  const result = await validate(operation.response, parse(name, response))
-  if (!result.ok) throw invalid(name, describeIssues(result.issues), { issues: result.issues })
-  return result.value
+  const result = checked(operation.response, parse(name, response))
+  return result instanceof Promise ? result.then((late) => fitting(name, late)) : fitting(name, result)
+}
+
+function fitting(name: string, result: Validation<unknown>): unknown {
+  if (result.ok) return result.value
+  throw invalid(name, describeIssues(result.issues), { issues: result.issues })
 }
 
 function isRefused(problem: Problem): boolean {

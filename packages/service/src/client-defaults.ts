@@ -1,6 +1,7 @@
 // How clients behave unless they are given a policy of their own. To change it for every client, change it here.
 import type { World } from '@banyan/core'
 import { bulkhead, circuitBreaker, exponential, type Policy, policy, retry, retryBudget } from '@banyan/resilience'
+import { isNeverSent } from './never-sent.ts'
 
 /** How long a call may take, retries and all, when its operation does not say; milliseconds. */
 export const CALL_TIMEOUT_MS = 5_000
@@ -21,6 +22,7 @@ export function defaultPolicy(service: string, world: World): Policy {
       // 20 % on top of the calls, and 10 a second free.
       budget: retryBudget({ ratio: 0.2, minPerSecond: 10, world }),
       idempotent: 'ask',
+      neverSent: isNeverSent,
       world,
     }),
     circuitBreaker({

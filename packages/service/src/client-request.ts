@@ -16,18 +16,20 @@ export interface CallInput {
  * @throws {ServiceError} `ERR_REQUEST_INVALID` for a parameter that is missing or cannot stand in a path
  */
 export function pathOf(name: string, operation: Operation, { params = {}, query }: CallInput): string {
-  const path = operation.path.replace(/\{([^}]+)\}/g, (_, parameter: string) => segment(name, parameter, params[parameter]))
-  const search = queryOf(query)
+  const { path: template } = operation
+  const path = template.includes('{')
+    ? template.replace(/\{([^}]+)\}/g, (_, parameter: string) => segment(name, parameter, params[parameter]))
+    : template
+  const search = query === undefined ? '' : queryOf(query)
   return search === '' ? path : `${path}?${search}`
 }
 
-/** The headers that do not change from attempt to attempt. */
+/** The headers that do not change from attempt to attempt; new ones each time, for the caller to add to. */
 export function headersOf(operation: Operation, { body, key }: CallInput): Record<string, string> {
-  return {
-    accept: 'application/json, application/problem+json',
-    ...(operation.body && body !== undefined && { 'content-type': 'application/json' }),
-    ...(key !== undefined && { [KEY_HEADER]: key }),
-  }
+  const headers: Record<string, string> = { accept: 'application/json, application/problem+json' }
+  if (operation.body && body !== undefined) headers['content-type'] = 'application/json'
+  if (key !== undefined) headers[KEY_HEADER] = key
+  return headers
 }
 
 /** A dot or two would be taken as "here" and "up" by whatever reads the path on its way. */

@@ -8,15 +8,15 @@ import {
   systemWorld,
   type World,
 } from '@banyan/core'
-import { type Call, type Policy, ResilienceError } from '@banyan/resilience'
-import type { Span } from '@opentelemetry/api'
+import { type Call, type Policy, ResilienceError, type RunOptions } from '@banyan/resilience'
+import type { Attributes, Span } from '@opentelemetry/api'
 import { readAnswer, statusError } from './client-answer.ts'
 import { CALL_TIMEOUT_MS, defaultPolicy, RETRY_AFTER_MS } from './client-defaults.ts'
 import { type CallInput, headersOf, pathOf } from './client-request.ts'
 import { ServiceError } from './errors.ts'
 import { currentRequest } from './request-scope.ts'
-import { inClientSpan, instruments, traceHeaders } from './telemetry.ts'
-import { TIMEOUT_HEADER, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
+import { inClientSpan, injectTrace, instruments, labelsByStatus } from './telemetry.ts'
+import { TIMEOUT_HEADER, type Transport, type TransportResponse } from './transport.ts'
 
 export interface ClientOptions {
   /** How calls reach the service. */
@@ -61,7 +61,9 @@ export function client<A extends Api>(api: A, options: ClientOptions): Client<A>
   const { transport, world = systemWorld } = options
   const policy = options.policy ?? sharedPolicy(transport, api.name, world)
   const methods = Object.entries<Operation>(api.operations).map(([name, operation]) => {
-    const target: Target = { service: api.name, name: `${api.name}.${name}`, operation, transport, policy, world }
+    const attributes = { 'peer.service': api.name, 'http.request.method': operation.method, 'http.route': operation.path }
+    const labels = labelsByStatus(attributes)
+    const target: Target = { service: api.name, name: `${api.name}.${name}`, operation, transport, policy, world, attributes, labels }
     return [name, (input: CallInput = {}, callOptions: CallOptions = {}) => callIn(target, input, callOptions)] as const
   })
   // Built from the contract's own operations; TypeScript cannot follow Object.entries.
@@ -76,6 +78,10 @@ interface Target {
   readonly transport: Transport
   readonly policy: Policy
   readonly world: World
+  /** What its spans have in common. */
+  readonly attributes: Attributes
+  /** Of its metrics, by the status of the answer; 0 for none. */
+  readonly labels: (status: number) => Attributes
 }
 
 const policies = new WeakMap<Transport, Map<string, Policy>>()
@@ -91,67 +97,74 @@ function sharedPolicy(transport: Transport, service: string, world: World): Poli
 
 /** The call in its span, measured. */
 function callIn(target: Target, input: CallInput, options: CallOptions): Promise<unknown> {
-  const { service, name, operation, world } = target
+  const { name, operation, world, labels } = target
   const caller = currentRequest()?.service
-  const labels = { 'peer.service': service, 'http.request.method': operation.method, 'http.route': operation.path }
-  const attributes = { ...labels, ...(caller !== undefined && { 'banyan.service': caller }) }
+  const attributes = caller === undefined ? target.attributes : { ...target.attributes, 'banyan.service': caller }
   const started = world.monotonic()
   return inClientSpan(name, attributes, async (span) => {
     let status = 0
     try {
       const response = await callThrough(target, input, options, span)
       status = response.status
-      return await readAnswer(name, operation, response)
+      const answer = readAnswer(name, operation, response)
+      return answer instanceof Promise ? await answer : answer
     } finally {
-      instruments().clientDuration.record((world.monotonic() - started) / 1_000, { ...labels, 'http.response.status_code': status })
+      instruments().clientDuration.record((world.monotonic() - started) / 1_000, labels(status))
     }
   })
 }
 
 /** The call through its policy; answers that may be worth another attempt are errors in there. */
 async function callThrough(target: Target, input: CallInput, options: CallOptions, span: Span): Promise<TransportResponse> {
-  const { service, name, operation, transport, policy, world } = target
+  const { name, operation, policy } = target
   const { timeoutMs = operation.timeoutMs ?? CALL_TIMEOUT_MS } = options
   if (!(timeoutMs > 0)) throw new RangeError(`cannot call ${name}: "timeoutMs" is ${timeoutMs}, wanted a number above 0`)
   const request = currentRequest()
   const deadlineMs = Math.min(timeoutMs, request?.remainingMs() ?? Number.POSITIVE_INFINITY)
   const signal = joinSignals(options.signal, request?.signal)
   const path = pathOf(name, operation, input)
-  const headers = headersOf(operation, input)
   const body = input.body === undefined ? undefined : JSON.stringify(input.body)
-  const tried = new Set<string>()
-
-  async function attempt(call: Call): Promise<TransportResponse> {
-    // Rounded up: the last fraction of a millisecond is not "no time at all".
-    const remainingMs = Math.ceil(Math.min(call.remainingMs, deadlineMs))
-    const sent: TransportRequest = {
-      service,
-      method: operation.method,
-      path,
-      headers: { ...headers, ...traceHeaders(), [TIMEOUT_HEADER]: String(remainingMs) },
-      body,
-      signal: call.signal,
-      timeoutMs: remainingMs,
-      tried,
-    }
-    if (call.attempt > 1) span.setAttribute('http.request.resend_count', call.attempt - 1)
-    const response = await transport.call(sent)
-    span.setAttribute('http.response.status_code', response.status)
-    const error = statusError(name, response, world)
-    if (error && isWorthRetrying(response.status)) throw error
-    return response
-  }
-
+  const run: RunOptions = { deadlineMs, idempotent: isRepeatable(operation, input.key) }
+  if (signal) run.signal = signal
+  if (input.key !== undefined) run.key = input.key
   try {
-    return await policy.run(attempt, {
-      deadlineMs,
-      idempotent: isRepeatable(operation, input.key),
-      ...(signal && { signal }),
-      ...(input.key !== undefined && { key: input.key }),
-    })
+    return await policy.run((call) => attempt(target, { input, path, body, deadlineMs, span }, call), run)
   } catch (error) {
     throw callerError(name, error, deadlineMs)
   }
+}
+
+/** What all attempts of a call have in common. */
+interface Sent {
+  readonly input: CallInput
+  readonly path: string
+  readonly body: string | undefined
+  readonly deadlineMs: number
+  readonly span: Span
+}
+
+async function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, call: Call): Promise<TransportResponse> {
+  const { service, name, operation, transport, world } = target
+  // Rounded up: the last fraction of a millisecond is not "no time at all".
+  const remainingMs = Math.ceil(Math.min(call.remainingMs, deadlineMs))
+  if (remainingMs <= 0) throw outOfTime(name, deadlineMs)
+  const headers = headersOf(operation, input)
+  headers[TIMEOUT_HEADER] = String(remainingMs)
+  injectTrace(headers)
+  if (call.attempt > 1) span.setAttribute('http.request.resend_count', call.attempt - 1)
+  const { method } = operation
+  const { signal, tried } = call
+  const response = await transport.call({ service, method, path, headers, body, signal, timeoutMs: remainingMs, tried })
+  span.setAttribute('http.response.status_code', response.status)
+  if (response.status < 400) return response
+  const error = statusError(name, response, world)
+  if (error && isWorthRetrying(response.status)) throw error
+  return response
+}
+
+function outOfTime(name: string, deadlineMs: number, cause?: unknown): ServiceError {
+  const ms = Math.max(0, Math.round(deadlineMs))
+  return new ServiceError('ERR_REQUEST_TIMEOUT', `${name} did not answer within ${ms} ms`, { status: 504, cause })
 }
 
 /** Server errors, 408 and 429 (RFC 9110, 15.5.9; RFC 6585): the next attempt may fare better, and the breaker should know. */
@@ -163,10 +176,7 @@ function isWorthRetrying(status: number): boolean {
 function callerError(name: string, error: unknown, deadlineMs: number): unknown {
   if (error instanceof ResilienceError) {
     const { code, retryAfterMs = RETRY_AFTER_MS, cause } = error
-    if (code === 'ERR_TIMEOUT') {
-      const ms = Math.max(0, Math.round(deadlineMs))
-      return new ServiceError('ERR_REQUEST_TIMEOUT', `${name} did not answer within ${ms} ms`, { status: 504, cause: error })
-    }
+    if (code === 'ERR_TIMEOUT') return outOfTime(name, deadlineMs, error)
     if (code === 'ERR_RETRY_BUDGET' && cause !== undefined) return callerError(name, cause, deadlineMs)
     return new ServiceError('ERR_SERVICE_UNAVAILABLE', `${name} was not called: ${error.message}`, {
       status: 503,

@@ -1,5 +1,5 @@
 import { codeOf, isServedOver, type Logger, messageOf, type Operation, type Protocol, type World } from '@banyan/core'
-import type { Span } from '@opentelemetry/api'
+import type { Attributes, Span } from '@opentelemetry/api'
 import { withinDeadline } from './deadline.ts'
 import { inFlightGauge } from './in-flight.ts'
 import { problemResponse } from './problem.ts'
@@ -8,7 +8,7 @@ import { type PlainRequest, readRequest } from './read-request.ts'
 import { type RequestScope, requestScope, timeoutOf } from './request-scope.ts'
 import { routeTable } from './route-table.ts'
 import { bodyTooLarge, pathOf, strayProblem, unmatched } from './stray.ts'
-import { inServerSpan, instruments, newTraceId, noteError, traceIdOf } from './telemetry.ts'
+import { inServerSpan, instruments, labelsByStatus, newTraceId, noteError, traceIdOf } from './telemetry.ts'
 import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
 import { writeResponse } from './write-response.ts'
 
@@ -48,25 +48,32 @@ const OPERATION_TIMEOUT_MS = 5_000
 /** Creates an {@link Endpoint}: routing, deadline, contract, trace, and a problem for whatever goes wrong. */
 export function endpoint(options: EndpointOptions): Endpoint {
   const { service, world, log, maxBodyBytes } = options
-  const routes = routeTable<Served>()
+  const routes = routeTable<Route>()
   const names = new Set<string>()
   const running = inFlightGauge(world)
   const deadline = { world, log, running }
+  const active = { 'banyan.service': service }
 
   async function respond(span: Span, request: TransportRequest, served: Served, params: Readonly<Record<string, string>>) {
-    const traceId = traceIdOf(span) ?? newTraceId(world)
-    const instance = pathOf(request)
+    let known: string | undefined
+    // Made when somebody wants it: where nothing is traced, most requests have no use for one.
+    const traceId = () => {
+      known ??= traceIdOf(span) ?? newTraceId(world)
+      return known
+    }
+    const at = () => ({ instance: pathOf(request), traceId: traceId() })
     try {
-      if (Buffer.byteLength(request.body ?? '') > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+      if (request.body !== undefined && Buffer.byteLength(request.body) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
       const timeoutMs = timeoutOf(request.headers, served.operation.timeoutMs ?? OPERATION_TIMEOUT_MS)
       const scope = requestScope({ world, service, timeoutMs, traceId, caller: () => request.signal })
-      const input = await readRequest(served.operation, params, request)
+      const read = readRequest(served.operation, params, request)
+      const input = read instanceof Promise ? await read : read
       const answer = await withinDeadline(deadline, scope, served.name, () => served.answer(input, scope))
-      return await writeResponse(served.name, served.operation, answer, { instance, traceId })
+      return await writeResponse(served.name, served.operation, answer, at)
     } catch (error) {
       const problem = problemOf(error)
-      if (problem.status >= 500) report(span, served, problem.status, traceId, error)
-      return problemResponse({ ...problem, instance, traceId })
+      if (problem.status >= 500) report(span, served, problem.status, traceId(), error)
+      return problemResponse({ ...problem, ...at() })
     }
   }
 
@@ -78,42 +85,59 @@ export function endpoint(options: EndpointOptions): Endpoint {
   }
 
   function handle(request: TransportRequest, protocol?: Protocol): Promise<TransportResponse> {
-    const found = routes.match(request.method, pathOf(request))
-    const hidden = found.kind === 'found' && protocol && !isServedOver(found.value.operation, protocol)
+    const path = pathOf(request)
+    const found = routes.match(request.method, path)
+    const hidden = found.kind === 'found' && protocol && !isServedOver(found.value.served.operation, protocol)
     const match = hidden ? ({ kind: 'none' } as const) : found
     if (match.kind !== 'found') return Promise.resolve(strayProblem(request, unmatched(request, match), world))
-    const { name, operation } = match.value
-    const attributes = {
-      'banyan.service': service,
-      'banyan.operation': name,
-      'http.request.method': request.method,
-      'http.route': operation.path,
-      'url.path': pathOf(request),
-    }
+    const { params, value: route } = match
     const leave = running.enter()
     const started = world.monotonic()
-    const labels = { 'banyan.service': service, 'http.request.method': request.method, 'http.route': operation.path }
     const { serverActive, serverDuration } = instruments()
-    serverActive.add(1, { 'banyan.service': service })
-    return inServerSpan(`${service} ${request.method} ${operation.path}`, request.headers, attributes, async (span) => {
-      const response = await respond(span, request, match.value, match.params)
-      span.setAttribute('http.response.status_code', response.status)
-      serverDuration.record((world.monotonic() - started) / 1_000, { ...labels, 'http.response.status_code': response.status })
-      return response
-    }).finally(() => {
-      serverActive.add(-1, { 'banyan.service': service })
-      leave()
+    serverActive.add(1, active)
+    return inServerSpan(route.span, request.headers, { ...route.attributes, 'url.path': path }, async (span) => {
+      try {
+        const response = await respond(span, request, route.served, params)
+        span.setAttribute('http.response.status_code', response.status)
+        serverDuration.record((world.monotonic() - started) / 1_000, route.labels(response.status))
+        return response
+      } finally {
+        serverActive.add(-1, active)
+        leave()
+      }
     })
   }
 
   return {
     add(served) {
-      routes.add(served.operation.method, served.operation.path, served)
+      routes.add(served.operation.method, served.operation.path, routeOf(service, served))
       names.add(served.name)
     },
     handle: (request) => handle(request),
     over: (protocol) => (request) => handle(request, protocol),
     serves: (name) => names.has(name),
     idle: running.idle,
+  }
+}
+
+/** One operation, with the words that its spans and metrics have in common. */
+interface Route {
+  readonly served: Served
+  /** The name of its spans. */
+  readonly span: string
+  readonly attributes: Attributes
+  /** Of its metrics, by the status of the answer. */
+  readonly labels: (status: number) => Attributes
+}
+
+function routeOf(service: string, served: Served): Route {
+  const { name, operation } = served
+  const { method, path } = operation
+  const shared = { 'banyan.service': service, 'http.request.method': method, 'http.route': path }
+  return {
+    served,
+    span: `${service} ${method} ${path}`,
+    attributes: { ...shared, 'banyan.operation': name },
+    labels: labelsByStatus(shared),
   }
 }

@@ -31,7 +31,7 @@ export const FRAME_HEAD_BYTES = 9
 export const HEAD_ROOM_BYTES: number = 64 * 1024
 
 /** The key of an instance's meta that says on which port it takes frames. */
-export const FRAMED_PORT_META = 'banyan-framed-port'
+export const FRAMED_PORT_META = 'framed-port'
 
 const PROTOCOL = 'banyan-framed/1'
 

@@ -1,4 +1,5 @@
-import { type Issue, messageOf, type Operation, type Schema, validate } from '@banyan/core'
+import { type Issue, messageOf, type Operation, type Validation } from '@banyan/core'
+import { checked } from './checked.ts'
 import { ServiceError } from './errors.ts'
 import { KEY_HEADER, type TransportRequest } from './transport.ts'
 
@@ -17,33 +18,35 @@ export interface PlainRequest {
  * @throws {ServiceError} `ERR_CONTENT_TYPE` (415), `ERR_JSON_INVALID` (400), `ERR_IDEMPOTENCY_KEY_REQUIRED` or
  *   `ERR_IDEMPOTENCY_KEY_INVALID` (400), `ERR_REQUEST_INVALID` (422) with each field that is wrong
  */
-export async function readRequest(
+export function readRequest(
   operation: Operation,
   params: Readonly<Record<string, string>>,
   request: TransportRequest,
-): Promise<PlainRequest> {
+): PlainRequest | Promise<PlainRequest> {
   const { headers } = request
   const key = readKey(operation, headers)
   const raw = operation.body && readJson(request)
-  const query = await check(operation.query, 'query', () => readQuery(request.path))
-  const body = await check(operation.body, 'body', () => raw)
-  const issues = [...query.issues, ...body.issues]
-  if (issues.length > 0) {
-    const fields = issues.map(({ path, message }) => `${path}: ${message}`).join('; ')
-    throw new ServiceError('ERR_REQUEST_INVALID', `the request does not fit the contract: ${fields}`, { status: 422, issues })
+  const query = operation.query ? checked(operation.query, readQuery(request.path)) : NOTHING
+  const body = operation.body ? checked(operation.body, raw) : NOTHING
+  if (query instanceof Promise || body instanceof Promise) {
+    return Promise.all([query, body]).then(([late, later]) => ({ params, ...fitting(late, later), key, headers }))
   }
-  return { params, query: query.value, body: body.value, key, headers }
+  return { params, ...fitting(query, body), key, headers }
 }
 
-async function check(
-  schema: Schema | undefined,
-  part: 'query' | 'body',
-  read: () => unknown,
-): Promise<{ value: unknown; issues: readonly Issue[] }> {
-  if (!schema) return { value: undefined, issues: [] }
-  const result = await validate(schema, read())
-  if (result.ok) return { value: result.value, issues: [] }
-  return { value: undefined, issues: result.issues.map(({ path, message }) => ({ path: path ? `${part}.${path}` : part, message })) }
+const NOTHING: Validation<undefined> = { ok: true, value: undefined }
+
+/** @throws {ServiceError} `ERR_REQUEST_INVALID` */
+function fitting(query: Validation<unknown>, body: Validation<unknown>): { query: unknown; body: unknown } {
+  if (query.ok && body.ok) return { query: query.value, body: body.value }
+  const issues = [...issuesOf(query, 'query'), ...issuesOf(body, 'body')]
+  const fields = issues.map(({ path, message }) => `${path}: ${message}`).join('; ')
+  throw new ServiceError('ERR_REQUEST_INVALID', `the request does not fit the contract: ${fields}`, { status: 422, issues })
+}
+
+function issuesOf(result: Validation<unknown>, part: 'query' | 'body'): Issue[] {
+  if (result.ok) return []
+  return result.issues.map(({ path, message }) => ({ path: path ? `${part}.${path}` : part, message }))
 }
 
 /** A key is opaque; its length is bounded because it is stored. */

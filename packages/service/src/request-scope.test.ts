@@ -8,7 +8,7 @@ function setup(timeoutMs = 100) {
   const world = manualWorld()
   const caller = new AbortController()
   const hear = vi.fn(() => caller.signal)
-  const scope = requestScope({ world, service: 'orders', timeoutMs, traceId: 't', caller: hear })
+  const scope = requestScope({ world, service: 'orders', timeoutMs, traceId: () => 't', caller: hear })
   const running = inFlightGauge(world)
   const within = (work: () => unknown) => withinDeadline({ world, log: silentLogger, running }, scope, 'orders.place', work)
   return { world, caller, hear, scope, running, within }

@@ -45,7 +45,8 @@ export interface RequestScopeOptions {
   world: World
   service: string
   timeoutMs: number
-  traceId: string
+  /** Read, at most once, when somebody wants it. */
+  traceId: () => string
   caller: () => AbortSignal
 }
 
@@ -75,9 +76,14 @@ export function requestScope(options: RequestScopeOptions): OwnedScope {
     return made
   }
 
+  let known: string | undefined
+
   return {
     service,
-    traceId,
+    get traceId() {
+      known ??= traceId()
+      return known
+    },
     remainingMs: () => Math.max(0, deadline - world.monotonic()),
     get signal() {
       controller ??= listen()

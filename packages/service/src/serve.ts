@@ -102,6 +102,8 @@ function handlerContext(context: ServiceContext, component: string, scope: Reque
     get remainingMs() {
       return scope.remainingMs()
     },
-    traceId: scope.traceId,
+    get traceId() {
+      return scope.traceId
+    },
   }
 }

@@ -12,6 +12,8 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  type Tracer,
+  type TracerProvider,
   trace,
   type UpDownCounter,
 } from '@opentelemetry/api'
@@ -29,11 +31,16 @@ export interface Instruments {
 const known = new WeakMap<MeterProvider, Instruments>()
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+let latest: { readonly provider: MeterProvider; readonly made: Instruments } | undefined
+
 /** The instruments of the meter provider at hand: it may be set up after this module is loaded. */
 export function instruments(): Instruments {
   const provider = metrics.getMeterProvider()
-  const made = known.get(provider)
-  if (made) return made
+  if (latest?.provider !== provider) latest = { provider, made: known.get(provider) ?? make(provider) }
+  return latest.made
+}
+
+function make(provider: MeterProvider): Instruments {
   const meter = provider.getMeter('@banyan/service')
   const duration = (name: string, description: string) =>
     meter.createHistogram(name, { description, unit: 's', advice: { explicitBucketBoundaries: SECONDS } })
@@ -61,11 +68,9 @@ export function inClientSpan<T>(name: string, attributes: Attributes, work: (spa
   return inSpan(name, SpanKind.CLIENT, attributes, context.active(), work)
 }
 
-/** The active trace context as headers. */
-export function traceHeaders(): Record<string, string> {
-  const headers: Record<string, string> = {}
+/** Puts the active trace context into headers. */
+export function injectTrace(headers: Record<string, string>): void {
   propagation.inject(context.active(), headers)
-  return headers
 }
 
 /** The trace id of a span; `undefined` while no telemetry is set up. */
@@ -84,14 +89,33 @@ export function traceIdOfHeaders(headers: Readonly<Record<string, string>>): str
   return trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers))?.traceId
 }
 
+/** The attributes of a measurement by the status of the answer, made once for each. */
+export function labelsByStatus(shared: Attributes): (status: number) => Attributes {
+  const known = new Map<number, Attributes>()
+  return (status) => {
+    const found = known.get(status) ?? { ...shared, 'http.response.status_code': status }
+    known.set(status, found)
+    return found
+  }
+}
+
 /** Notes an error in a span. */
 export function noteError(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) })
   span.setAttribute('error.type', codeOf(error) ?? (error instanceof Error ? error.name : typeof error))
 }
 
+let tracing: { readonly provider: TracerProvider; readonly tracer: Tracer } | undefined
+
+/** The tracer of the provider at hand. */
+function tracer(): Tracer {
+  const provider = trace.getTracerProvider()
+  if (tracing?.provider !== provider) tracing = { provider, tracer: provider.getTracer('@banyan/service') }
+  return tracing.tracer
+}
+
 function inSpan<T>(name: string, kind: SpanKind, attributes: Attributes, parent: Context, work: (span: Span) => Promise<T>): Promise<T> {
-  const span = trace.getTracer('@banyan/service').startSpan(name, { kind, attributes }, parent)
+  const span = tracer().startSpan(name, { kind, attributes }, parent)
   const end = () => span.end()
   return context.with(trace.setSpan(parent, span), () =>
     work(span).then(

@@ -1,4 +1,5 @@
-import { describeIssues, isRefusal, type Operation, validate } from '@banyan/core'
+import { describeIssues, isRefusal, type Operation, type Validation } from '@banyan/core'
+import { checked } from './checked.ts'
 import { ServiceError } from './errors.ts'
 import { problemResponse } from './problem.ts'
 import type { TransportResponse } from './transport.ts'
@@ -10,23 +11,27 @@ import type { TransportResponse } from './transport.ts'
  * @throws {ServiceError} `ERR_RESPONSE_INVALID` (no status: it is our fault, and says nothing to the caller) when the handler
  *   broke its contract
  */
-export async function writeResponse(
+export function writeResponse(
   name: string,
   operation: Operation,
   answer: unknown,
-  at: { instance: string; traceId: string },
-): Promise<TransportResponse> {
+  at: () => { instance: string; traceId: string },
+): TransportResponse | Promise<TransportResponse> {
   if (isRefusal(answer)) {
     const { refused, detail = `refused: ${refused}` } = answer
-    return problemResponse({ status: 409, code: refused, detail, refused: true, ...at })
+    return problemResponse({ status: 409, code: refused, detail, refused: true, ...at() })
   }
   const { response, status = response ? 200 : 204 } = operation
   if (!response) return { status, headers: {}, body: '' }
-  const result = await validate(response, answer)
-  if (!result.ok) {
-    throw new ServiceError('ERR_RESPONSE_INVALID', `the handler of "${name}" broke its contract: ${describeIssues(result.issues)}`, {
-      issues: result.issues,
-    })
-  }
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(result.value) ?? '' }
+  const result = checked(response, answer)
+  return result instanceof Promise ? result.then((late) => fitting(name, status, late)) : fitting(name, status, result)
 }
+
+function fitting(name: string, status: number, result: Validation<unknown>): TransportResponse {
+  if (result.ok) return { status, headers: JSON_HEADERS, body: JSON.stringify(result.value) ?? '' }
+  throw new ServiceError('ERR_RESPONSE_INVALID', `the handler of "${name}" broke its contract: ${describeIssues(result.issues)}`, {
+    issues: result.issues,
+  })
+}
+
+const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
