@@ -38,7 +38,7 @@ const HELP = `Kills the processes of little systems with SIGKILL, again and agai
   --pauses N         how many pauses a trial, by SIGSTOP and SIGCONT (default 1)
   --pause-ms N       how long each pause is (default: somewhat longer than the leases)
   --parallel N       how many trials at once (default two a processor: ${atOnce})
-  --timeout-ms N     how long a trial may take before it counts as failed (default 60000, and the pauses)
+  --timeout-ms N     how long nothing may move in a trial before it counts as failed (default 60000, and the pauses)
   --break NAME       break something on purpose, to see the checker find it: ${breaks.join(', ')}
 
 A failing trial prints its seed, its plan and the folder of its files; --trials 1 --seed S runs its plan again. Exit codes: 0 all is

@@ -27,6 +27,8 @@ export interface Role extends RoleSettings {
 
 /** Reads what the trial says. */
 export function roleOf(): Role {
+  // Who still waits for its database ends with the trial as well.
+  process.once('disconnect', () => process.exit(0))
   const [, , text] = process.argv
   if (!text) throw new RangeError('cannot run a role: wanted its settings, as JSON')
   // Written by the trial.

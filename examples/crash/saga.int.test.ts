@@ -38,7 +38,7 @@ describe('the checker', () => {
   it('finds a participant without tombstones', { timeout: 60_000 }, async () => {
     // With this seed nobody who keeps money answers in time for two of the first three orders: their calls come after the undo.
     const plan = [after('rival', 3_000)]
-    const { faults } = await brokenTrial({ seed: 44, scenario, engine, plan, broken: 'tombstone', timeoutMs: 30_000 })
+    const { faults } = await brokenTrial({ seed: 44, scenario, engine, plan, broken: 'tombstone', timeoutMs: 15_000 })
     expect(faults['not undone']?.length).toBeGreaterThan(0)
   })
 
@@ -48,7 +48,7 @@ describe('the checker', () => {
     // Whether the sleeper and the one that took over write to the same saga is up to the machine: a trial may pass by luck.
     const found: unknown[] = []
     for (let seed = 7; seed < 15 && found.length === 0; seed += 1) {
-      const { faults } = await brokenTrial({ seed, scenario, engine, plan, broken: 'fence', timeoutMs: 15_000 })
+      const { faults } = await brokenTrial({ seed, scenario, engine, plan, broken: 'fence', timeoutMs: 8_000 })
       found.push(...(faults['in limbo'] ?? []), ...(faults.twice ?? []), ...(faults['not undone'] ?? []))
     }
     expect(found.length).toBeGreaterThan(0)

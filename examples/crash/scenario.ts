@@ -30,6 +30,8 @@ export interface Watch {
   /** All mishaps have happened: no new work. */
   close(): Promise<void>
   isDone(): Promise<boolean>
+  /** Words that change when something has moved. */
+  progress(): Promise<string>
   check(): Promise<Verdict>
 }
 

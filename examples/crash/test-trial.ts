@@ -16,7 +16,7 @@ export function after(role: string, afterMs: number, deed: CrashDeed = { kind: '
 
 /** A trial in which something is wrong on purpose: its files are of no use to anybody. */
 export async function brokenTrial(options: TrialOptions): Promise<TrialResult> {
-  const result = await runTrial({ timeoutMs: 8_000, ...options })
+  const result = await runTrial({ timeoutMs: 4_000, ...options })
   if (result.folder) rmSync(result.folder, { recursive: true, force: true })
   return result
 }

@@ -30,7 +30,7 @@ export interface TrialOptions {
   readonly plan?: readonly Mishap[]
   /** What is wrong on purpose. */
   readonly broken?: string | undefined
-  /** How long it may take, milliseconds. Default 60,000 and the pauses. */
+  /** How long nothing may move, milliseconds. Default 60,000 and the pauses. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -59,9 +59,10 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
       mishaps: plan,
       onStruck: watch.close,
       isDone: () => isDone(watch),
+      progress: () => whenThere(() => watch.progress()),
       timeoutMs: options.timeoutMs ?? 60_000 + pausesOf(plan),
     })
-    const { faults, counts } = await checked(watch)
+    const { faults, counts } = await whenThere(() => watch.check())
     const verdict = { faults: { ...faults, 'ended by themselves': ended }, counts }
     failed = !trial.done || Object.values(verdict.faults).some((list) => list.length > 0)
     return { ...trial, ...verdict, seed, plan, failed, folder: failed ? site.folder : undefined }
@@ -132,12 +133,13 @@ async function isDone(watch: Watch): Promise<boolean> {
   return done
 }
 
-async function checked(watch: Watch): Promise<Verdict> {
-  let verdict: Verdict | undefined
-  while (!verdict) {
+/** The answer of `ask`, from a database that may be away for a moment. */
+async function whenThere<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const answers: T[] = []
     await unlessAway(async () => {
-      verdict = await watch.check()
+      answers.push(await ask())
     })
+    for (const answer of answers) return answer
   }
-  return verdict
 }

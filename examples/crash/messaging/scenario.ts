@@ -36,6 +36,7 @@ export const messaging: Scenario = {
     return {
       close: async () => writeFileSync(closingFile(folder), ''),
       isDone: () => isDone(shop, book),
+      progress: () => progress(shop, book),
       check: () => check(shop, book),
     }
   },
@@ -49,6 +50,12 @@ async function isDone(shop: Database, book: Database): Promise<boolean> {
     (tx) => tx.sql<{ count: number }>`select count(*) as count from (select distinct key, n from effects) as seen`,
   )
   return Number(row?.count) === (await sentOf(shop)).length && (await waiting(shop, book)).length === 0
+}
+
+async function progress(shop: Database, book: Database): Promise<string> {
+  const [row] = await book.read((tx) => tx.sql<{ count: number }>`select count(*) as count from effects`)
+  const { backlog } = await shop.read((tx) => shop.store(outboxLogPort).stats(tx))
+  return `${(await sentOf(shop)).length} sales, ${backlog} in the outbox, ${row?.count} effects`
 }
 
 async function check(shop: Database, book: Database): Promise<Verdict> {

@@ -41,6 +41,7 @@ export const saga: Scenario = {
     return {
       close: async () => writeFileSync(closingFile(folder), ''),
       isDone: () => isDone(orders),
+      progress: () => progress(orders, [orders, stock, money]),
       check: () => check(seed, orders, [orders, stock, money]),
     }
   },
@@ -53,6 +54,14 @@ async function isDone(orders: Database): Promise<boolean> {
     if (!closed) return false
     return (await orders.store(sagaArchivePort).list(tx, { finished: false }, 1)).length === 0
   })
+}
+
+async function progress(orders: Database, all: readonly Database[]): Promise<string> {
+  const open = await orders.read((tx) => orders.store(sagaArchivePort).list(tx, { finished: false }, ALL))
+  const effects = await Promise.all(
+    all.map((database) => database.read((tx) => tx.sql<{ count: number }>`select count(*) as count from effects`)),
+  )
+  return `${open.length} sagas under way, effects ${effects.map(([row]) => row?.count).join(', ')}`
 }
 
 async function check(seed: number, orders: Database, all: readonly Database[]): Promise<Verdict> {

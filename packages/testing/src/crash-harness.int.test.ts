@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { crashTrial } from './crash-harness.ts'
+import { crashTrial, MOST_EXTENSIONS } from './crash-harness.ts'
 import type { Mishap } from './crash-plan.ts'
 
 let folder: string
@@ -123,6 +123,24 @@ describe('crashTrial', () => {
     const roles = [{ name: 'idle', program: program('idle', IDLE) }]
     const trial = await crashTrial({ roles, mishaps: [], isDone: async () => false, timeoutMs: 300 })
     expect(trial.done).toBe(false)
+  })
+
+  it('gives a trial its time anew while something moves, and ends one in which nothing does', async () => {
+    const roles = [{ name: 'idle', program: program('idle', IDLE) }]
+    const seen = ['one', 'two', 'two', 'three']
+    const progress = async () => seen.shift() ?? ''
+    const trial = await crashTrial({ roles, mishaps: [], isDone: async () => false, timeoutMs: 100, progress })
+    expect(trial.done).toBe(false)
+    expect(seen).toEqual(['three'])
+  })
+
+  it('ends a trial that moves for ever', async () => {
+    const roles = [{ name: 'idle', program: program('idle', IDLE) }]
+    let asked = 0
+    const progress = async () => String(++asked)
+    const trial = await crashTrial({ roles, mishaps: [], isDone: async () => false, timeoutMs: 20, progress })
+    expect(trial.done).toBe(false)
+    expect(asked).toBe(MOST_EXTENSIONS)
   })
 
   it('rejects when a process ends by itself: that crash was not planned', async () => {

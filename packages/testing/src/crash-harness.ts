@@ -18,8 +18,14 @@ export interface CrashTrialOptions {
   readonly onStruck?: () => Promise<void>
   /** Whether everything that should have happened has. Asked again and again, first after the last mishap. */
   readonly isDone: () => Promise<boolean>
-  /** How long a trial may take, milliseconds. Default 20,000. */
+  /** How long a trial may take, milliseconds; with `progress`, how long it may take without any. Default 20,000. */
   readonly timeoutMs?: number
+  /**
+   * How far the system has come, in any words that change when something moves. Asked when the time is over: a busy machine is slow, and
+   * only a system in which nothing moves is broken. A trial that moves and never ends has {@link MOST_EXTENSIONS} times its time. Default:
+   * the time is over when it is over.
+   */
+  readonly progress?: () => Promise<string>
 }
 
 export interface CrashTrial extends Readonly<CrashCounts> {
@@ -27,6 +33,9 @@ export interface CrashTrial extends Readonly<CrashCounts> {
   readonly done: boolean
   readonly tookMs: number
 }
+
+/** How often a trial in which something moves gets its time anew. */
+export const MOST_EXTENSIONS = 10
 
 /** How often `isDone` is asked, milliseconds. */
 const LOOK_EVERY_MS = 25
@@ -38,7 +47,7 @@ const LOOK_EVERY_MS = 25
  * @throws {Error} when a process ends by itself: a crash that was not planned is a bug of the program
  */
 export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial> {
-  const { roles, mishaps, isDone, onStruck = async () => {}, timeoutMs = 20_000 } = options
+  const { roles, mishaps, isDone, onStruck = async () => {} } = options
   const started = systemWorld.monotonic()
   const abort = new AbortController()
   const counts: CrashCounts = { kills: 0, pauses: 0, strikes: 0, atPoint: 0 }
@@ -52,7 +61,8 @@ export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial
   try {
     let struck = false
     let done = false
-    while (!done && systemWorld.monotonic() - started <= timeoutMs) {
+    const isOver = patience(options)
+    while (!done && !(await isOver())) {
       await Promise.race([sleep(systemWorld, LOOK_EVERY_MS), failed])
       if (!isThrough()) continue
       if (!struck) await onStruck()
@@ -63,6 +73,23 @@ export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial
   } finally {
     abort.abort()
     await Promise.all([...[...lives.values()].map(({ ended }) => ended), ...outside.map(({ ended }) => ended)])
+  }
+}
+
+/** Whether the trial has had its time, and nothing has moved since that was asked last. */
+function patience({ timeoutMs = 20_000, progress }: CrashTrialOptions): () => Promise<boolean> {
+  let since = systemWorld.monotonic()
+  let extensions = 0
+  let before = ''
+  return async () => {
+    if (systemWorld.monotonic() - since <= timeoutMs) return false
+    if (!progress || extensions === MOST_EXTENSIONS) return true
+    const now = await progress()
+    if (now === before) return true
+    before = now
+    extensions += 1
+    since = systemWorld.monotonic()
+    return false
   }
 }
 
