@@ -9,7 +9,20 @@ export interface DecisionOptions {
 
 /** Adds the words that say who decides and why. */
 export function withDecision(command: Command): Command {
-  return command.option('--by <who>', 'who decides', userName()).requiredOption('--why <reason>', 'why; it is kept with the decision')
+  return withDecider(command).requiredOption(...WHY)
+}
+
+/** The same where a dry run is possible, which decides nothing and so needs no reason: the command asks for it itself. */
+export function withDecisionOrDryRun(command: Command): Command {
+  return withDecider(command)
+    .option(...WHY)
+    .option('--dry-run', 'only say what would be done')
+}
+
+const WHY = ['--why <reason>', 'why; it is kept with the decision'] as const
+
+function withDecider(command: Command): Command {
+  return command.option('--by <who>', 'who decides', userName())
 }
 
 function userName(): string {

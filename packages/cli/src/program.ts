@@ -22,7 +22,7 @@ Examples:
   $ banyan saga list --db data/orders.db --status stuck
   $ banyan flow list --db data/history.db --flagged
   $ banyan map orders/explore.ts history/flow.ts
-  $ banyan dead-letters redrive --db data/shipping.db --all --dry-run --why "after the fix"`
+  $ banyan dead-letters redrive --db data/shipping.db --all --dry-run`
 
 /** The `banyan` program. */
 export function program(output: Output): Command {

@@ -1,6 +1,6 @@
 import { type DeadLetter, deadLetters } from '@banyan/messaging'
 import { Command } from 'commander'
-import { type DecisionOptions, withDecision } from '../decision.ts'
+import { type DecisionOptions, withDecisionOrDryRun } from '../decision.ts'
 import { CliError } from '../errors.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
 import { wholeNumber } from '../option-values.ts'
@@ -13,7 +13,7 @@ interface FilterOptions extends DatabaseOptions {
   key?: string
 }
 
-interface DecideOptions extends FilterOptions, DecisionOptions {
+interface DecideOptions extends FilterOptions, Pick<DecisionOptions, 'by'>, Partial<Pick<DecisionOptions, 'why'>> {
   all?: boolean
   dryRun?: boolean
 }
@@ -23,7 +23,7 @@ Examples:
   $ banyan dead-letters list --db data/shipping.db
   $ banyan dead-letters show 17 --db data/shipping.db
   $ banyan dead-letters redrive 17 --db data/shipping.db --why "the address service is back"
-  $ banyan dead-letters redrive --all --type order.confirmed --db data/shipping.db --dry-run --why "after the fix"
+  $ banyan dead-letters redrive --all --type order.confirmed --db data/shipping.db --dry-run
   $ banyan dead-letters discard 17 --db data/shipping.db --why "a test order"
   $ banyan dead-letters list --db postgres://user:password@host/shop_shipping`
 
@@ -47,9 +47,8 @@ export function deadLettersCommand(output: Output): Command {
       action === 'redrive'
         ? 'run dead letters again; those behind them follow in order'
         : 'throw dead letters away; those behind them flow on'
-    withDecision(withFilter(withDatabase(command.command(`${action} [id]`).description(does))))
+    withDecisionOrDryRun(withFilter(withDatabase(command.command(`${action} [id]`).description(does))))
       .option('--all', 'all that match --group, --type and --key')
-      .option('--dry-run', 'only say what would be done')
       .action((id: string | undefined, options: DecideOptions) => decide(output, action, id, options))
   }
   return command
@@ -104,13 +103,13 @@ function stats(output: Output, options: DatabaseOptions): Promise<void> {
 function decide(output: Output, action: 'redrive' | 'discard', id: string | undefined, options: DecideOptions): Promise<void> {
   if ((id === undefined) === !options.all)
     throw new CliError('ERR_USAGE', `say which to ${action}: an id, or --all with what they have in common`)
+  const { by, why, dryRun = false } = options
+  if (why === undefined && !dryRun)
+    throw new CliError('ERR_USAGE', `say why to ${action}: --why <reason> is kept with the decision; only --dry-run goes without`)
   return withOpenDatabase(options, async (database) => {
     const filter = id === undefined ? filterOf(options) : { ...filterOf(options), id: numberOf(id) }
-    const { ids, dryRun } = await deadLetters(database)[action](filter, {
-      by: options.by,
-      reason: options.why,
-      dryRun: options.dryRun ?? false,
-    })
+    // A dry run keeps no decision, so nobody reads the empty reason.
+    const { ids } = await deadLetters(database)[action](filter, { by, reason: why ?? '', dryRun })
     if (id !== undefined && ids.length === 0)
       throw new CliError('ERR_USAGE', `there is no dead letter ${id}; banyan dead-letters list shows them`)
     output.write(
