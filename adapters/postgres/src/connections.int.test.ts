@@ -123,6 +123,16 @@ describe('opening', () => {
     await wrong.close()
   })
 
+  it('says where a password is wanted when there is none', async () => {
+    const bare = postgres(url().replace(/:[0-9a-f]{32}@/, '@'), { log: silentLogger })
+    const error = await bare.transaction((tx) => tx.sql`select 1`).catch((caught) => caught)
+    expect(error).toMatchObject({ code: 'ERR_DATABASE_OPEN', retryAfterMs: undefined })
+    expect(error.message).toMatch(
+      /^cannot connect to "127\.0\.0\.1.*": the server wants a password and there is none; wanted one in the URL/,
+    )
+    await bare.close()
+  })
+
   it('makes nothing twice when many use a new database at once, and names it after itself', async () => {
     const database = open()
     await Promise.all(Array.from({ length: 20 }, () => database.run('select 1')))

@@ -23,6 +23,10 @@ const MEANING: readonly (readonly [prefix: string, code: PostgresErrorCode, retr
 
 const UNKNOWN_STATEMENT = '26000'
 
+/** How the driver says that it has no password, or an empty one, to answer the server with. */
+const NO_PASSWORD = /client password must be a (non-empty )?string/
+const WANTED = 'wanted one in the URL, "postgres://user:password@host:5432/database", in PGPASSWORD or in a password file'
+
 const KINDS: Readonly<Record<string, BrokenConstraint['kind']>> = {
   '23502': 'not-null',
   '23503': 'foreign-key',
@@ -34,6 +38,10 @@ const KINDS: Readonly<Record<string, BrokenConstraint['kind']>> = {
 export function toPostgresError(error: unknown, action: string): PostgresError {
   if (error instanceof PostgresError) return error
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) {
+    if (NO_PASSWORD.test(messageOf(error)))
+      return new PostgresError('ERR_DATABASE_OPEN', `cannot ${action}: the server wants a password and there is none; ${WANTED}`, {
+        cause: error,
+      })
     // Whatever is not the server's answer is about the way to it.
     const said = `cannot ${action}: the connection to PostgreSQL failed: ${reasonOf(error)}`
     return new PostgresError('ERR_DATABASE_UNREACHABLE', said, { cause: error, retryAfterMs: 1_000 })
