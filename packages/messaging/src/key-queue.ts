@@ -1,5 +1,6 @@
 import type { Database, Logger, Transaction, World } from '@banyan/core'
 import { instruments } from './metrics.ts'
+import { outage } from './outage.ts'
 import { after, type FailedAttempt, type RetrySchedule } from './parking.ts'
 import { type KeyQueue, keyQueuePort, type ParkedMessage } from './ports.ts'
 import { pause, waker } from './waker.ts'
@@ -40,6 +41,7 @@ export function keyQueueWorker(options: KeyQueueOptions): KeyQueueWorker {
   const { database, world, log, group, concurrency, pollMs, retry } = options
   const queue = database.store(keyQueuePort)
   const wakeUp = waker(world)
+  const away = outage(world)
   const active = new Map<string, Promise<void>>()
   const abort = new AbortController()
   const { signal } = abort
@@ -51,6 +53,8 @@ export function keyQueueWorker(options: KeyQueueOptions): KeyQueueWorker {
     const room = concurrency - active.size
     if (room <= 0) return pollMs
     const upcoming = await database.read((tx) => queue.upcoming(tx, group, active.size + room + 1))
+    const awayMs = away.over()
+    if (awayMs !== undefined) log.warn({ group, awayMs }, 'the key queue can be read again')
     const idle = upcoming.filter(({ lane }) => !active.has(lane))
     const now = world.now()
     // No pause is longer than the cap: what seems to be, was noted by a clock that has been set back since.
@@ -77,7 +81,8 @@ export function keyQueueWorker(options: KeyQueueOptions): KeyQueueWorker {
   async function loop(): Promise<void> {
     while (!signal.aborted) {
       const sleepMs = await round().catch((error: unknown) => {
-        log.error({ error, group }, 'cannot read the key queue; it will be read again')
+        if (away.begins()) log.error({ error, group }, 'cannot read the key queue; it keeps trying, and says when it can')
+        else log.debug({ error, group }, 'still cannot read the key queue')
         return pollMs
       })
       if (!signal.aborted) await wakeUp.sleep(sleepMs)
