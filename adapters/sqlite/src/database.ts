@@ -1,6 +1,15 @@
 import { AsyncResource } from 'node:async_hooks'
 import { basename, extname, resolve } from 'node:path'
-import { ComponentError, type Logger, type Migration, type ReadTransaction, type StorePort, systemWorld, type World } from '@banyan/core'
+import {
+  ComponentError,
+  type Logger,
+  type Migration,
+  messageOf,
+  type ReadTransaction,
+  type StorePort,
+  systemWorld,
+  type World,
+} from '@banyan/core'
 import type { Connection } from './connection.ts'
 import { defaultLog } from './default-log.ts'
 import { type GroupCommit, groupCommit } from './group-commit.ts'
@@ -8,6 +17,7 @@ import { pendingMigrations, runMigration } from './migrate.ts'
 import { banyanMigrations } from './migrations.ts'
 import { readerPool } from './reader-pool.ts'
 import type { SqliteDatabase, StoreBinding } from './sqlite-database.ts'
+import { SqliteError, toSqliteError } from './sqlite-error.ts'
 import { stores } from './stores.ts'
 import { memberTransaction, sqlOf } from './transaction.ts'
 import { assertNotInside, insideScope } from './transaction-scope.ts'
@@ -87,7 +97,7 @@ export function openDatabase(
     },
     store: storesOf(() => database, parts.stores),
     close() {
-      closing ??= closeAll(writer, commits, reads)
+      closing ??= closeAll(path, writer, commits, reads)
       return closing
     },
   }
@@ -137,14 +147,26 @@ function storesOf(database: () => SqliteDatabase, bindings: readonly StoreBindin
   }
 }
 
-async function closeAll(writer: Connection, commits: GroupCommit, reads: Reads): Promise<void> {
+async function closeAll(path: string, writer: Connection, commits: GroupCommit, reads: Reads): Promise<void> {
   await Promise.all([commits.close(), reads.close()])
   // Empties the log into the file, so that the file alone is a full copy; skipped by SQLite while others read.
   try {
     writer.exec('pragma wal_checkpoint(truncate)')
+  } catch (error) {
+    throw logNotEmptied(path, error)
   } finally {
     writer.close()
   }
+}
+
+function logNotEmptied(path: string, cause: unknown): SqliteError {
+  const { code } = toSqliteError(cause, 'close')
+  const kept = `nothing that was committed is lost: it stays in "${path}-wal", and whoever opens the database next has it`
+  const wanted =
+    code === 'ERR_DISK_FULL' ? '; free some space on its disk, and keep the two files together' : '; keep the two files together'
+  return new SqliteError(code, `cannot empty the log of "${path}" into the file while closing: ${messageOf(cause)}; ${kept}${wanted}`, {
+    cause,
+  })
 }
 
 interface Settings {
