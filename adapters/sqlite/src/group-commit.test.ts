@@ -25,6 +25,30 @@ describe('group commit', () => {
     expect(engine.commits).toEqual([4, 4, 2])
   })
 
+  it('takes a savepoint for those alone that have others before them', async () => {
+    const engine = naiveEngine()
+    const savepoint = vi.fn(engine.savepoint)
+    const commits = groupCommit({ ...engine, savepoint }, optionsOf(manualWorld()))
+    await commits.run(async () => engine.write('a', 1))
+    expect(savepoint).not.toHaveBeenCalled()
+    await Promise.all(['b', 'c', 'd'].map((key) => commits.run(async () => engine.write(key, 1))))
+    expect(savepoint).toHaveBeenCalledTimes(2)
+  })
+
+  it('takes back a first one that fails, and nothing of those behind it', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    const failing = commits.run(async () => {
+      engine.write('a', 1)
+      throw new Error('body')
+    })
+    const behind = ['b', 'c'].map((key) => commits.run(async () => engine.write(key, 1)))
+    await expect(failing).rejects.toThrow('body')
+    await Promise.all(behind)
+    expect(engine.stored()).toEqual({ b: 1, c: 1 })
+    expect(engine.commits).toEqual([2])
+  })
+
   it('stops taking members in after "maxGroupMs"', async () => {
     const world = manualWorld()
     const engine = naiveEngine()

@@ -15,6 +15,7 @@ export function naiveEngine(failing: (commit: number) => boolean = () => false):
   let open: Record<string, number> | undefined
   let before: Record<string, number> | undefined
   let members = 0
+  let later = false
   let attempts = 0
   const commits: number[] = []
 
@@ -22,12 +23,15 @@ export function naiveEngine(failing: (commit: number) => boolean = () => false):
     begin() {
       if (open) throw new Error('a transaction is open')
       open = { ...durable }
-      members = 0
+      // The first one has no savepoint.
+      members = 1
+      later = false
       return true
     },
     savepoint() {
       if (!open || before) throw new Error('a savepoint is open, or no transaction is')
       before = { ...open }
+      later = true
     },
     release() {
       if (!before) throw new Error('no savepoint is open')
@@ -54,7 +58,7 @@ export function naiveEngine(failing: (commit: number) => boolean = () => false):
     inTransaction: () => open !== undefined,
     stored: () => durable,
     write(key, value) {
-      if (!open || !before) throw new Error('a write outside a member')
+      if (!open || (later && !before)) throw new Error('a write outside a member')
       open[key] = value
     },
     commits,
