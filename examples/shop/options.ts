@@ -15,6 +15,8 @@ export interface LoadOptions {
   checkouts: readonly ('orchestration' | 'choreography')[]
   oneProcess: boolean
   keep: boolean
+  /** How long the registry is dead under a steady load, milliseconds, in place of the load of orders. */
+  registryOutageMs: number | undefined
 }
 
 const START_HELP = `Starts the shop and places three orders through its gateway.
@@ -34,6 +36,7 @@ const LOAD_HELP = `Places a load of orders and checks every invariant of the sho
   npm run shop -- --checkout choreography    one checkout only: orchestration, choreography or both (default)
   npm run shop -- --one-process              all services in one process; then that one is killed
   npm run shop -- --keep                     leave the databases for a look
+  npm run shop -- --registry-outage-ms 60000 kill the registry for so long under a steady load, and count what clients see of it
   SHOP_DATABASE=postgres npm run shop        the services' databases in PostgreSQL, on the server of SHOP_DATABASE_URL or one for this run`
 
 /** @throws an error in one line for a word it does not know */
@@ -63,10 +66,12 @@ export function loadOptions(args: readonly string[]): LoadOptions {
       checkout: { type: 'string', default: 'both' },
       'one-process': { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      'registry-outage-ms': { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
   if (values.help) helpAndExit(LOAD_HELP)
+  const outage = values['registry-outage-ms']
   return {
     orders: whole('orders', values.orders, 1, 1_000_000),
     chaos: values.chaos,
@@ -75,6 +80,7 @@ export function loadOptions(args: readonly string[]): LoadOptions {
     checkouts: checkoutsOf(values.checkout),
     oneProcess: values['one-process'],
     keep: values.keep,
+    registryOutageMs: outage === undefined ? undefined : whole('registry-outage-ms', outage, 1_000, 3_600_000),
   }
 }
 

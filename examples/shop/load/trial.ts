@@ -92,7 +92,8 @@ function startKiller(running: RunningSystem, options: TrialOptions) {
 
 async function killOne(running: RunningSystem, kill: Kill, { print, oneProcess }: TrialOptions): Promise<void> {
   await pause(kill.delayMs)
-  const target = oneProcess ? (running.processes()[0]?.name ?? kill.process) : kill.process
+  const own = running.processes().find(({ name }) => name !== 'registry' && !(name in shop.programs))
+  const target = oneProcess ? (own?.name ?? kill.process) : kill.process
   print(`  kill -9 ${target}${kill.role === 'relay' ? ' (it owns a relay)' : ''} after ${kill.afterOrders} orders`)
   await running.kill(target, 'SIGKILL')
 }
