@@ -168,9 +168,9 @@ async function runMember(engine: CommitEngine, job: Job, isFirst: boolean, optio
 }
 
 function takeBack(engine: CommitEngine, isFirst: boolean): void {
-  if (isFirst) return engine.rollback()
   try {
-    engine.undo()
+    if (isFirst) engine.rollback()
+    else engine.undo()
   } catch {
     // The disk refused to give the member's pages back: the whole group goes, and its members hear of it.
     engine.rollback()
