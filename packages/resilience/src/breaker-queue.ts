@@ -30,6 +30,7 @@ interface Waiter {
 export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
   const waiters = linkedList<Waiter>()
   let alarm: Deadline | undefined
+  const deadlines = deadlinesOf(world)
 
   function wake(): void {
     while (waiters.first) {
@@ -49,11 +50,12 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
   function arm(): void {
     disarm()
     const { retryAfterMs = 0 } = machine
-    alarm = deadlinesOf(world).add(world.monotonic() + retryAfterMs, wake)
+    alarm = { at: world.monotonic() + retryAfterMs, place: -1, expire: wake }
+    deadlines.add(alarm)
   }
 
   function disarm(): void {
-    if (alarm) deadlinesOf(world).remove(alarm)
+    if (alarm) deadlines.remove(alarm)
     alarm = undefined
   }
 
@@ -68,7 +70,7 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
       let ticket: Ticket | undefined
       const waiting = new Waiting(scope, end, {
         go: () => ticket && go(ticket),
-        late: () => openError(scope.run.asValue),
+        late: () => end.bad(openError(scope.run.asValue)),
         leave: () => leave(node),
       })
       const node = waiters.append({

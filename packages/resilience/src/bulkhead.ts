@@ -63,7 +63,7 @@ export function bulkhead(options: BulkheadOptions): Bulkhead {
   function wait(policy: string, next: Next, scope: Scope, end: End): void {
     const waiter = new Waiting(scope, end, {
       go: () => next(scope.later(), new Placed(end, release)),
-      late: () => reject(policy, 'waited', scope),
+      late: () => end.bad(reject(policy, 'waited', scope)),
       leave: () => void waiting.remove(node),
     })
     const node = waiting.append(waiter)

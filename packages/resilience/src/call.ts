@@ -35,6 +35,43 @@ export interface RunOptions {
   key?: string
 }
 
+/** The only attempt of a call that nothing can end from outside: all it holds is what its reader asks for. */
+export class LoneCall implements Call {
+  readonly #world: World
+  #cancel: Cancellation | undefined
+  #tried: Set<string> | undefined
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  get signal(): AbortSignal {
+    this.#cancel ??= new Cancellation(this.#world, Number.POSITIVE_INFINITY)
+    return this.#cancel.signal
+  }
+
+  get attempt(): number {
+    return 1
+  }
+
+  get hedge(): number {
+    return 0
+  }
+
+  get remainingMs(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  get key(): undefined {
+    return undefined
+  }
+
+  get tried(): Set<string> {
+    this.#tried ??= new Set()
+    return this.#tried
+  }
+}
+
 /** One `run` of a policy: what all its attempts share. */
 export class Run {
   readonly work: Protected<unknown>

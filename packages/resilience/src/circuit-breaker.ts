@@ -1,5 +1,5 @@
 import { isRefusal, systemWorld } from '@banyan/core'
-import { type BreakerMachine, breakerMachine } from './breaker-machine.ts'
+import { type BreakerMachine, breakerMachine, type Ticket } from './breaker-machine.ts'
 import { type CircuitBreakerChanges, type CircuitBreakerOptions, describeBreaker } from './breaker-options.ts'
 import { probeQueue } from './breaker-queue.ts'
 import type { BreakerSnapshot } from './breaker-snapshot.ts'
@@ -55,17 +55,11 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
   })
   const queue = probeQueue(machine, world)
   const judge = (settled: Settled): Verdict => verdictOf(settled, fails ?? isFailure)
-  const settle = (ticket: Parameters<BreakerMachine['settle']>[0], verdict: Verdict): void => {
-    machine.settle(ticket, verdict)
-    queue.wake()
-  }
-  const calm = calmWatch(machine, judge, () => fails === undefined)
 
   function around(policy: string, next: Next): Next {
     name ||= policy
     const openError = openErrors(policy, machine)
-    const go = (ticket: { epoch: number; startedAt: number }, scope: Scope, end: End): void =>
-      next(scope, new Watched(scope.cancel, (verdict) => settle(ticket, verdict), judge, end))
+    const go = (ticket: Ticket, scope: Scope, end: End): void => next(scope, new Watched(rules, ticket, scope.cancel, end))
     return (scope, end) => {
       if (scope.aborted) return end.bad(scope.reason)
       const ticket = machine.admit()
@@ -74,16 +68,16 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     }
   }
 
-  return {
+  const layer: CircuitBreaker & { watch: Watch | undefined } = {
     get facts() {
       const { limits } = machine
       return { kind: 'circuit-breaker', text: describeBreaker(limits), waitMs: limits.maxWaiting > 0 ? limits.probeMaxWaitMs : 0 } as const
     },
     world,
     around,
-    watch: calm,
+    watch: undefined,
     gauges: () => STATES.map((state) => ({ name: 'state', state, value: machine.state.kind === state ? 1 : 0 })),
-    ...controlsOf(machine, queue.wake),
+    ...controlsOf(machine, changed),
     get state() {
       return machine.state.kind
     },
@@ -92,10 +86,21 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     },
     reconfigure(changes) {
       machine.reconfigure(changes)
-      fails = changes.isFailure ?? fails
-      queue.wake()
+      if (changes.isFailure) fails = changes.isFailure
+      rebind = bindWatch(machine, judge, { layer, changed, asksValues: fails !== undefined })
+      changed()
     },
   }
+  let rebind = bindWatch(machine, judge, { layer, changed, asksValues: fails !== undefined })
+  const rules: WatchedRules = { machine, judge, changed }
+
+  /** After whatever may have moved it. */
+  function changed(): void {
+    layer.watch = rebind(machine.calmEpoch)
+    queue.wake()
+  }
+  changed()
+  return layer
 }
 
 const STATES: readonly BreakerStateName[] = ['closed', 'open', 'half-open', 'forced-open', 'disabled']
@@ -126,27 +131,36 @@ function controlsOf(machine: BreakerMachine, wake: () => void) {
   }
 }
 
-/**
- * Two functions for `promise.then`, bound once for an epoch: while a breaker is calm, an outcome needs nothing of its own call.
- */
-function calmWatch(machine: BreakerMachine, judge: (settled: Settled) => Verdict, isPlain: () => boolean): () => Watch | undefined {
-  let bound: (Watch & { readonly epoch: number }) | undefined
+interface WatchOptions {
+  /** Who the functions are bound for. */
+  readonly layer: { readonly watch: Watch | undefined }
+  /** After a failure was told. */
+  readonly changed: () => void
+  /** Whether an isFailure of the user's is to see values too. */
+  readonly asksValues: boolean
+}
 
-  function bind(epoch: number): Watch & { readonly epoch: number } {
+/**
+ * Gives two functions for `promise.then`, bound once for an epoch: while a breaker is calm, an outcome needs nothing of its own call,
+ * and a success changes nothing.
+ */
+function bindWatch(machine: BreakerMachine, judge: (settled: Settled) => Verdict, options: WatchOptions) {
+  const { layer, changed, asksValues } = options
+  let bound: { readonly epoch: number; readonly watch: Watch } | undefined
+
+  function bind(epoch: number): Watch {
     function settle(settled: Settled): void {
       let verdict: Verdict = 'failure'
       try {
         verdict = judge(settled)
       } finally {
         machine.settleCalm(epoch, verdict)
+        changed()
       }
     }
-    return {
-      epoch,
+    const watch: Watch = {
       ok(value) {
-        // Without an isFailure of the user's no value is a failure.
-        if (isPlain()) machine.settleCalm(epoch, 'success')
-        else settle({ ok: true, value })
+        if (asksValues || layer.watch !== watch) settle({ ok: true, value })
         return value
       },
       bad(error) {
@@ -154,28 +168,34 @@ function calmWatch(machine: BreakerMachine, judge: (settled: Settled) => Verdict
         throw error
       },
     }
+    return watch
   }
 
-  return () => {
-    const epoch = machine.calmEpoch
+  return (epoch: number | undefined): Watch | undefined => {
     if (epoch === undefined) return undefined
-    if (bound?.epoch !== epoch) bound = bind(epoch)
-    return bound
+    if (bound?.epoch !== epoch) bound = { epoch, watch: bind(epoch) }
+    return bound.watch
   }
+}
+
+interface WatchedRules {
+  readonly machine: BreakerMachine
+  readonly judge: (settled: Settled) => Verdict
+  readonly changed: () => void
 }
 
 /** Says once how a call ended: at its end, or at the moment it is aborted, whatever the function does then. */
 class Watched implements End, AbortListener {
+  readonly #rules: WatchedRules
+  readonly #ticket: Ticket
   readonly #cancel: Cancellation | undefined
-  readonly #settle: (verdict: Verdict) => void
-  readonly #judge: (settled: Settled) => Verdict
   readonly #end: End
   #open = true
 
-  constructor(cancel: Cancellation | undefined, settle: (verdict: Verdict) => void, judge: (settled: Settled) => Verdict, end: End) {
+  constructor(rules: WatchedRules, ticket: Ticket, cancel: Cancellation | undefined, end: End) {
+    this.#rules = rules
+    this.#ticket = ticket
     this.#cancel = cancel
-    this.#settle = settle
-    this.#judge = judge
     this.#end = end
     cancel?.listen(this)
   }
@@ -195,7 +215,8 @@ class Watched implements End, AbortListener {
   #once(verdict: Verdict): void {
     if (!this.#open) return
     this.#open = false
-    this.#settle(verdict)
+    this.#rules.machine.settle(this.#ticket, verdict)
+    this.#rules.changed()
   }
 
   /** False when the end has been told already, of another error. */
@@ -203,7 +224,7 @@ class Watched implements End, AbortListener {
     this.#cancel?.unlisten(this)
     if (!this.#open) return true
     try {
-      this.#once(this.#judge(settled))
+      this.#once(this.#rules.judge(settled))
       return true
     } catch (error) {
       // The user's own isFailure threw: that is the caller's to see, but the breaker must not wait for this call.

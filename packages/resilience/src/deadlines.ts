@@ -1,23 +1,19 @@
 import type { Timer, World } from '@banyan/core'
 import { MAX_TIMER_MS } from './option-checks.ts'
 
-/** What happens at a time unless it is taken out before. The list writes its own mark, `place`. */
-export class Deadline {
+/** Something that happens at a time unless it is taken out before. */
+export interface Deadline {
+  /** When, on the monotonic clock. */
   readonly at: number
-  readonly expire: () => void
-  /** Its place in the heap; -1: in none. */
-  place = -1
-
-  constructor(at: number, expire: () => void) {
-    this.at = at
-    this.expire = expire
-  }
+  /** Its place in the list, which alone writes it; -1: in none. */
+  place: number
+  expire(): void
 }
 
 /** The deadlines of one world, under one timer. */
 export interface Deadlines {
   /** Calls `expire` once, when the monotonic clock has reached `at`, unless it is removed before. */
-  add(at: number, expire: () => void): Deadline
+  add(deadline: Deadline): void
   /** Takes it out; nothing happens when it has expired already. */
   remove(deadline: Deadline): void
 }
@@ -82,11 +78,9 @@ function deadlines(world: World): Deadlines {
   }
 
   return {
-    add(at, expire) {
-      const deadline = new Deadline(at, expire)
+    add(deadline) {
       insert(heap, deadline)
-      if (at < firesAt) arm(at, world.monotonic())
-      return deadline
+      if (deadline.at < firesAt) arm(deadline.at, world.monotonic())
     },
     remove(deadline) {
       if (deadline.place < 0) return

@@ -23,6 +23,8 @@ export interface ResilienceEvents {
   timeout: { readonly policy: string; readonly timeoutMs: number }
   bulkhead: { readonly policy: string; readonly why: 'full' | 'waited'; readonly active: number; readonly queued: number }
   'rate-limit': { readonly policy: string; readonly key: string; readonly retryAfterMs: number }
+  /** The store of a shared rate limiter failed or did not answer in time. */
+  'rate-limit-store': { readonly key: string; readonly error: unknown }
   hedge: { readonly policy: string; readonly hedge: number; readonly afterMs: number }
   'adaptive-limit': { readonly policy: string; readonly limit: number; readonly active: number }
   fallback: { readonly policy: string; readonly error: unknown }
@@ -35,6 +37,7 @@ const channels: Readonly<Record<keyof ResilienceEvents, Channel>> = {
   timeout: channel('banyan:resilience:timeout'),
   bulkhead: channel('banyan:resilience:bulkhead'),
   'rate-limit': channel('banyan:resilience:rate-limit'),
+  'rate-limit-store': channel('banyan:resilience:rate-limit-store'),
   hedge: channel('banyan:resilience:hedge'),
   'adaptive-limit': channel('banyan:resilience:adaptive-limit'),
   fallback: channel('banyan:resilience:fallback'),

@@ -120,8 +120,14 @@ function timeoutWarnings(outerMs: number, inside: readonly LayerFacts[]): string
       warnings.push(`timeout of ${layer.timeoutMs} ms inside timeout of ${outerMs} ms: the inner one never fires`)
     else if (layer.kind === 'timeout' && retried && layer.timeoutMs * 2 > outerMs)
       warnings.push(`timeout of ${outerMs} ms outside retry: no time for a second attempt of up to ${layer.timeoutMs} ms`)
-    if ((layer.kind === 'bulkhead' || layer.kind === 'rate-limit') && layer.maxWaitMs >= outerMs && layer.maxWaitMs < Number.POSITIVE_INFINITY)
-      warnings.push(`${layer.kind === 'bulkhead' ? 'bulkhead' : 'rate limit'} waits up to ${layer.maxWaitMs} ms inside timeout of ${outerMs} ms: its own limit never ends the wait`)
+    if (
+      (layer.kind === 'bulkhead' || layer.kind === 'rate-limit') &&
+      layer.maxWaitMs >= outerMs &&
+      layer.maxWaitMs < Number.POSITIVE_INFINITY
+    )
+      warnings.push(
+        `${layer.kind === 'bulkhead' ? 'bulkhead' : 'rate limit'} waits up to ${layer.maxWaitMs} ms inside timeout of ${outerMs} ms: its own limit never ends the wait`,
+      )
   }
   return warnings
 }

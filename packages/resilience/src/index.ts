@@ -2,18 +2,26 @@
 
 export type { Call, Protected, RunOptions } from './call.ts'
 export type { Explanation } from './explain.ts'
-export type { Layer, LayerFacts } from './layer.ts'
+export { guard, guarded } from './guarded.ts'
+export type { Gauge, Layer, LayerFacts } from './layer.ts'
 export type { AltOf, Outcome, Policy, Rejected } from './policy.ts'
 export { policy } from './policy.ts'
+export type { LayerSnapshot, PolicySnapshot } from './policy-snapshot.ts'
 
 // The layers
 
+export type { AdaptiveLimit, AdaptiveLimitOptions, AdaptiveLimitSnapshot } from './adaptive-limit.ts'
+export { adaptiveLimit } from './adaptive-limit.ts'
 export type { Bulkhead, BulkheadOptions } from './bulkhead.ts'
 export { bulkhead } from './bulkhead.ts'
 export type { CircuitBreaker } from './circuit-breaker.ts'
 export { circuitBreaker } from './circuit-breaker.ts'
 export type { FallbackOptions } from './fallback.ts'
 export { fallback } from './fallback.ts'
+export type { HedgeOptions } from './hedge.ts'
+export { hedge } from './hedge.ts'
+export type { AnyRateLimiter, RateLimitOptions } from './rate-limit.ts'
+export { rateLimit } from './rate-limit.ts'
 export type { RetryOptions } from './retry.ts'
 export { retry } from './retry.ts'
 export type { TimeoutOptions } from './timeout.ts'
@@ -28,15 +36,19 @@ export { retryBudget } from './retry-budget.ts'
 
 // What a circuit breaker knows
 
-export type { CircuitBreakerOptions } from './breaker-options.ts'
+export type { CircuitBreakerChanges, CircuitBreakerOptions } from './breaker-options.ts'
 export type { BreakerSnapshot } from './breaker-snapshot.ts'
 export type { BreakerStateName } from './breaker-state.ts'
 export type { BreakerCounts, WindowSlice, WindowSnapshot } from './breaker-window.ts'
 
 // Limit by key
 
-export type { GcraOptions, RateLimitAnswer, RateLimiter } from './rate-limit.ts'
-export { gcra } from './rate-limit.ts'
+export type { GcraOptions, RateLimiter, RateLimiterOptions } from './rate-limiter.ts'
+export { gcra, slidingWindow } from './rate-limiter.ts'
+export type { RateLimitAnswer, RateQuota, RateState } from './rate-quota.ts'
+export { takeFrom } from './rate-quota.ts'
+export type { RateLimitStore, SharedRateLimiter, SharedRateLimiterOptions } from './shared-rate-limiter.ts'
+export { sharedRateLimiter } from './shared-rate-limiter.ts'
 
 // What went wrong, and what counts as wrong
 
@@ -45,7 +57,9 @@ export { ResilienceError } from './errors.ts'
 export type { Settled } from './failure.ts'
 export { isFailure, isRetryable, isTimeout, wasNeverSent } from './failure.ts'
 
-// Listen
+// Listen and measure
 
 export type { ResilienceEvents } from './events.ts'
 export { onResilienceEvent } from './events.ts'
+export type { MeterLike } from './observe.ts'
+export { observePolicies } from './observe.ts'

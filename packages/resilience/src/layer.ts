@@ -27,7 +27,7 @@ export interface Gauge {
   readonly state?: string
 }
 
-/** What a promise of a call is given to: see {@link Layer.watch}. */
+/** What `promise.then` is given: see {@link Layer.watch}. */
 export interface Watch {
   readonly ok: (value: unknown) => unknown
   readonly bad: (error: unknown) => never
@@ -46,10 +46,10 @@ export interface Layer<Alt = never> {
   /** Puts the layer around the rest of the policy named `policy`. */
   around(policy: string, next: Next): Next
   /**
-   * For a layer that is a policy's only one: two functions to hand to `promise.then` while nothing has to be remembered for a single
-   * call, `undefined` while something has. The same two for as long as they are good.
+   * For a policy that has no other layer: two functions to hand to `promise.then`, in place of `around`, while nothing has to be
+   * remembered for a single call. `undefined` while something has. Looked at anew by each call.
    */
-  watch?(): Watch | undefined
+  readonly watch?: Watch | undefined
   /** Its figures of the moment. */
   gauges?(): readonly Gauge[]
   /** Its state, for `policy.snapshot()`: plain data that goes through JSON. */

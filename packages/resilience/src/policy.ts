@@ -1,5 +1,5 @@
 import { systemWorld, type World } from '@banyan/core'
-import { type Protected, Run, type RunOptions, Scope } from './call.ts'
+import { LoneCall, type Protected, Run, type RunOptions, Scope } from './call.ts'
 import { Cancellation } from './cancellation.ts'
 import { type Deadline, deadlinesOf } from './deadlines.ts'
 import { deliverResult, type End, Race } from './end.ts'
@@ -62,14 +62,13 @@ export function policy<const L extends readonly Layer<unknown>[]>(name: string, 
   if (name === '') throw new TypeError('cannot create policy: the name is empty')
   const world = worldOf(name, layers)
   const execute = chainOf(name, world, layers)
-  const watch = layers.length === 1 ? layers[0]?.watch : undefined
+  const only = layers.length === 1 ? layers[0] : undefined
 
   // Layers hand on what `work` gives or an Alt; the chain itself does not know the types.
   function run(work: Protected<unknown>, options?: RunOptions): Promise<never> {
-    if (watch !== undefined && options === undefined && !isHeard('call')) {
-      const watched = watch()
-      if (watched !== undefined) return begin(new Scope(new Run(work, world, false, undefined), undefined, 1)).then(watched.ok, watched.bad) as Promise<never>
-    }
+    const watch = only?.watch
+    if (watch !== undefined && options === undefined && !isHeard('call'))
+      return begin(work, world).then(watch.ok, watch.bad) as Promise<never>
     return new Promise((resolve, reject) => {
       // A throw in here, of a bad option, rejects.
       execute(new Run(work, world, false, options), options, { ok: resolve as (value: unknown) => void, bad: reject })
@@ -139,9 +138,9 @@ function invoke(scope: Scope, end: End): void {
 }
 
 /** The same for a call whose layer watches its promise. */
-function begin(scope: Scope): Promise<unknown> {
+function begin(work: Protected<unknown>, world: World): Promise<unknown> {
   try {
-    const result = scope.run.work(scope)
+    const result = work(new LoneCall(world))
     return result instanceof Promise ? result : Promise.resolve(result)
   } catch (error) {
     return Promise.reject(error)
@@ -149,13 +148,15 @@ function begin(scope: Scope): Promise<unknown> {
 }
 
 /** A call within what its caller set: ends it when the caller aborts or its time is up, and lets go of both at its end. */
-class Bound implements End {
+class Bound implements End, Deadline {
+  readonly at: number
+  place = -1
   readonly #name: string
   readonly #run: Run
   readonly #cancel: Cancellation
   readonly #signal: AbortSignal | undefined
   readonly #end: End
-  #deadline: Deadline | undefined
+  readonly #deadlineMs: number
 
   constructor(name: string, run: Run, cancel: Cancellation, signal: AbortSignal | undefined, deadlineMs: number, end: End) {
     this.#name = name
@@ -163,16 +164,13 @@ class Bound implements End {
     this.#cancel = cancel
     this.#signal = signal
     this.#end = end
+    this.#deadlineMs = deadlineMs
+    this.at = cancel.deadline
     if (signal?.aborted) cancel.abort(signal.reason)
-    else if (deadlineMs <= 0) this.#expire(0)
-    else this.#bind(deadlineMs)
-  }
-
-  #bind(deadlineMs: number): void {
-    const { deadline } = this.#cancel
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (deadlineMs < Number.POSITIVE_INFINITY) {
-      this.#deadline = deadlinesOf(this.#run.world).add(deadline, () => this.#expire(deadlineMs))
+    else if (deadlineMs <= 0) this.expire()
+    else {
+      signal?.addEventListener('abort', this.#onAbort, { once: true })
+      if (deadlineMs < Number.POSITIVE_INFINITY) deadlinesOf(run.world).add(this)
     }
   }
 
@@ -188,13 +186,14 @@ class Bound implements End {
 
   readonly #onAbort = (): void => this.#cancel.abort(this.#signal?.reason)
 
-  #expire(deadlineMs: number): void {
+  expire(): void {
+    const deadlineMs = Math.max(0, this.#deadlineMs)
     this.#cancel.abort(rejection(this.#run.asValue, () => timedOut(this.#name, deadlineMs)))
   }
 
   #leave(): void {
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    if (this.#deadline) deadlinesOf(this.#run.world).remove(this.#deadline)
+    deadlinesOf(this.#run.world).remove(this)
   }
 }
 
@@ -254,7 +253,9 @@ class Told implements End {
 function rejectionOf(name: string, error: unknown, run: Run): Rejected | undefined {
   if (error instanceof ResilienceError) {
     const { code, policy: by, retryAfterMs } = error
-    return retryAfterMs === undefined ? { rejectedBy: rejectedBy[code], policy: by } : { rejectedBy: rejectedBy[code], policy: by, retryAfterMs }
+    return retryAfterMs === undefined
+      ? { rejectedBy: rejectedBy[code], policy: by }
+      : { rejectedBy: rejectedBy[code], policy: by, retryAfterMs }
   }
   return run.cancel?.aborted && error === run.cancel.reason ? { rejectedBy: 'cancelled', policy: name } : undefined
 }

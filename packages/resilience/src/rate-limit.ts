@@ -1,100 +1,111 @@
 import { systemWorld, type World } from '@banyan/core'
-import { checkDuration, checkNumber } from './option-checks.ts'
+import type { Call, Scope } from './call.ts'
+import { deliver, type End } from './end.ts'
+import { ResilienceError, rejection } from './errors.ts'
+import { isHeard, tell } from './events.ts'
+import type { Layer, Next } from './layer.ts'
+import { checkDuration } from './option-checks.ts'
+import { rateLimiter } from './rate-limiter.ts'
+import type { RateLimitAnswer, RateQuota } from './rate-quota.ts'
+import { Waiting } from './waiting.ts'
 
-export interface GcraOptions {
-  /** How many takes a key may have per period in the long run, from 1. */
-  limit: number
-  /** The period, milliseconds from 1. */
-  periodMs: number
-  /** How many takes may come at once, a whole number from 1. Default: `limit`, rounded up. */
-  burst?: number
-  /**
-   * How many keys are remembered, from 1; beyond it the key that was asked for longest ago is forgotten and starts fresh. A key
-   * takes some 100 bytes. Default 100,000.
-   */
-  maxKeys?: number
+/** A limiter of this process, or one that is shared. */
+export interface AnyRateLimiter {
+  take(key: string, cost?: number): RateLimitAnswer | Promise<RateLimitAnswer>
+}
+
+export interface RateLimitOptions {
+  /** Who counts: `gcra(...)`, `slidingWindow(...)` or `sharedRateLimiter(...)`; may be shared by several policies. Or a quota. */
+  limiter: AnyRateLimiter | RateQuota
+  /** Whose share a call takes from. Default: the policy's name, one share for all. */
+  key?: (call: Call) => string
+  /** How many takes a call costs. Default 1. */
+  cost?: number
+  /** A call that would be allowed within so long waits for it instead of being refused, milliseconds. Default 0: none waits. */
+  maxWaitMs?: number
   /** Default: the system's. */
   world?: World
 }
 
-/** The answer to one take. */
-export interface RateLimitAnswer {
-  readonly allowed: boolean
-  /** How many takes would be allowed right after this one. */
-  readonly remaining: number
-  /** Milliseconds until the key has its full burst again. */
-  readonly resetMs: number
-  /** Milliseconds until the same take would be allowed; 0 when it was. */
-  readonly retryAfterMs: number
-}
-
-/** Counts takes by key. */
-export interface RateLimiter {
-  /**
-   * Asks for `cost` takes of `key`'s share. A refused take costs nothing.
-   *
-   * @param cost a whole number from 1 to `burst`. Default 1
-   * @throws {RangeError} for another cost
-   */
-  take(key: string, cost?: number): RateLimitAnswer
-  /** How many keys are remembered. */
-  readonly keys: number
-}
-
-/** Rounding of the clock's fractions must not refuse the last take of a burst: a microsecond. */
-const EPSILON_MS = 0.001
-
 /**
- * Creates a rate limiter by the generic cell rate algorithm: one number a key, no timers, and takes that are spread evenly over
- * the period instead of all coming back at its start. Local to this process.
+ * Lets so many calls through per key and period. A call that is refused never reached the dependency, and no breaker counts it.
  *
- * @throws {RangeError} for an option out of its range
- * @see ITU-T I.371, "Traffic control and congestion control in B-ISDN", annex A
+ * @throws {RangeError} for an option out of its range. Calls reject with {@link ResilienceError} `ERR_RATE_LIMITED`, with `retryAfterMs`
  */
-export function gcra(options: GcraOptions): RateLimiter {
-  const { limit, periodMs, burst = Math.ceil(limit), maxKeys = 100_000, world = systemWorld } = options
-  checkNumber('create rate limiter', 'limit', limit, { min: 1 })
-  checkDuration('create rate limiter', 'periodMs', periodMs, 1)
-  checkNumber('create rate limiter', 'burst', burst, { min: 1, whole: true })
-  checkNumber('create rate limiter', 'maxKeys', maxKeys, { min: 1, whole: true })
-  const intervalMs = periodMs / limit
-  const toleranceMs = intervalMs * burst
-  /** For each key the time at which it has its full burst again, in the order the keys were last asked for. */
-  const fullAt = new Map<string, number>()
+export function rateLimit(options: RateLimitOptions): Layer {
+  const { key, cost = 1, maxWaitMs = 0, world = systemWorld } = options
+  checkDuration('create rate limit', 'maxWaitMs', maxWaitMs)
+  const limiter = 'take' in options.limiter ? options.limiter : rateLimiter(options.limiter, { world })
 
-  function take(key: string, cost = 1): RateLimitAnswer {
-    checkNumber(`take from rate limiter for "${key}"`, 'cost', cost, { min: 1, max: burst, whole: true })
-    const now = world.monotonic()
-    const before = Math.max(fullAt.get(key) ?? 0, now)
-    const after = before + intervalMs * cost
-    const waitMs = after - now - toleranceMs
-    const allowed = waitMs <= EPSILON_MS
-    const at = allowed ? after : before
-    fullAt.delete(key)
-    fullAt.set(key, at)
-    forget(now)
-    return {
-      allowed,
-      remaining: Math.max(0, Math.floor((toleranceMs - (at - now) + EPSILON_MS) / intervalMs)),
-      resetMs: at - now,
-      retryAfterMs: allowed ? 0 : waitMs,
+  function around(policy: string, next: Next): Next {
+    return (scope, end) => {
+      if (scope.aborted) return end.bad(scope.reason)
+      new Limited({ policy, limiter, key, cost, maxWaitMs, next }, scope, end).take()
     }
   }
+  const text = 'take' in options.limiter ? 'a limiter' : `${options.limiter.limit} in ${options.limiter.periodMs} ms`
+  return { facts: { kind: 'rate-limit', text, maxWaitMs }, world, around }
+}
 
-  /** Drops up to two keys that are full again, so that the map shrinks faster than it grows; then what is too much. */
-  function forget(now: number): void {
-    let looked = 0
-    for (const [key, at] of fullAt) {
-      looked += 1
-      if (fullAt.size <= maxKeys && (looked > 2 || at > now)) return
-      fullAt.delete(key)
-    }
+interface Rules {
+  readonly policy: string
+  readonly limiter: AnyRateLimiter
+  readonly key: ((call: Call) => string) | undefined
+  readonly cost: number
+  readonly maxWaitMs: number
+  readonly next: Next
+}
+
+/** One call that asks for its take, until it has it or may not wait any longer. */
+class Limited implements End {
+  readonly #rules: Rules
+  readonly #scope: Scope
+  readonly #end: End
+  readonly #until: number
+  #key = ''
+
+  constructor(rules: Rules, scope: Scope, end: End) {
+    this.#rules = rules
+    this.#scope = scope
+    this.#end = end
+    this.#until = scope.startedAt + rules.maxWaitMs
   }
 
-  return {
-    take,
-    get keys() {
-      return fullAt.size
-    },
+  take(): void {
+    const { limiter, key, cost, policy } = this.#rules
+    deliver(() => {
+      this.#key = key ? key(this.#scope) : policy
+      return limiter.take(this.#key, cost)
+    }, this)
+  }
+
+  ok(value: unknown): void {
+    // What a limiter answers.
+    const { allowed, retryAfterMs } = value as RateLimitAnswer
+    const scope = this.#scope
+    if (scope.aborted) this.#end.bad(scope.reason)
+    else if (allowed) this.#rules.next(scope.later(), this.#end)
+    else if (scope.run.world.monotonic() + retryAfterMs <= this.#until) this.#wait(retryAfterMs)
+    else this.#end.bad(this.#refusal(retryAfterMs))
+  }
+
+  /** The limiter, or the user's own key, failed. */
+  bad(error: unknown): void {
+    this.#end.bad(error)
+  }
+
+  #wait(waitMs: number): void {
+    const waited = new Waiting(this.#scope, this.#end, { go: () => this.take(), late: () => this.take() })
+    waited.begin(waitMs)
+  }
+
+  #refusal(retryAfterMs: number): ResilienceError {
+    const { policy } = this.#rules
+    const key = this.#key
+    if (isHeard('rate-limit')) tell('rate-limit', { policy, key, retryAfterMs })
+    return rejection(this.#scope.run.asValue, () => {
+      const message = `cannot call "${policy}": "${key}" has used up its rate; try again in ${Math.ceil(retryAfterMs)} ms`
+      return new ResilienceError('ERR_RATE_LIMITED', policy, message, { retryAfterMs })
+    })
   }
 }

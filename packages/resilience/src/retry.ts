@@ -71,7 +71,9 @@ export function retry(options: RetryOptions = {}): Layer {
 type Rules = Required<RetryOptions>
 
 /** One call and its attempts so far. */
-class Retrying implements End, AbortListener {
+class Retrying implements End, AbortListener, Deadline {
+  at = 0
+  place = -1
   readonly #rules: Rules
   readonly #policy: string
   readonly #next: Next
@@ -79,8 +81,6 @@ class Retrying implements End, AbortListener {
   readonly #end: End
   #attempt = 1
   #previousMs: number | undefined
-  /** Set while it waits. */
-  #waiting: Deadline | undefined
 
   constructor(rules: Rules, policy: string, next: Next, scope: Scope, end: End) {
     this.#rules = rules
@@ -107,10 +107,15 @@ class Retrying implements End, AbortListener {
   }
 
   onAbort(reason: unknown): void {
-    if (!this.#waiting) return
-    deadlinesOf(this.#rules.world).remove(this.#waiting)
-    this.#waiting = undefined
+    deadlinesOf(this.#rules.world).remove(this)
     this.#end.bad(reason)
+  }
+
+  /** It has waited. */
+  expire(): void {
+    this.#scope.cancel?.unlisten(this)
+    this.#attempt += 1
+    this.#next(new Scope(this.#scope.run, this.#scope.cancel, this.#attempt, this.#scope.hedge), this)
   }
 
   /** How long to wait for the next attempt; `undefined` when there is none. */
@@ -131,12 +136,8 @@ class Retrying implements End, AbortListener {
 
   #wait(delayMs: number): void {
     const { world } = this.#rules
-    this.#waiting = deadlinesOf(world).add(world.monotonic() + delayMs, () => {
-      this.#waiting = undefined
-      this.#scope.cancel?.unlisten(this)
-      this.#attempt += 1
-      this.#next(new Scope(this.#scope.run, this.#scope.cancel, this.#attempt, this.#scope.hedge), this)
-    })
+    this.at = world.monotonic() + delayMs
+    deadlinesOf(world).add(this)
     this.#scope.cancel?.listen(this)
   }
 }

@@ -1,7 +1,7 @@
 import { systemWorld, type World } from '@banyan/core'
 import { Scope } from './call.ts'
 import { type AbortListener, Cancellation } from './cancellation.ts'
-import { type Deadline, deadlinesOf } from './deadlines.ts'
+import { type Deadline, type Deadlines, deadlinesOf } from './deadlines.ts'
 import type { End } from './end.ts'
 import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
@@ -24,12 +24,14 @@ export interface TimeoutOptions {
 export function timeout(timeoutMs: number, options: TimeoutOptions = {}): Layer {
   const { world = systemWorld } = options
   checkDuration('create timeout', 'timeoutMs', timeoutMs, 1)
+  const deadlines = deadlinesOf(world)
 
   function around(policy: string, next: Next): Next {
+    const rules: Rules = { policy, timeoutMs, deadlines }
     return (scope, end) => {
       const outer = scope.cancel
       if (outer && (outer.aborted || outer.deadline - scope.startedAt <= timeoutMs)) return next(scope, end)
-      const timed = new Timed(policy, timeoutMs, scope, end)
+      const timed = new Timed(rules, scope, end)
       next(new Scope(scope.run, timed.cancel, scope.attempt, scope.hedge), timed)
     }
   }
@@ -37,27 +39,32 @@ export function timeout(timeoutMs: number, options: TimeoutOptions = {}): Layer 
   return { facts: { kind: 'timeout', timeoutMs }, world, around }
 }
 
+interface Rules {
+  readonly policy: string
+  readonly timeoutMs: number
+  readonly deadlines: Deadlines
+}
+
 /** One call under its timeout. */
-class Timed implements End, AbortListener {
+class Timed implements End, AbortListener, Deadline {
   readonly cancel: Cancellation
-  readonly #policy: string
-  readonly #timeoutMs: number
+  readonly at: number
+  place = -1
+  readonly #rules: Rules
   readonly #scope: Scope
   readonly #end: End
-  readonly #deadline: Deadline
   /** The call's own cancellation outside; the one made when somebody reads the outer signal is not it. */
   readonly #outer: Cancellation | undefined
   #open = true
 
-  constructor(policy: string, timeoutMs: number, scope: Scope, end: End) {
-    const at = scope.startedAt + timeoutMs
-    this.#policy = policy
-    this.#timeoutMs = timeoutMs
+  constructor(rules: Rules, scope: Scope, end: End) {
+    this.at = scope.startedAt + rules.timeoutMs
+    this.#rules = rules
     this.#scope = scope
     this.#end = end
     this.#outer = scope.cancel
-    this.cancel = new Cancellation(scope.run.world, at)
-    this.#deadline = deadlinesOf(scope.run.world).add(at, () => this.#expire())
+    this.cancel = new Cancellation(scope.run.world, this.at)
+    rules.deadlines.add(this)
     this.#outer?.listen(this)
   }
 
@@ -75,10 +82,11 @@ class Timed implements End, AbortListener {
     this.#end.bad(reason)
   }
 
-  #expire(): void {
+  expire(): void {
     if (!this.#close()) return
-    if (isHeard('timeout')) tell('timeout', { policy: this.#policy, timeoutMs: this.#timeoutMs })
-    const error = rejection(this.#scope.run.asValue, () => timedOut(this.#policy, this.#timeoutMs))
+    const { policy, timeoutMs } = this.#rules
+    if (isHeard('timeout')) tell('timeout', { policy, timeoutMs })
+    const error = rejection(this.#scope.run.asValue, () => timedOut(policy, timeoutMs))
     this.cancel.abort(error)
     this.#end.bad(error)
   }
@@ -86,7 +94,7 @@ class Timed implements End, AbortListener {
   #close(): boolean {
     if (!this.#open) return false
     this.#open = false
-    deadlinesOf(this.#scope.run.world).remove(this.#deadline)
+    this.#rules.deadlines.remove(this)
     this.#outer?.unlisten(this)
     return true
   }

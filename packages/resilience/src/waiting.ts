@@ -7,18 +7,19 @@ import type { End } from './end.ts'
 export interface WaitingRules {
   /** It is its turn. */
   readonly go: () => void
-  /** It has waited too long: the error to end with. */
-  readonly late: () => unknown
+  /** It has waited as long as it may. */
+  readonly late: () => void
   /** It is no longer to be found among the others, whatever comes next. */
-  readonly leave: () => void
+  readonly leave?: () => void
 }
 
 /** A call that waits for its turn. It leaves once: when its turn has come, when it has waited too long, or aborted. */
-export class Waiting implements AbortListener {
+export class Waiting implements AbortListener, Deadline {
+  at: number = Number.POSITIVE_INFINITY
+  place: number = -1
   readonly #scope: Scope
   readonly #end: End
   readonly #rules: WaitingRules
-  #deadline: Deadline | undefined
   #open = true
 
   constructor(scope: Scope, end: End, rules: WaitingRules) {
@@ -30,7 +31,10 @@ export class Waiting implements AbortListener {
   /** Begins to wait, `maxWaitMs` milliseconds at most. Left out: as long as the call has. */
   begin(maxWaitMs?: number): void {
     const { world } = this.#scope.run
-    if (maxWaitMs !== undefined) this.#deadline = deadlinesOf(world).add(world.monotonic() + maxWaitMs, () => this.#expire())
+    if (maxWaitMs !== undefined) {
+      this.at = world.monotonic() + maxWaitMs
+      deadlinesOf(world).add(this)
+    }
     this.#scope.cancel?.listen(this)
   }
 
@@ -48,15 +52,15 @@ export class Waiting implements AbortListener {
     this.refuse(reason)
   }
 
-  #expire(): void {
-    if (this.#close()) this.#end.bad(this.#rules.late())
+  expire(): void {
+    if (this.#close()) this.#rules.late()
   }
 
   #close(): boolean {
     if (!this.#open) return false
     this.#open = false
-    this.#rules.leave()
-    if (this.#deadline) deadlinesOf(this.#scope.run.world).remove(this.#deadline)
+    this.#rules.leave?.()
+    deadlinesOf(this.#scope.run.world).remove(this)
     this.#scope.cancel?.unlisten(this)
     return true
   }

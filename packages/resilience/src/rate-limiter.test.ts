@@ -1,7 +1,7 @@
 import { manualWorld, systemWorld } from '@banyan/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { gcra } from './rate-limit.ts'
+import { gcra } from './rate-limiter.ts'
 
 test('allows a burst, then one take an interval', async () => {
   const world = manualWorld()
