@@ -27,10 +27,10 @@ console.log(
 process.exit(failed ? 1 : 0)
 
 async function outage(outageMs: number): Promise<boolean> {
-  console.log(`20 orders and 40 reads a second, each tried once, while the registry is dead for ${outageMs} ms; ${where}`)
+  console.log(`10 orders and 30 reads a second, each tried once, while the registry is dead for ${outageMs} ms; ${where}`)
   const around = { ms: Math.min(10_000, outageMs) }
   const print = (line: string) => console.log(line)
-  const result = await registryOutage({ outage: { ms: outageMs }, around, ordersPerSecond: 20, readsPerSecond: 40, databaseUrl, print })
+  const result = await registryOutage({ outage: { ms: outageMs }, around, ordersPerSecond: 10, readsPerSecond: 30, databaseUrl, print })
   for (const [phase, { requests, failed }] of Object.entries(result.counts))
     console.log(`  ${phase.padEnd(6)}  ${String(requests).padStart(6)} requests, ${failed} failed`)
   for (const failure of result.failures) console.log(`  FAILED  ${failure}`)

@@ -30,10 +30,12 @@ export interface SteadyResult {
 }
 
 const SHOWN = 10
+/** A machine that is slow for other reasons is not sent more than it answers. */
+const MOST_OPEN = 32
 const PRODUCTS = ['fig-tree', 'watering-can', 'secateurs', 'seed-mix']
 
 /**
- * Orders and reads at a steady pace, each tried once: a client that tries again would hide what is looked for. A request has failed when
+ * Orders and reads at a steady pace and at most 32 at a time, each tried once: a client that tries again would hide what is looked for. A request has failed when
  * there is no answer or one that a client would not expect.
  */
 export async function steadyLoad(options: SteadyLoadOptions): Promise<SteadyLoad> {
@@ -73,6 +75,7 @@ export async function steadyLoad(options: SteadyLoadOptions): Promise<SteadyLoad
     const started = performance.now()
     for (let i = 0; !stopped; i += 1) {
       await pause(Math.max(0, (i / perSecond) * 1_000 - (performance.now() - started)))
+      if (open.size >= MOST_OPEN) await Promise.race(open)
       const sent = one(i).finally(() => open.delete(sent))
       open.add(sent)
     }

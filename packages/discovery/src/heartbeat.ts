@@ -1,15 +1,20 @@
-import { type Instance, type Logger, messageOf, type Registration, sleep, type World } from '@banyan/core'
+import { codeOf, type Instance, type Logger, messageOf, type Registration, sleep, type World } from '@banyan/core'
 import { backoffMs } from './backoff.ts'
-import { type ConsulHttp, refused } from './consul-http.ts'
-import { checkIdOf, registerBody } from './consul-instance.ts'
-import { DiscoveryError } from './errors.ts'
+
+/** An instance's place in a registry. Each rejects with `ERR_REGISTRY_UNAVAILABLE` when trying again makes sense. */
+export interface Lease {
+  register(signal: AbortSignal): Promise<void>
+  /** Says that it lives; `unknown` when the registry has no such place, or no longer. */
+  renew(signal: AbortSignal): Promise<'heard' | 'unknown'>
+  /** Gives the place up on purpose, so that watchers drop it at once. */
+  deregister(timeoutMs: number, signal: AbortSignal): Promise<void>
+}
 
 /** What {@link keepAlive} needs. */
 export interface HeartbeatOptions {
-  http: ConsulHttp
+  lease: Lease
   instance: Instance
   ttlMs: number
-  deregisterAfterMs: number
   /** How long the first registration may take while the registry is away, milliseconds. */
   registerTimeoutMs: number
   /** Ends everything, when the client is closed. */
@@ -24,12 +29,12 @@ const deregisterTimeoutMs = 2_000
 /**
  * Registers an instance and says three times per TTL that it lives. A registry that forgot it is told again.
  *
- * @throws {DiscoveryError} `ERR_REGISTRY_UNAVAILABLE`, `ERR_REGISTRY_REFUSED`
+ * @throws what the lease's `register` throws
  */
 export async function keepAlive(options: HeartbeatOptions): Promise<Registration> {
-  const { world, closed, registerTimeoutMs } = options
+  const { lease, world, closed, registerTimeoutMs } = options
   const giveUpAt = world.monotonic() + registerTimeoutMs
-  await persist(options, closed, giveUpAt, () => register(options, closed))
+  await persist(world, closed, giveUpAt, () => lease.register(closed))
   const stopped = new AbortController()
   const stop = () => stopped.abort()
   closed.addEventListener('abort', stop, { once: true })
@@ -49,14 +54,8 @@ export async function keepAlive(options: HeartbeatOptions): Promise<Registration
   }
 }
 
-async function register({ http, instance, ttlMs, deregisterAfterMs }: HeartbeatOptions, signal: AbortSignal): Promise<void> {
-  const body = registerBody(instance, ttlMs, deregisterAfterMs)
-  const response = await http.call('PUT', '/v1/agent/service/register', { timeoutMs: Math.max(1_000, ttlMs), body, signal })
-  if (response.status !== 200) throw refused(`register "${instance.id}" of "${instance.service}"`, response)
-}
-
 async function beat(options: HeartbeatOptions, signal: AbortSignal): Promise<void> {
-  const { instance, ttlMs, world, log } = options
+  const { lease, instance, ttlMs, world, log } = options
   const { service, id } = instance
   let failures = 0
   while (!signal.aborted) {
@@ -65,9 +64,9 @@ async function beat(options: HeartbeatOptions, signal: AbortSignal): Promise<voi
     await sleep(world, failures === 0 ? dueMs : Math.min(dueMs, backoffMs(world, failures)), signal).catch(() => undefined)
     if (signal.aborted) return
     try {
-      if ((await pass(options, signal)) === 'unknown') {
+      if ((await lease.renew(signal)) === 'unknown') {
         log.warn({ service, instance: id }, `the registry does not know "${id}" of "${service}"; registering it again`)
-        await register(options, signal)
+        await lease.register(signal)
       }
       if (failures > 0) log.info({ service, instance: id }, `the registry hears from "${id}" of "${service}" again`)
       failures = 0
@@ -80,37 +79,24 @@ async function beat(options: HeartbeatOptions, signal: AbortSignal): Promise<voi
   }
 }
 
-async function pass({ http, instance, ttlMs }: HeartbeatOptions, signal: AbortSignal): Promise<'heard' | 'unknown'> {
-  const path = `/v1/agent/check/pass/${encodeURIComponent(checkIdOf(instance))}`
-  const response = await http.call('PUT', path, { timeoutMs: Math.max(500, ttlMs / 3), signal })
-  if (response.status === 200) return 'heard'
-  if (response.status === 404) return 'unknown'
-  throw refused(`renew "${instance.id}" of "${instance.service}"`, response)
-}
-
-async function deregister(options: HeartbeatOptions): Promise<void> {
-  const { http, instance, closed, world, log } = options
-  const action = `deregister "${instance.id}" of "${instance.service}"`
+async function deregister({ lease, instance, closed, world, log }: HeartbeatOptions): Promise<void> {
+  const { service, id } = instance
   const giveUpAt = world.monotonic() + deregisterTimeoutMs
   try {
-    await persist(options, closed, giveUpAt, async () => {
-      const path = `/v1/agent/service/deregister/${encodeURIComponent(instance.id)}`
-      const response = await http.call('PUT', path, { timeoutMs: deregisterTimeoutMs, signal: closed })
-      // 404: gone already, which is what was wanted.
-      if (response.status !== 200 && response.status !== 404) throw refused(action, response)
-    })
+    await persist(world, closed, giveUpAt, () => lease.deregister(deregisterTimeoutMs, closed))
   } catch (error) {
-    log.warn({ service: instance.service, instance: instance.id, error: messageOf(error) }, `cannot ${action}; it goes when its time is up`)
+    const action = `deregister "${id}" of "${service}"`
+    log.warn({ service, instance: id, error: messageOf(error) }, `cannot ${action}; it goes when its time is up`)
   }
 }
 
 /** Runs `attempt` until it succeeds, `giveUpAt` has passed, or trying again makes no sense. */
-async function persist({ world }: HeartbeatOptions, signal: AbortSignal, giveUpAt: number, attempt: () => Promise<void>): Promise<void> {
+async function persist(world: World, signal: AbortSignal, giveUpAt: number, attempt: () => Promise<void>): Promise<void> {
   for (let failures = 0; ; failures += 1) {
     try {
       return await attempt()
     } catch (error) {
-      const away = error instanceof DiscoveryError && error.code === 'ERR_REGISTRY_UNAVAILABLE'
+      const away = codeOf(error) === 'ERR_REGISTRY_UNAVAILABLE'
       const pauseMs = backoffMs(world, failures)
       if (!away || signal.aborted || world.monotonic() + pauseMs >= giveUpAt) throw error
       await sleep(world, pauseMs, signal)
