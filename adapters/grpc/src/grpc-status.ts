@@ -83,7 +83,7 @@ export function problemOfStatus({ code, details, metadata }: Pick<StatusObject, 
   const httpStatus = told >= 400 && told <= 599 ? told : statusWithoutDetails(code, details)
   const instance = info?.metadata.instance
   const problem: Omit<Problem, 'type' | 'title'> = {
-    ...{ status: httpStatus, code: info?.reason || `ERR_GRPC_${status[code] ?? code}` },
+    ...{ status: httpStatus, code: info?.reason || codeWithoutDetails(code) },
     ...(details !== '' && { detail: details }),
     ...(instance !== undefined && { instance }),
     ...(requestId !== undefined && { traceId: requestId }),
@@ -91,6 +91,11 @@ export function problemOfStatus({ code, details, metadata }: Pick<StatusObject, 
     ...(violations && { errors: violations.map(({ field, description }) => ({ path: field, message: description })) }),
   }
   return problemResponse({ ...problem, ...(wait !== undefined && { retryAfterMs: wait }) })
+}
+
+/** A deadline that passed is, for who calls, the same whoever saw it first. */
+function codeWithoutDetails(code: number): string {
+  return code === status.DEADLINE_EXCEEDED ? 'ERR_REQUEST_TIMEOUT' : `ERR_GRPC_${status[code] ?? code}`
 }
 
 /** What gRPC itself says of a deadline that passed and of a message that is too large has no details. */
