@@ -1,114 +1,126 @@
-import { type Instance, type ManualWorld, manualWorld } from '@banyan/core'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Balance, balancer, type Endpoint, endpoint, observe } from './balance.ts'
+import { balances } from './balance.ts'
+import { latencyOf } from './balance-cost.ts'
+import { equal, site } from './test/balance-bench.ts'
 
-const instance = (id: number, weight = 1): Instance => ({ id: `i${id}`, service: 'orders', host: '127.0.0.1', port: 3000 + id, weight })
-const endpoints = (weights: readonly number[]): Endpoint[] => weights.map((weight, index) => endpoint(instance(index, weight)))
-const equal = (count: number) => endpoints(Array.from({ length: count }, () => 1))
-
-function chosen(balance: Balance, pool: readonly Endpoint[], picks: number, world: ManualWorld = manualWorld()): number[] {
-  const choose = balancer(balance, world)
-  choose.reset(pool)
-  const counts = new Map<Endpoint | undefined, number>()
-  for (let pick = 0; pick < picks; pick += 1) {
-    const one = choose.next(0)
-    counts.set(one, (counts.get(one) ?? 0) + 1)
-  }
-  return pool.map((each) => counts.get(each) ?? 0)
-}
-
-/** Calls at a steady rate, each taking as long as its endpoint does; returns calls and latencies per endpoint. */
-function simulate(
-  pool: readonly Endpoint[],
-  takesMs: (index: number, random: number) => { ok: boolean; ms: number },
-  calls: number,
-  everyMs: number,
-): number[] {
-  const world = manualWorld({ seed: 7 })
-  const choose = balancer('p2c', world)
-  choose.reset(pool)
-  const counts = pool.map(() => 0)
-  let open: { at: number; end: () => void }[] = []
-  for (let call = 0; call < calls; call += 1) {
-    const now = call * everyMs
-    for (const { at, end } of open) if (at <= now) end()
-    open = open.filter(({ at }) => at > now)
-    const picked = choose.next(now)
-    if (!picked) throw new Error('nothing to pick')
-    const index = pool.indexOf(picked)
-    const { ok, ms } = takesMs(index, world.random())
-    counts[index] = (counts[index] ?? 0) + 1
-    picked.inFlight += 1
-    const end = () => {
-      picked.inFlight -= 1
-      observe(picked, ok, ms, now + ms)
-    }
-    open.push({ at: now + ms, end })
-  }
-  return counts
-}
-
-test.each<Balance>(['p2c', 'round-robin'])('%s chooses nothing among none, and the only one of one', (balance) => {
-  expect(chosen(balance, [], 3)).toEqual([])
-  expect(chosen(balance, equal(1), 3)).toEqual([3])
+test.each(balances)('%s chooses nothing among none, the only one of one, and every one of some', (balance) => {
+  expect(site(balance, []).balancer.next(0, 1)).toBe(-1)
+  expect(site(balance, [1]).shares(3)).toEqual([3])
+  expect(
+    site(balance, equal(7))
+      .shares(7_000)
+      .every((share) => share > 300),
+  ).toBe(true)
 })
 
-test('round-robin gives each its turn, whatever the number', () => {
-  expect(chosen('round-robin', equal(7), 70)).toEqual([10, 10, 10, 10, 10, 10, 10])
+test('round-robin gives each its turn, whatever the weight', () => {
+  expect(site('round-robin', [1, 5, 1, 1, 1, 1, 1]).shares(70)).toEqual([10, 10, 10, 10, 10, 10, 10])
 })
 
-test('round-robin gives turns by weight', () => {
-  expect(chosen('round-robin', endpoints([1, 2, 3]), 600)).toEqual([100, 200, 300])
+test('weighted gives turns exactly by weight, and spreads a heavy one out', () => {
+  const { balancer, shares } = site('weighted', [1, 2, 3])
+  expect(shares(600)).toEqual([100, 200, 300])
+  const turns = Array.from({ length: 60 }, () => balancer.next(0, 0))
+  expect(turns.some((slot, at) => slot === 2 && turns[at + 1] === 2 && turns[at + 2] === 2)).toBe(false)
+})
+
+test('weighted is exact for any weights after as many picks as they sum up to', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 }), (weights) => {
+      const total = weights.reduce((sum, weight) => sum + weight, 0)
+      const shares = site('weighted', weights).shares(total * 32)
+      for (const [slot, weight] of weights.entries()) expect(shares[slot]).toBe(weight * 32)
+    }),
+    { numRuns: 100 },
+  )
 })
 
 test('p2c draws by weight', () => {
-  const counts = chosen('p2c', endpoints([1, 2, 5, 0.5]), 8_500)
-  for (const [index, share] of [1_000, 2_000, 5_000, 500].entries()) expect((counts[index] ?? 0) / share).toBeCloseTo(1, 0)
-  expect(counts[2]).toBeGreaterThan(4_700)
-  expect(counts[2]).toBeLessThan(5_300)
+  const weights = [1, 2, 5, 0.5]
+  const shares = site('p2c', weights).shares(8_500)
+  for (const [slot, weight] of weights.entries()) expect(Math.abs((shares[slot] ?? 0) / (weight * 1_000) - 1)).toBeLessThan(0.15)
 })
 
-test('p2c prefers the one with fewer calls in flight, and of a heavier one takes more in flight', () => {
-  const [light, heavy] = endpoints([1, 4])
-  if (!light || !heavy) throw new Error('two were made')
-  for (const each of [light, heavy]) observe(each, true, 10, 0)
-  heavy.inFlight = 3
-  light.inFlight = 1
-  expect(chosen('p2c', [light, heavy], 100)[1]).toBeGreaterThan(95)
+test.each(['p2c', 'least-requests'] as const)(
+  '%s prefers the one with fewer calls in flight, and of a heavier one takes more',
+  (balance) => {
+    const { begin, end, shares } = site(balance, [1, 4])
+    for (const slot of [0, 1]) {
+      begin(slot)
+      end(slot, true, 10, 0)
+    }
+    begin(0)
+    for (let call = 0; call < 3; call += 1) begin(1)
+    expect(shares(100)[1]).toBeGreaterThan(90)
+  },
+)
+
+test('p2c compares latency times calls in flight; least-requests does not look at latency', () => {
+  const slower = (balance: 'p2c' | 'least-requests') => {
+    const { begin, end, shares } = site(balance, equal(2))
+    for (const slot of [0, 1]) {
+      begin(slot)
+      end(slot, true, slot === 0 ? 100 : 10, 0)
+    }
+    return shares(200)[0] ?? 0
+  }
+  expect(slower('p2c')).toBe(0)
+  expect(slower('least-requests')).toBeGreaterThan(50)
+})
+
+test('p2c sends one call to an endpoint of which nothing is known, and waits for its answer', () => {
+  const { begin, end, shares } = site('p2c', equal(2))
+  begin(0)
+  end(0, true, 10, 0)
+  expect(shares(10)).toEqual([0, 10])
+  begin(1)
+  expect(shares(10)).toEqual([10, 0])
+})
+
+test('a latency rises at once and falls slowly; a failure counts as a second', () => {
+  const { table, begin, end } = site('p2c', [1])
+  const after = (ok: boolean, latencyMs: number, now: number) => {
+    begin(0, now)
+    end(0, ok, latencyMs, now)
+    return latencyOf(table, 0, now) ?? Number.NaN
+  }
+  expect(latencyOf(table, 0, 0)).toBeUndefined()
+  expect(after(true, 10, 0)).toBeCloseTo(10)
+  expect(after(true, 500, 1)).toBeCloseTo(500)
+  expect(after(true, 10, 1_001)).toBeGreaterThan(400)
+  expect(after(true, 10, 40_000)).toBeLessThan(25)
+  expect(after(false, 3, 40_001)).toBeCloseTo(1_000)
+  expect(latencyOf(table, 0, 50_001)).toBeCloseTo(1_000 / Math.E)
 })
 
 test('a seed repeats the choices', () => {
-  const sequence = () => {
-    const choose = balancer('p2c', manualWorld({ seed: 3 }))
-    choose.reset(equal(9))
-    return Array.from({ length: 50 }, () => choose.next(0)?.instance.id)
+  for (const balance of balances) {
+    const sequence = () => {
+      const { balancer, world } = site(balance, equal(9))
+      return Array.from({ length: 50 }, () => balancer.next(0, Math.floor(world.random() * 2 ** 32)))
+    }
+    expect(sequence()).toEqual(sequence())
   }
-  expect(sequence()).toEqual(sequence())
 })
 
-test('a latency rises at once and falls slowly', () => {
-  const [one] = equal(1)
-  if (!one) throw new Error('one was made')
-  observe(one, true, 10, 0)
-  observe(one, true, 500, 1)
-  expect(one.latencyMs).toBe(500)
-  observe(one, true, 10, 1_001)
-  expect(one.latencyMs).toBeGreaterThan(400)
-  observe(one, true, 10, 40_000)
-  expect(one.latencyMs).toBeLessThan(25)
-})
-
-test('equal hosts get equal shares', () => {
-  const counts = simulate(equal(20), (_, random) => ({ ok: true, ms: 5 + 10 * random }), 40_000, 1)
-  expect(Math.max(...counts) / Math.min(...counts)).toBeLessThan(1.25)
-})
-
-test('a host twenty times slower gets a small part of its share', () => {
-  const counts = simulate(equal(20), (index, random) => ({ ok: true, ms: (5 + 10 * random) * (index === 0 ? 20 : 1) }), 40_000, 1)
-  expect(counts[0]).toBeLessThan(40_000 * 0.005)
-})
-
-test('a host that fails fast attracts nothing', () => {
-  const counts = simulate(equal(20), (index, random) => (index === 0 ? { ok: false, ms: 1 } : { ok: true, ms: 5 + 10 * random }), 40_000, 1)
-  expect(counts[0]).toBeLessThan(40_000 * 0.002)
+test('whatever comes and goes, a balancer chooses only among those that are there', () => {
+  const change = fc.record({ slot: fc.integer({ min: 0, max: 11 }), weight: fc.constantFrom(0, 0, 0.1, 1, 1, 2, 7, 300) })
+  fc.assert(
+    fc.property(fc.constantFrom(...balances), fc.array(change, { maxLength: 40 }), (balance, changes) => {
+      const { balancer, world } = site(balance, equal(12))
+      const there = new Set(equal(12).keys())
+      for (const { slot, weight } of changes) {
+        balancer.weigh(slot, weight)
+        if (weight > 0) there.add(slot)
+        else there.delete(slot)
+        expect(balancer.size).toBe(there.size)
+        for (let pick = 0; pick < 5; pick += 1) {
+          const chosen = balancer.next(0, Math.floor(world.random() * 2 ** 32))
+          expect(there.size === 0 ? chosen === -1 : there.has(chosen)).toBe(true)
+        }
+      }
+    }),
+    { numRuns: 300 },
+  )
 })

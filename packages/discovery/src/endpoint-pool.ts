@@ -1,64 +1,159 @@
 import type { Instance } from '@banyan/core'
-import { type Balancer, type Endpoint, endpoint } from './balance.ts'
-import { isAvoided } from './outliers.ts'
+import { ended, priceAt, started } from './balance-cost.ts'
+import { mixed } from './balance-hash.ts'
+import { slowStart } from './balance-slow-start.ts'
+import { type EndpointTable, occupy, stride, vacate, WEIGHT, weightOf } from './balance-table.ts'
+import type { Balancer } from './balancer.ts'
+import type { OutlierLimit } from './outliers.ts'
+import { type Avoided, outlierBook } from './outliers-book.ts'
 
-/** The endpoints of a service, and among them those in use. */
+/** The endpoints of a service, each a slot of the table, and those of them to choose from, which stand in the balancer. */
 export interface EndpointPool {
   /** Takes over a new list; what is known of instances that stay is kept. */
   take(instances: readonly Instance[], now: number): void
-  /** To be called when an endpoint's standing changed. */
-  refresh(now: number): void
-  /** Whether one more may be avoided while at most `maxShare` of all are. */
-  mayAvoid(maxShare: number, now: number): boolean
-  /** The next to call, one not in `exclude` if there is another. */
-  choose(exclude: ReadonlySet<string> | undefined, now: number): Endpoint | undefined
+  /** The next to call, one not in `exclude` (instance ids) if there is another; -1 when there is none. */
+  choose(exclude: ReadonlySet<string> | undefined, key: number, now: number): number
+  /** A call goes to `slot`. @returns a ticket to end it with: by then the slot may be another's */
+  begin(slot: number, now: number): number
+  /** A call ended. @returns the instances that are avoided from now on because of it */
+  end(slot: number, ticket: number, outcome: CallOutcome, now: number): readonly AvoidedInstance[]
+}
+
+/** How a call ended, and when it was sent. */
+export interface CallOutcome {
+  readonly ok: boolean
+  readonly latencyMs: number
+  readonly admitted: number
+}
+
+/** An instance that is avoided for a while. */
+export interface AvoidedInstance {
+  readonly instance: Instance
+  readonly forMs: number
+}
+
+/** What an {@link endpointPool} is made of. */
+export interface PoolOptions {
+  readonly table: EndpointTable
+  readonly balancer: Balancer
+  readonly limit: OutlierLimit
+  /** How long a new instance takes to get its whole share; 0: it gets it at once. */
+  readonly slowStartMs: number
 }
 
 /** How often an excluded endpoint may be drawn before looking through all. */
 const draws = 8
 
-/** The endpoints of a service: all of them, and those in use, which the balancer chooses from. */
-export function endpointPool(balancer: Balancer): EndpointPool {
-  const known = new Map<string, Endpoint>()
-  let used: readonly Endpoint[] = []
-  /** When the next avoided endpoint comes back. */
-  let returnsAt = Number.POSITIVE_INFINITY
+/** Creates the pool of a service's endpoints, empty. */
+export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOptions): EndpointPool {
+  const slots = slotNumbers()
+  const warming = slowStart(slowStartMs)
+  const book = outlierBook(limit, (slot) => weigh(slot))
+  const isUsed = (slot: number) => book.panics || !book.isAvoided(slot)
 
-  function refresh(now: number): void {
-    used = [...known.values()].filter(({ standing }) => !isAvoided(standing, now))
-    returnsAt = Number.POSITIVE_INFINITY
-    for (const { standing } of known.values()) if (isAvoided(standing, now)) returnsAt = Math.min(returnsAt, standing.until)
-    // Instances may have left since: rather an avoided one than none.
-    if (used.length === 0) used = [...known.values()]
-    balancer.reset(used)
+  /** Tells the balancer what the endpoint weighs now. */
+  function weigh(slot: number): void {
+    balancer.weigh(slot, isUsed(slot) ? weightOf(table, slot) : 0)
+  }
+  function setWeight(slot: number, now: number): void {
+    table.numbers[slot * stride + WEIGHT] = (table.instances[slot]?.weight ?? 1) * warming.partOf(slot, now)
+    priceAt(table, slot, now)
+    weigh(slot)
+  }
+  function add(instance: Instance, now: number, isLate: boolean): void {
+    const slot = slots.take(instance.id)
+    occupy(table, slot, instance)
+    // Of those who were there when we came, nothing says that they are new.
+    if (isLate) warming.begin(slot, now)
+    book.enter(slot)
+    setWeight(slot, now)
+  }
+  function update(slot: number, instance: Instance, now: number): void {
+    const old = table.instances[slot]
+    // Balancers may keep zones apart: it leaves the one it was in.
+    if (old?.zone !== instance.zone) balancer.weigh(slot, 0)
+    table.instances[slot] = instance
+    if (old?.zone !== instance.zone || old?.weight !== instance.weight) setWeight(slot, now)
+  }
+  function remove(id: string, slot: number): void {
+    balancer.weigh(slot, 0)
+    warming.forget(slot)
+    book.leave(slot)
+    vacate(table, slot)
+    slots.give(id)
+  }
+  /** One that is not excluded, if there is any; else `excluded`. */
+  function another(excluded: number, exclude: ReadonlySet<string>, key: number, now: number): number {
+    for (let draw = 1; draw < draws; draw += 1) {
+      // Another key, or a hashing balancer would say the same again; the same one for each caller with this key.
+      const slot = balancer.next(now, mixed(key + draw))
+      if (!exclude.has(table.instances[slot]?.id ?? '')) return slot
+    }
+    for (const [id, slot] of slots.all) if (!exclude.has(id) && isUsed(slot)) return slot
+    return excluded
   }
 
   return {
-    refresh,
     take(instances, now) {
+      const isLate = slots.all.size > 0
       const ids = new Set(instances.map(({ id }) => id))
-      for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
+      for (const [id, slot] of slots.all) if (!ids.has(id)) remove(id, slot)
       for (const instance of instances) {
-        const old = known.get(instance.id)
-        if (old) Object.assign(old, { instance, weight: instance.weight ?? 1 })
-        else known.set(instance.id, endpoint(instance))
+        const slot = slots.all.get(instance.id)
+        if (slot === undefined) add(instance, now, isLate)
+        else update(slot, instance, now)
       }
-      refresh(now)
     },
-    mayAvoid(maxShare, now) {
-      let avoided = 0
-      for (const { standing } of known.values()) if (isAvoided(standing, now)) avoided += 1
-      return avoided + 1 <= known.size * maxShare
+    choose(exclude, key, now) {
+      if (now >= book.returnsAt) book.letReturn(now)
+      if (now >= warming.nextAt) warming.step(now, (slot) => setWeight(slot, now))
+      const slot = balancer.next(now, key)
+      if (slot < 0 || !exclude || exclude.size === 0 || !exclude.has(table.instances[slot]?.id ?? '')) return slot
+      return another(slot, exclude, key, now)
     },
-    choose(exclude, now) {
-      if (now >= returnsAt) refresh(now)
-      const first = balancer.next(now)
-      if (!first || !exclude?.has(first.instance.id)) return first
-      for (let draw = 1; draw < draws; draw += 1) {
-        const other = balancer.next(now)
-        if (other && !exclude.has(other.instance.id)) return other
-      }
-      return used.find(({ instance }) => !exclude.has(instance.id)) ?? first
+    begin(slot, now) {
+      started(table, slot, now)
+      return slots.ticketOf(slot)
+    },
+    end(slot, ticket, outcome, now) {
+      // Its instance is gone, and what it did no longer matters.
+      if (slots.ticketOf(slot) !== ticket) return []
+      ended(table, slot, outcome.ok, outcome.latencyMs, now)
+      return named(table, book.learn(slot, outcome, now))
     },
   }
+}
+
+/** Gives slots to ids; one that was given back is used again. */
+function slotNumbers() {
+  const all = new Map<string, number>()
+  const free: number[] = []
+  /** How often a slot was given back: tells those apart who had it one after the other. */
+  const tickets: number[] = []
+  return {
+    all: all as ReadonlyMap<string, number>,
+    ticketOf: (slot: number) => tickets[slot] ?? 0,
+    take(id: string): number {
+      const slot = free.pop() ?? tickets.push(0) - 1
+      all.set(id, slot)
+      return slot
+    },
+    give(id: string): void {
+      const slot = all.get(id)
+      if (slot === undefined) return
+      all.delete(id)
+      tickets[slot] = (tickets[slot] ?? 0) + 1
+      free.push(slot)
+    },
+  }
+}
+
+const nobody: readonly AvoidedInstance[] = []
+
+function named(table: EndpointTable, avoided: readonly Avoided[]): readonly AvoidedInstance[] {
+  if (avoided.length === 0) return nobody
+  return avoided.flatMap(({ slot, forMs }) => {
+    const instance = table.instances[slot]
+    return instance ? [{ instance, forMs }] : []
+  })
 }

@@ -11,7 +11,13 @@ export type { StaticAddress } from './static-registry.ts'
 export { upstream } from './upstream.ts'
 export type { Picked, Upstream, UpstreamOptions } from './upstream.ts'
 export type { Balance } from './balance.ts'
-export type { OutlierOptions } from './outliers.ts'
+export type { ZoneOptions } from './balance-zones.ts'
+export type { FailureRateOptions, OutlierOptions, SuccessRateOptions } from './outliers.ts'
+
+// A balancer of your own
+export type { Balancer } from './balancer.ts'
+export { costOf, inFlightOf, weightOf } from './balance-table.ts'
+export type { EndpointTable } from './balance-table.ts'
 
 // The embedded registry
 export { registryServer } from './registry-server.ts'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { after, fresh, isAvoided, type Standing } from './outliers.ts'
+import { after, fresh, isAvoided, isPanic, mostAvoided, outlierLimit, type Standing } from './outliers.ts'
 
-const limit = { failures: 3, baseMs: 1_000, maxMs: 30_000, maxShare: 0.5 }
+const limit = outlierLimit('test')
 const yes = () => true
 const fail = (standing: Standing, now: number, mayAvoid = yes) => after(standing, { ok: false, admitted: now }, now, mayAvoid, limit)
 const succeed = (standing: Standing, now: number) => after(standing, { ok: true, admitted: now }, now, yes, limit)
@@ -64,4 +64,23 @@ test('whatever comes, it is avoided for at most the longest time, and only after
       }
     }),
   )
+})
+
+test('at most a tenth are avoided, but one of two or more; never the only one; none when the share is 0', () => {
+  expect([0, 1, 2, 3, 19, 20, 29, 100].map((count) => mostAvoided(count, limit))).toEqual([0, 0, 1, 1, 1, 2, 2, 10])
+  expect(mostAvoided(100, outlierLimit('test', { maxShare: 0 }))).toBe(0)
+})
+
+test('with less than half left, all are used', () => {
+  expect([isPanic(2, 1, limit), isPanic(3, 2, limit), isPanic(10, 5, limit), isPanic(10, 6, limit)]).toEqual([false, true, false, true])
+})
+
+test('options out of range are refused by name', () => {
+  const refused = (options: Parameters<typeof outlierLimit>[1], message: string) =>
+    expect(() => outlierLimit('create upstream "a"', options)).toThrow(message)
+  refused({ maxMs: 10 }, '"outliers.maxMs" is 10, wanted 1000 to')
+  refused({ intervalMs: 1 }, '"outliers.intervalMs" is 1')
+  refused({ panicShare: 2 }, '"outliers.panicShare" is 2')
+  refused({ successRate: { minimumHosts: 0 } }, '"outliers.successRate.minimumHosts" is 0')
+  refused({ failureRate: { threshold: Number.NaN } }, '"outliers.failureRate.threshold" is NaN')
 })

@@ -89,7 +89,7 @@ test('avoids an instance that keeps failing, says so, and tries it again later',
   expect(orders.pick()).toBeDefined()
 })
 
-test('never avoids more than half, and never the only one', () => {
+test('of a few avoids one, and never the only one', () => {
   const { list, call, picks } = setUp({ balance: 'round-robin' })
   list(['a', 'b', 'c'])
   for (const id of ['a', 'b', 'a', 'b', 'a', 'b']) call(id, false)
@@ -137,7 +137,74 @@ test('is ready at the first instance, not ready after the time or a stop', async
   expect(world.pendingTimers()).toBe(0)
 })
 
+test('the same key goes to the same instance, and a second try with it to the same other one', () => {
+  const { orders, list } = setUp({ balance: 'consistent-hash' })
+  list(['a', 'b', 'c', 'd'])
+  const of = (key: string, exclude?: ReadonlySet<string>) => {
+    const picked = orders.pick(exclude, key)
+    picked?.done({ ok: true, latencyMs: 1 })
+    return picked?.instance.id ?? ''
+  }
+  const homes = new Set(Array.from({ length: 200 }, (_, index) => of(`customer ${index}`)))
+  expect(homes.size).toBe(4)
+  const first = of('customer 7')
+  const second = of('customer 7', new Set([first]))
+  expect(second).not.toBe(first)
+  for (let time = 0; time < 20; time += 1) expect([of('customer 7'), of('customer 7', new Set([first]))]).toEqual([first, second])
+})
+
+test('prefers its own zone', () => {
+  const { orders, list } = setUp({ zone: 'here' })
+  const answered = (count: number) =>
+    new Set(
+      Array.from({ length: count }, () => {
+        const picked = orders.pick()
+        picked?.done({ ok: true, latencyMs: 5 })
+        return picked?.instance.id
+      }),
+    )
+  list([instance('a', { zone: 'here' }), instance('b', { zone: 'there' }), instance('c', { zone: 'here' })])
+  expect(answered(50)).toEqual(new Set(['a', 'c']))
+  list([instance('a', { zone: 'there' }), instance('b', { zone: 'there' }), instance('c', { zone: 'here' })])
+  expect(answered(200)).toEqual(new Set(['a', 'b', 'c']))
+})
+
+test('one that joins gets its share slowly; those of the first list have it at once', async () => {
+  const { list, picks, world } = setUp({ balance: 'weighted', slowStartMs: 10_000 })
+  const shareOf = (id: string) => picks(1_100).filter((each) => each === id).length / 1_100
+  list(['a', 'b'])
+  expect(shareOf('a')).toBeCloseTo(0.5)
+  list(['a', 'b', 'c'])
+  expect(shareOf('c')).toBeLessThan(0.06)
+  await world.advance(5_000)
+  expect(shareOf('c')).toBeCloseTo(0.2, 1)
+  await world.advance(5_000)
+  expect(shareOf('c')).toBeCloseTo(1 / 3, 1)
+})
+
+test('a call that ends after its instance left counts for nobody, not for the one that has its place now', () => {
+  const { orders, list, picks } = setUp({ balance: 'least-requests' })
+  list(['a'])
+  const late = orders.pick()
+  list(['b', 'c'])
+  for (let time = 0; time < 3; time += 1) late?.done({ ok: false, latencyMs: 1 })
+  expect(new Set(picks(2))).toEqual(new Set(['b', 'c']))
+})
+
+test('a balancer of your own is asked for every pick', () => {
+  const { list, picks } = setUp({
+    balance: (table) => ({ size: 1, weigh() {}, next: () => table.instances.findIndex((each) => each?.id === 'b') }),
+  })
+  list(['a', 'b', 'c'])
+  expect(picks(3)).toEqual(['b', 'b', 'b'])
+})
+
 test('refuses options out of range', () => {
+  expect(() => setUp({ slowStartMs: -1 })).toThrow('"slowStartMs" is -1, wanted 0 to 3600000')
+  expect(() => setUp({ balance: 'consistent-hash', loadFactor: 1 })).toThrow('"loadFactor" is 1, wanted 1.01 to 100')
+  expect(() => setUp({ zone: { name: 'a', overload: 0 } })).toThrow('"zone.overload" is 0')
+  // @ts-expect-error: from a file that nobody checked
+  expect(() => setUp({ balance: 'fastest' })).toThrow('"balance" is fastest, wanted one of p2c, least-requests')
   expect(() => setUp({ outliers: { failures: 0 } })).toThrow('"outliers.failures" is 0, wanted 1 to')
   expect(() => setUp({ outliers: { maxShare: 1.5 } })).toThrow(RangeError)
 })

@@ -1,8 +1,12 @@
 import { type Instance, type Logger, type Registry, type Snapshot, silentLogger, systemWorld, type World } from '@banyan/core'
-import { type Balance, balancer, type Endpoint, observe } from './balance.ts'
-import { endpointPool } from './endpoint-pool.ts'
+import { type Balance, balancer, balances } from './balance.ts'
+import { hashOf } from './balance-hash.ts'
+import { type EndpointTable, endpointTable } from './balance-table.ts'
+import { type ZoneOptions, zoned } from './balance-zones.ts'
+import type { Balancer } from './balancer.ts'
+import { type CallOutcome, endpointPool } from './endpoint-pool.ts'
 import { assertRange } from './errors.ts'
-import { after, type OutlierOptions } from './outliers.ts'
+import { type OutlierOptions, outlierLimit } from './outliers.ts'
 
 /** How {@link upstream} finds and chooses the instances of a service. */
 export interface UpstreamOptions {
@@ -11,11 +15,23 @@ export interface UpstreamOptions {
   /** The service's name. */
   service: string
   /**
-   * How to choose. Default `p2c`, which moves away from slow and failing instances by itself. `round-robin` when each must
-   * get the same number of calls.
+   * How to choose. Default `p2c`, which moves away from slow and failing instances by itself; for the others see {@link Balance}. A
+   * function makes a balancer of your own.
    */
-  balance?: Balance
-  /** When an instance that keeps failing is left alone for a while. */
+  balance?: Balance | ((table: EndpointTable, world: World) => Balancer)
+  /**
+   * How many times its part of all calls in flight an instance may have, for `consistent-hash`, 1.01 to 100. Default 1.25. Lower is more
+   * even, higher keeps more keys at home.
+   */
+  loadFactor?: number
+  /** The caller's zone, when instances in the same one are to be preferred. */
+  zone?: string | ZoneOptions
+  /**
+   * How long an instance that joins others takes to get its whole share, milliseconds, up to 3,600,000. Default 0: at once. It
+   * begins with a tenth. Not for `round-robin`, in which all have the same.
+   */
+  slowStartMs?: number
+  /** When an instance that fails more than others is left alone for a while. */
   outliers?: OutlierOptions
   world?: World
   log?: Logger
@@ -26,8 +42,10 @@ export interface Upstream {
   /**
    * An instance to call, one not in `exclude` (instance ids) as far as there are others; `undefined` when none is known.
    * Takes the same time however many instances there are.
+   *
+   * @param key what the call is about, for `consistent-hash`: a customer, a document. Without one, any instance
    */
-  pick(exclude?: ReadonlySet<string>): Picked | undefined
+  pick(exclude?: ReadonlySet<string>, key?: string): Picked | undefined
   /** Resolves with true as soon as an instance is known, with false after `timeoutMs` or `stop`. */
   ready(timeoutMs: number): Promise<boolean>
   /** What the registry last said. */
@@ -44,15 +62,19 @@ export interface Picked {
 }
 
 /**
- * Creates an {@link Upstream}: watches the service and balances over its healthy instances. An instance that fails several
- * times in a row is avoided for a growing time, while at least half of them stay in use.
+ * Creates an {@link Upstream}: watches the service and balances over its healthy instances. An instance that fails more than the
+ * others is avoided for a growing time, while most of them stay in use.
  *
- * @throws {RangeError} for an outlier option out of range
+ * @throws {RangeError} for an option out of range
  */
 export function upstream(options: UpstreamOptions): Upstream {
-  const { registry, service, balance = 'p2c', world = systemWorld, log = silentLogger } = options
-  const limit = limits(service, options.outliers)
-  const pool = endpointPool(balancer(balance, world))
+  const { registry, service, world = systemWorld, log = silentLogger } = options
+  const { slowStartMs = 0 } = options
+  const action = `create upstream "${service}"`
+  assertRange(action, 'slowStartMs', slowStartMs, 0, 3_600_000)
+  const limit = outlierLimit(action, options.outliers)
+  const table = endpointTable()
+  const pool = endpointPool({ table, balancer: balancerOf(action, table, options), limit, slowStartMs })
   const waiting = new Set<(ready: boolean) => void>()
   let latest: Snapshot = { instances: [], revision: 0, stale: false }
   let stopped = false
@@ -66,26 +88,30 @@ export function upstream(options: UpstreamOptions): Upstream {
     if (snapshot.instances.length > 0) settle(true)
   })
 
-  function finish(chosen: Endpoint, admitted: number, ok: boolean, latencyMs: number): void {
-    const now = world.monotonic()
-    chosen.inFlight -= 1
-    observe(chosen, ok, latencyMs, now)
-    const before = chosen.standing
-    chosen.standing = after(before, { ok, admitted }, now, () => pool.mayAvoid(limit.maxShare, now), limit)
-    if (chosen.standing.until === before.until) return
-    pool.refresh(now)
-    const { id, host, port } = chosen.instance
-    log.warn(
-      { service, instance: id, avoidMs: chosen.standing.until - now },
-      `avoiding ${host}:${port} of "${service}" for a while: it keeps failing`,
-    )
+  function finish(slot: number, ticket: number, outcome: CallOutcome): void {
+    for (const { instance, forMs } of pool.end(slot, ticket, outcome, world.monotonic())) {
+      const { id, host, port } = instance
+      log.warn({ service, instance: id, avoidMs: forMs }, `avoiding ${host}:${port} of "${service}" for a while: it keeps failing`)
+    }
   }
+  const keyed = options.balance === 'consistent-hash' || typeof options.balance === 'function'
 
   return {
-    pick(exclude) {
+    pick(exclude, key) {
       const now = world.monotonic()
-      const chosen = pool.choose(exclude, now)
-      return chosen && picked(chosen, (ok, latencyMs) => finish(chosen, now, ok, latencyMs))
+      const slot = pool.choose(exclude, key !== undefined ? hashOf(key) : keyed ? Math.floor(world.random() * 2 ** 32) : 0, now)
+      const instance = slot < 0 ? undefined : table.instances[slot]
+      if (!instance) return undefined
+      let ticket: number | undefined = pool.begin(slot, now)
+      return {
+        instance,
+        done({ ok, latencyMs }) {
+          if (ticket === undefined) return
+          const open = ticket
+          ticket = undefined
+          finish(slot, open, { ok, latencyMs, admitted: now })
+        },
+      }
     },
     ready(timeoutMs) {
       if (latest.instances.length > 0) return Promise.resolve(true)
@@ -109,25 +135,15 @@ export function upstream(options: UpstreamOptions): Upstream {
   }
 }
 
-function limits(service: string, options: OutlierOptions = {}): Required<OutlierOptions> {
-  const { failures = 3, baseMs = 1_000, maxMs = 30_000, maxShare = 0.5 } = options
-  const action = `create upstream "${service}"`
-  assertRange(action, 'outliers.failures', failures, 1, 1_000_000)
-  assertRange(action, 'outliers.baseMs', baseMs, 1, 3_600_000)
-  assertRange(action, 'outliers.maxMs', maxMs, baseMs, 3_600_000)
-  assertRange(action, 'outliers.maxShare', maxShare, 0, 1)
-  return { failures, baseMs, maxMs, maxShare }
-}
-
-function picked(chosen: Endpoint, finish: (ok: boolean, latencyMs: number) => void): Picked {
-  let open = true
-  chosen.inFlight += 1
-  return {
-    instance: chosen.instance,
-    done({ ok, latencyMs }) {
-      if (!open) return
-      open = false
-      finish(ok, latencyMs)
-    },
-  }
+function balancerOf(action: string, table: EndpointTable, options: UpstreamOptions): Balancer {
+  const { balance = 'p2c', loadFactor = 1.25, world = systemWorld } = options
+  assertRange(action, 'loadFactor', loadFactor, 1.01, 100)
+  if (typeof balance !== 'function' && !balances.includes(balance))
+    throw new RangeError(`cannot ${action}: "balance" is ${balance}, wanted one of ${balances.join(', ')}`)
+  const make = () => (typeof balance === 'function' ? balance(table, world) : balancer(table, { balance, loadFactor, world }))
+  if (options.zone === undefined) return make()
+  const { name, headroom = 1.4, overload = 3 } = typeof options.zone === 'string' ? { name: options.zone } : options.zone
+  assertRange(action, 'zone.headroom', headroom, 1, 100)
+  assertRange(action, 'zone.overload', overload, 1, 1_000)
+  return zoned(table, { name, headroom, overload }, { make, world })
 }

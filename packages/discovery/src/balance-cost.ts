@@ -1,0 +1,71 @@
+import { COST, type EndpointTable, IN_FLIGHT, MEASURED_AT, PEAK, stride, WEIGHT } from './balance-table.ts'
+
+/** What a failed call counts as, milliseconds: a host that fails fast must not look like a fast host. */
+const errorMs = 1_000
+
+/** How fast old latencies are forgotten: after this time a peak weighs 1/e. Finagle's default. */
+export const decayMs = 10_000
+
+/** The latency of an endpoint that has calls in flight but has not answered yet; above any real one. */
+const unknownLn = Math.log(60_000)
+
+/** Faster than this is no news, milliseconds; a logarithm needs a number above zero. */
+const leastMs = 0.001
+
+/*
+ * The scale. A latency fades as `latency * exp((measuredAt - now) / decay)`. Its logarithm plus `now / decay` is
+ * `ln(latency) + measuredAt / decay`, in which `now` no longer stands: costs can be stored once and compared at any time,
+ * and a pick needs neither an exponential nor the clock.
+ */
+
+/**
+ * Takes the outcome of a call at `slot` into its latency: rises at once to a peak, falls slowly.
+ *
+ * @see Finagle, "Peak EWMA"
+ */
+export function observe({ numbers }: EndpointTable, slot: number, ok: boolean, latencyMs: number, now: number): void {
+  const at = slot * stride
+  const seenMs = Math.max(ok ? latencyMs : Math.max(latencyMs, errorMs), leastMs)
+  const known = numbers[at + PEAK] ?? Number.NaN
+  const seen = Math.log(seenMs) + now / decayMs
+  if (known > seen) {
+    const keep = Math.exp(((numbers[at + MEASURED_AT] ?? 0) - now) / decayMs)
+    numbers[at + PEAK] = Math.log(Math.exp(known - now / decayMs) + seenMs * (1 - keep)) + now / decayMs
+  } else numbers[at + PEAK] = seen
+  numbers[at + MEASURED_AT] = now
+}
+
+/**
+ * Sets what one more call at `slot` would cost: latency times calls in flight. Weight widens the endpoint: ten times the weight
+ * carries ten times the calls. One that never answered is tried by one call first.
+ */
+export function priceAt({ numbers }: EndpointTable, slot: number, now: number): void {
+  const at = slot * stride
+  const inFlight = numbers[at + IN_FLIGHT] ?? 0
+  const peak = numbers[at + PEAK] ?? Number.NaN
+  if (!Number.isNaN(peak)) numbers[at + COST] = peak + Math.log(inFlight / (numbers[at + WEIGHT] ?? 1) + 1)
+  else numbers[at + COST] = inFlight === 0 ? Number.NEGATIVE_INFINITY : unknownLn + Math.log(inFlight) + now / decayMs
+}
+
+/** A call was sent to `slot`. */
+export function started(table: EndpointTable, slot: number, now: number): void {
+  const at = slot * stride
+  table.numbers[at + IN_FLIGHT] = (table.numbers[at + IN_FLIGHT] ?? 0) + 1
+  table.totalInFlight += 1
+  priceAt(table, slot, now)
+}
+
+/** A call at `slot` ended. */
+export function ended(table: EndpointTable, slot: number, ok: boolean, latencyMs: number, now: number): void {
+  const at = slot * stride
+  table.numbers[at + IN_FLIGHT] = (table.numbers[at + IN_FLIGHT] ?? 0) - 1
+  table.totalInFlight -= 1
+  observe(table, slot, ok, latencyMs, now)
+  priceAt(table, slot, now)
+}
+
+/** The latency of `slot` as of `now`, milliseconds; `undefined` before its first answer. */
+export function latencyOf({ numbers }: EndpointTable, slot: number, now: number): number | undefined {
+  const peak = numbers[slot * stride + PEAK] ?? Number.NaN
+  return Number.isNaN(peak) ? undefined : Math.exp(peak - now / decayMs)
+}

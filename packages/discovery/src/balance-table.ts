@@ -1,0 +1,72 @@
+import type { Instance } from '@banyan/core'
+
+/**
+ * What is known of each endpoint, as numbers side by side. An endpoint is a slot: a pick among ten thousand then reads a line or two of
+ * the processor's cache, and makes no object. Balancers read it, by the functions below; only the pool writes.
+ */
+export interface EndpointTable {
+  /** `undefined` where the slot is free. */
+  readonly instances: (Instance | undefined)[]
+  /** Eight for each slot, of which the fields below are used. Replaced as the table grows. */
+  numbers: Float64Array
+  /** Calls in flight, to all endpoints together. */
+  totalInFlight: number
+}
+
+/** Numbers a slot has: 64 bytes, a line of the cache. */
+export const stride = 8
+/** What one more call would cost, on the scale of `balance-cost.ts`. */
+export const COST = 0
+/** Calls of this process that have not ended. */
+export const IN_FLIGHT = 1
+/** The weight that counts now. */
+export const WEIGHT = 2
+/** The latency as a peak-sensitive moving average, on the same scale; `NaN` before the first answer. */
+export const PEAK = 3
+/** When the latency was true. */
+export const MEASURED_AT = 4
+
+/** A table without endpoints. */
+export function endpointTable(): EndpointTable {
+  return { instances: [], numbers: new Float64Array(16 * stride), totalInFlight: 0 }
+}
+
+/** What one more call to `slot` would cost: a logarithm that may be compared with others at any time. Lower is better. */
+export function costOf(table: EndpointTable, slot: number): number {
+  return table.numbers[slot * stride + COST] ?? 0
+}
+
+/** Calls of this process to `slot` that have not ended. */
+export function inFlightOf(table: EndpointTable, slot: number): number {
+  return table.numbers[slot * stride + IN_FLIGHT] ?? 0
+}
+
+/** The weight of `slot` that counts now: as registered, less during slow start. */
+export function weightOf(table: EndpointTable, slot: number): number {
+  return table.numbers[slot * stride + WEIGHT] ?? 1
+}
+
+/** Puts an endpoint without a history at `slot`. */
+export function occupy(table: EndpointTable, slot: number, instance: Instance): void {
+  const at = slot * stride
+  if (at >= table.numbers.length) table.numbers = copied(table.numbers, new Float64Array(table.numbers.length * 2))
+  table.instances[slot] = instance
+  table.numbers[at + COST] = Number.NEGATIVE_INFINITY
+  table.numbers[at + IN_FLIGHT] = 0
+  table.numbers[at + WEIGHT] = 1
+  table.numbers[at + PEAK] = Number.NaN
+  table.numbers[at + MEASURED_AT] = 0
+}
+
+/** Frees `slot`. Calls still in flight there no longer count. */
+export function vacate(table: EndpointTable, slot: number): void {
+  table.totalInFlight -= inFlightOf(table, slot)
+  table.numbers[slot * stride + IN_FLIGHT] = 0
+  table.instances[slot] = undefined
+}
+
+/** A longer array that begins like `from`. */
+export function copied<Numbers extends Int32Array | Float64Array>(from: Numbers, to: Numbers): Numbers {
+  to.set(from)
+  return to
+}

@@ -1,0 +1,105 @@
+import type { World } from '@banyan/core'
+import { decayMs } from './balance-cost.ts'
+import { costOf, type EndpointTable } from './balance-table.ts'
+import type { Balancer } from './balancer.ts'
+
+/** How instances in the caller's own zone are preferred. */
+export interface ZoneOptions {
+  /** The caller's own zone, compared with `Instance.zone`. */
+  name: string
+  /**
+   * How much more than its fair part the own zone carries before calls go elsewhere because it is too small, 1 to 100. Default 1.4: of three
+   * zones, one with less than 1 / 4.2 of all weight sends a part of its calls away.
+   */
+  headroom?: number
+  /**
+   * The own zone is overloaded when a call there costs this many times what it usually does, and this many times what it would elsewhere, 1 to
+   * 1,000. Default 3. Cost is latency times calls in flight.
+   */
+  overload?: number
+}
+
+/** How fast the usual cost follows what is seen: over so many picks. Slowly while overloaded, or an overload would become usual. */
+const calmPicks = 256
+const overloadedPicks = 16_384
+
+/**
+ * Own zone first. Calls go to other zones when the own one has none, when it is too small for its part of the traffic, and when it
+ * is overloaded while others are not.
+ *
+ * @param make creates the balancer within the own zone, and the one over all others
+ * @see Envoy, "Zone aware routing", from which the first two are; it assumes, as this does, that callers are spread evenly over the zones
+ */
+export function zoned(
+  table: EndpointTable,
+  { name, headroom, overload }: Required<ZoneOptions>,
+  { make, world }: { make: () => Balancer; world: World },
+): Balancer {
+  const near = make()
+  const far = make()
+  const margin = Math.log(overload)
+  const census = zoneCensus()
+  /** ln of the cost of a call in the own zone when all is well. */
+  let usual = Number.NaN
+  /** The part of the calls that the own zone is large enough for. */
+  let part = 1
+
+  function isOverloaded(slot: number, now: number): boolean {
+    const cost = costOf(table, slot) - now / decayMs
+    // It has not answered yet: nothing to compare.
+    if (cost === Number.NEGATIVE_INFINITY) return false
+    if (Number.isNaN(usual)) usual = cost
+    const over = cost > usual + margin
+    usual += (cost - usual) / (over ? overloadedPicks : calmPicks)
+    return over
+  }
+  /** One elsewhere, if a call there is so much cheaper. One that never answered is taken to be as good as usual. */
+  function cheaper(slot: number, now: number, key: number): number {
+    const other = far.next(now, key)
+    const cost = costOf(table, other)
+    const there = cost === Number.NEGATIVE_INFINITY ? usual + now / decayMs : cost
+    return costOf(table, slot) > there + margin ? other : slot
+  }
+
+  return {
+    get size() {
+      return near.size + far.size
+    },
+    weigh(slot, weight) {
+      const zone = table.instances[slot]?.zone
+      const side = zone === name ? near : far
+      side.weigh(slot, weight)
+      census.weigh(slot, zone, weight)
+      part = Math.min(1, headroom * census.relativeSize(name))
+    },
+    next(now, key) {
+      if (near.size === 0) return far.next(now, key)
+      if (far.size === 0) return near.next(now, key)
+      if (part < 1 && world.random() >= part) return far.next(now, key)
+      const slot = near.next(now, key)
+      return isOverloaded(slot, now) ? cheaper(slot, now, key) : slot
+    },
+  }
+}
+
+/** How much weight stands in which zone. */
+function zoneCensus() {
+  const weights = new Map<number, number>()
+  const zones = new Map<string | undefined, { weight: number; slots: number }>()
+  let total = 0
+  return {
+    weigh(slot: number, zone: string | undefined, weight: number): void {
+      const before = weights.get(slot) ?? 0
+      if (weight > 0) weights.set(slot, weight)
+      else weights.delete(slot)
+      const entry = zones.get(zone) ?? { weight: 0, slots: 0 }
+      entry.weight += weight - before
+      entry.slots += (weight > 0 ? 1 : 0) - (before > 0 ? 1 : 0)
+      total += weight - before
+      if (entry.slots > 0) zones.set(zone, entry)
+      else zones.delete(zone)
+    },
+    /** The weight of a zone beside that of the average one: 1 when all zones are the same. */
+    relativeSize: (zone: string) => (total > 0 ? ((zones.get(zone)?.weight ?? 0) * zones.size) / total : 0),
+  }
+}

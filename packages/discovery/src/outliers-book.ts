@@ -1,0 +1,106 @@
+import { after, avoided, fresh, isAvoided, isPanic, mostAvoided, type Outcome, type OutlierLimit, type Standing } from './outliers.ts'
+import { outliersOf, tallies } from './outliers-sweep.ts'
+
+/** Which endpoints of a service are avoided now. Endpoints are slots; time passes by the `now` of each call, there is no timer. */
+export interface OutlierBook {
+  /** So many are avoided that all are to be used. */
+  readonly panics: boolean
+  /** When somebody comes back; `Infinity` while none is avoided. */
+  readonly returnsAt: number
+  /** An endpoint that is new. */
+  enter(slot: number): void
+  leave(slot: number): void
+  isAvoided(slot: number): boolean
+  /** Ends the time of those who were avoided long enough. */
+  letReturn(now: number): void
+  /** Takes in how a call ended. @returns who is avoided from now on because of it, with the milliseconds */
+  learn(slot: number, outcome: Outcome, now: number): readonly Avoided[]
+}
+
+/** An endpoint that is avoided from now on. */
+export interface Avoided {
+  readonly slot: number
+  readonly forMs: number
+}
+
+const nobody: readonly Avoided[] = []
+
+/**
+ * Keeps the book of a service's endpoints.
+ *
+ * @param changed called with each endpoint that becomes, or no longer is, one to choose from
+ */
+export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void): OutlierBook {
+  const standings: (Standing | undefined)[] = []
+  let count = 0
+  const out = new Set<number>()
+  const counted = tallies(limit.intervalMs)
+  let returnsAt = Number.POSITIVE_INFINITY
+  let panics = false
+
+  /** To be called when the number of all or of the avoided changed. */
+  function settle(): void {
+    returnsAt = Number.POSITIVE_INFINITY
+    for (const slot of out) returnsAt = Math.min(returnsAt, standings[slot]?.until ?? returnsAt)
+    const before = panics
+    panics = out.size > 0 && isPanic(count, out.size, limit)
+    if (panics !== before) for (const slot of out) changed(slot)
+  }
+  function avoid(slot: number, standing: Standing, now: number): Avoided {
+    standings[slot] = standing
+    out.add(slot)
+    changed(slot)
+    settle()
+    return { slot, forMs: standing.until - now }
+  }
+  function mayAvoid(): boolean {
+    return out.size < mostAvoided(count, limit)
+  }
+  function sweep(now: number): readonly Avoided[] {
+    return outliersOf(counted.close(now), limit).flatMap((slot) => {
+      const standing = standings[slot]
+      return standing && !out.has(slot) && mayAvoid() ? [avoid(slot, avoided(standing, now, limit), now)] : []
+    })
+  }
+
+  return {
+    get panics() {
+      return panics
+    },
+    get returnsAt() {
+      return returnsAt
+    },
+    isAvoided: (slot) => out.has(slot),
+    enter(slot) {
+      standings[slot] = fresh
+      count += 1
+      settle()
+    },
+    leave(slot) {
+      standings[slot] = undefined
+      count -= 1
+      out.delete(slot)
+      counted.forget(slot)
+      settle()
+    },
+    letReturn(now) {
+      for (const slot of out) {
+        if (isAvoided(standings[slot] ?? fresh, now)) continue
+        out.delete(slot)
+        changed(slot)
+      }
+      settle()
+    },
+    learn(slot, outcome, now) {
+      const swept = now >= counted.endsAt ? sweep(now) : nobody
+      const before = standings[slot]
+      // Sent before it came back: says nothing about now.
+      if (!before || outcome.admitted < before.until) return swept
+      counted.count(slot, outcome.ok, now)
+      const standing = after(before, outcome, now, mayAvoid, limit)
+      if (standing.until !== before.until) return [...swept, avoid(slot, standing, now)]
+      if (standing !== before) standings[slot] = standing
+      return swept
+    },
+  }
+}
