@@ -59,7 +59,7 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
   const sagas = new Map<string, LiveSaga>()
   const slots = sagaSlots<Work>({
     concurrency: options.concurrency,
-    limitOf: ({ saga: { definition } }) => ({ name: definition.name, most: definition.concurrency }),
+    kindOf: ({ saga: { definition } }) => ({ name: definition.name, most: definition.concurrency }),
     isOpen: () => owner() !== undefined,
     run: (work) => drive(room, work).catch((error) => afterBug(room, work, error)),
   })
@@ -114,21 +114,31 @@ function isHere({ sagas }: Room, saga: LiveSaga): boolean {
   return sagas.get(saga.record.id) === saga && !saga.lost.signal.aborted
 }
 
-/** One thing after another, as long as this saga has something to be done. */
+/** One thing after another, as long as this saga has something to be done and no other one waits for its turn. */
 async function drive(room: Room, first: Work): Promise<void> {
   for (let work: Work | undefined = first; work && isHere(room, work.saga); work = next(room, work.saga)) {
-    if (!room.slots.mayBegin()) return room.slots.add(work)
+    if (work !== first && !room.slots.mayGoOn()) return room.slots.add(work)
     const { saga } = work
     if (!saga.stale) {
+      const timely = inTime(room, work)
       saga.flying += 1
-      const stored = await perform(room.steps, work)
+      const stored = await perform(room.steps, timely)
       saga.flying -= 1
-      saga.begun.delete(nameOf(work))
+      saga.begun.delete(nameOf(timely))
       if (stored === 'taken') saga.stale = true
     }
     // Attempts that are still on their way end first: what comes next may take back what they do.
     if (saga.stale) return saga.flying === 0 ? reread(room, saga) : undefined
   }
+}
+
+/** What stood in line until the saga's time was over is not begun any more. */
+function inTime({ options: { world } }: Room, work: Work): Work {
+  const { saga } = work
+  if (!isLate(saga, world.now()) || saga.arrival) return work
+  saga.begun.delete(nameOf(work))
+  saga.begun.add('expire')
+  return { saga, run: 'expire' }
 }
 
 /** What is to be done next with a saga; several things get in line. */
