@@ -30,7 +30,8 @@ const subjects: Readonly<Record<string, () => Promise<RpcSubject>>> = {
   grpc: async () => (await import('./grpc.ts')).grpc,
 }
 
-/** Compiled and connected before time runs. */
+/** Compiled and connected before time runs: so many calls, and so long at least. */
+const WARM_UP_CALLS = 30_000
 const WARM_UP_MS = 1_500
 
 const task = settingsOfContestant<RpcTask>()
@@ -44,7 +45,7 @@ if (task.role === 'server') {
 } else {
   const call = await subject.connect(task.address)
   await check(call)
-  await run(call, task.inFlight, WARM_UP_MS)
+  for (let calls = 0; calls < WARM_UP_CALLS; ) calls += (await run(call, task.inFlight, WARM_UP_MS)).calls
   await tell('warm', true)
   await new Promise((resolve) => process.once('message', resolve))
   await tell('result', await run(call, task.inFlight, task.seconds * 1_000))

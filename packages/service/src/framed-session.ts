@@ -1,8 +1,18 @@
 import type { Socket } from 'node:net'
 import { frameReader } from './framed-reader.ts'
-import { FRAME_HEAD_BYTES, FrameError, helloText, KIND, type Kind, readHello, readRequestFrame, responseHead } from './framed-wire.ts'
+import {
+  FRAME_HEAD_BYTES,
+  type FramedRequest,
+  FrameError,
+  helloText,
+  KIND,
+  type Kind,
+  readHello,
+  readRequestFrame,
+  responseHead,
+} from './framed-wire.ts'
 import { frameBytes, frameWriter } from './framed-writer.ts'
-import type { TransportResponse, UniversalHandler } from './transport.ts'
+import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
 
 export interface FramedSessionOptions {
   readonly service: string
@@ -25,11 +35,37 @@ export interface FramedSession {
 /** Answers that wait for a client to read them, bytes: with more, no more calls are read from it. */
 const MAX_WAITING_BYTES = 1024 * 1024
 
-/** One call on its way. */
-interface Running {
-  cancelled: boolean
-  /** Made when a handler first reads its signal. */
-  controller: AbortController | undefined
+/** One call on its way. A class, as one is made for each: see `Scope` in request-scope.ts. */
+class Running implements TransportRequest {
+  readonly service: string
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+  cancelled = false
+  #controller: AbortController | undefined
+
+  constructor(service: string, { method, path, headers, body }: FramedRequest) {
+    this.service = service
+    this.method = method
+    this.path = path
+    this.headers = headers
+    this.body = body
+  }
+
+  /** Made when a handler first reads it. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.cancelled) this.#controller.abort(gone())
+    }
+    return this.#controller.signal
+  }
+
+  cancel(): void {
+    this.cancelled = true
+    this.#controller?.abort(gone())
+  }
 }
 
 /** Serves the calls that come over `socket`. A frame that is malformed ends this connection and nothing else. */
@@ -45,7 +81,7 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
     if (clientTakes === 0) greet(kind, content)
     else if (kind === KIND.request) begin(call, content)
     // What is not known has been answered meanwhile.
-    else if (kind === KIND.cancel) cancel(running.get(call))
+    else if (kind === KIND.cancel) running.get(call)?.cancel()
     else if (kind === KIND.ping) writer.frame(KIND.pong, call)
     else if (kind !== KIND.pong) throw new FrameError(`a frame of kind ${kind} comes from no client`)
   }
@@ -61,18 +97,11 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
 
   function begin(call: number, content: Buffer): void {
     if (running.has(call)) throw new FrameError(`the call ${call} is on its way already`)
-    const { method, path, headers, body } = readRequestFrame(content)
-    const entry: Running = { cancelled: false, controller: undefined }
-    running.set(call, entry)
+    const request = new Running(service, readRequestFrame(content))
+    running.set(call, request)
     if (running.size >= maxInFlight) socket.pause()
-    const request = {
-      ...{ service, method, path, headers, body },
-      get signal() {
-        return signalOf(entry)
-      },
-    }
     // Universal handlers never reject.
-    void handle(request).then((response) => end(call, entry, response))
+    void handle(request).then((response) => end(call, request, response))
   }
 
   function end(call: number, { cancelled }: Running, response: TransportResponse): void {
@@ -110,7 +139,7 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
   // What went wrong with a connection shows in its calls, which are cancelled.
   socket.on('error', () => {})
   socket.on('close', () => {
-    for (const entry of running.values()) cancel(entry)
+    for (const request of running.values()) request.cancel()
   })
 
   return {
@@ -121,20 +150,6 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
       else writer.frame(KIND.leaving, 0)
     },
   }
-}
-
-function cancel(entry: Running | undefined): void {
-  if (!entry) return
-  entry.cancelled = true
-  entry.controller?.abort(gone())
-}
-
-function signalOf(entry: Running): AbortSignal {
-  if (!entry.controller) {
-    entry.controller = new AbortController()
-    if (entry.cancelled) entry.controller.abort(gone())
-  }
-  return entry.controller.signal
 }
 
 function gone(): DOMException {

@@ -4,7 +4,7 @@ import type { World } from '@banyan/core'
 import { ServiceError } from './errors.ts'
 import type { HttpApp, HttpContext } from './http-server.ts'
 import { strayProblem } from './stray.ts'
-import type { TransportResponse, UniversalHandler } from './transport.ts'
+import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
 
 export interface FastPathOptions {
   readonly service: string
@@ -68,27 +68,44 @@ async function respond(
   outgoing: ServerResponse,
   bytes: Buffer | undefined,
 ): Promise<void> {
-  // Node joins all repeated headers but `set-cookie`, which has no place in a request.
-  const headers = incoming.headers as Record<string, string>
-  const { method = '', url: path = '' } = incoming
   if (bytes && !isUtf8(bytes)) {
     const error = new ServiceError('ERR_JSON_INVALID', 'the body is not UTF-8', { status: 400 })
-    write(outgoing, strayProblem({ path, headers }, error, world))
+    write(outgoing, strayProblem({ path: incoming.url ?? '', headers: plainHeaders(incoming.headers) }, error, world))
     return
   }
-  let controller: AbortController | undefined
-  const response = await handle({
-    service,
-    method,
-    path,
-    headers,
-    body: bytes && textOf(bytes),
-    get signal() {
-      controller ??= abortedWith(outgoing)
-      return controller.signal
-    },
-  })
-  write(outgoing, response)
+  write(outgoing, await handle(new NodeRequest(service, incoming, outgoing, bytes && textOf(bytes))))
+}
+
+/** A request as it is handled. A class, as one is made for each: see `Scope` in request-scope.ts. */
+class NodeRequest implements TransportRequest {
+  readonly service: string
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+  readonly #outgoing: ServerResponse
+  #controller: AbortController | undefined
+
+  constructor(service: string, incoming: IncomingMessage, outgoing: ServerResponse, body: string | undefined) {
+    const { method = '', url = '', headers } = incoming
+    this.service = service
+    this.method = method
+    this.path = url
+    this.headers = plainHeaders(headers)
+    this.body = body
+    this.#outgoing = outgoing
+  }
+
+  /** Made when a handler first reads it. */
+  get signal(): AbortSignal {
+    this.#controller ??= abortedWith(this.#outgoing)
+    return this.#controller.signal
+  }
+}
+
+/** Node joins all repeated headers but `set-cookie`, which has no place in a request. */
+function plainHeaders(headers: IncomingMessage['headers']): Record<string, string> {
+  return headers as Record<string, string>
 }
 
 /** Without the mark that some editors put before everything. */

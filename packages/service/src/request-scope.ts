@@ -52,51 +52,71 @@ export interface RequestScopeOptions {
 
 /** Creates the scope of one request. `caller` is read, at most once, when somebody wants the signal. */
 export function requestScope(options: RequestScopeOptions): OwnedScope {
-  const { world, service, timeoutMs, traceId, caller } = options
-  const deadline = world.monotonic() + timeoutMs
-  let controller: AbortController | undefined
-  let aborted: { reason: unknown } | undefined
-  let over = false
-  let leave = () => {}
+  return new Scope(options)
+}
 
-  function abort(reason: unknown): void {
-    if (over) return
-    aborted ??= { reason }
-    controller?.abort(reason)
+/**
+ * A class, as one is made for each request: an object literal with getters has a hidden class of its own each time, which holds all
+ * that its getters know until the next full collection.
+ */
+class Scope implements OwnedScope {
+  readonly service: string
+  readonly #world: World
+  readonly #deadline: number
+  readonly #nameTrace: () => string
+  readonly #caller: () => AbortSignal
+  #traceId: string | undefined
+  #controller: AbortController | undefined
+  #aborted: { readonly reason: unknown } | undefined
+  #over = false
+  #leave: (() => void) | undefined
+
+  constructor({ world, service, timeoutMs, traceId, caller }: RequestScopeOptions) {
+    this.service = service
+    this.#world = world
+    this.#deadline = world.monotonic() + timeoutMs
+    this.#nameTrace = traceId
+    this.#caller = caller
   }
 
-  function listen(): AbortController {
+  get traceId(): string {
+    this.#traceId ??= this.#nameTrace()
+    return this.#traceId
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= this.#listen()
+    return this.#controller.signal
+  }
+
+  get over(): boolean {
+    return this.#over
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.#deadline - this.#world.monotonic())
+  }
+
+  abort(reason: unknown): void {
+    if (this.#over) return
+    this.#aborted ??= { reason }
+    this.#controller?.abort(reason)
+  }
+
+  end(): void {
+    this.#over = true
+    this.#leave?.()
+  }
+
+  #listen(): AbortController {
     const made = new AbortController()
-    const signal = caller()
-    const onAbort = () => abort(signal.reason)
-    if (aborted) made.abort(aborted.reason)
+    const signal = this.#caller()
+    const onAbort = () => this.abort(signal.reason)
+    if (this.#aborted) made.abort(this.#aborted.reason)
     else if (signal.aborted) made.abort(signal.reason)
     else signal.addEventListener('abort', onAbort, { once: true })
-    leave = () => signal.removeEventListener('abort', onAbort)
+    this.#leave = () => signal.removeEventListener('abort', onAbort)
     return made
-  }
-
-  let known: string | undefined
-
-  return {
-    service,
-    get traceId() {
-      known ??= traceId()
-      return known
-    },
-    remainingMs: () => Math.max(0, deadline - world.monotonic()),
-    get signal() {
-      controller ??= listen()
-      return controller.signal
-    },
-    get over() {
-      return over
-    },
-    abort,
-    end() {
-      over = true
-      leave()
-    },
   }
 }
 

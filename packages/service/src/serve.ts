@@ -64,7 +64,7 @@ export function serve<A extends Api>(api: A, handlers: Handlers<A>): Component<S
         const handler = known[operationName] as Handler<Operation>
         const answer = (request: PlainRequest, scope: RequestScope) =>
           // The request was checked against the operation's schemas, which is what its type says.
-          handler(request as OperationRequest<Operation>, handlerContext(context, name, scope))
+          handler(request as OperationRequest<Operation>, new Context(context, name, scope))
         context.endpoint.add({ name: `${api.name}.${operationName}`, operation, answer })
         if (!isServedOver(operation, 'http')) continue
         context.http.on(operation.method, operation.path.replace(/\{([^}]+)\}/g, ':$1'), context.answer)
@@ -88,22 +88,40 @@ export function routes(add: (app: HttpApp, context: ServiceContext) => void, nam
   }
 }
 
-function handlerContext(context: ServiceContext, component: string, scope: RequestScope): HandlerContext {
-  return {
-    get database() {
-      return databaseOf(context, component)
-    },
-    transaction: (body) => databaseOf(context, component).transaction(body),
-    log: context.log,
-    world: context.world,
-    get signal() {
-      return scope.signal
-    },
-    get remainingMs() {
-      return scope.remainingMs()
-    },
-    get traceId() {
-      return scope.traceId
-    },
+/** A class, as one is made for each request: see `Scope` in request-scope.ts. */
+class Context implements HandlerContext {
+  readonly log: Logger
+  readonly world: World
+  readonly #context: ServiceContext
+  readonly #component: string
+  readonly #scope: RequestScope
+
+  constructor(context: ServiceContext, component: string, scope: RequestScope) {
+    this.log = context.log
+    this.world = context.world
+    this.#context = context
+    this.#component = component
+    this.#scope = scope
+  }
+
+  get database(): Database {
+    return databaseOf(this.#context, this.#component)
+  }
+
+  // Bound by need: handlers take it out of the context.
+  get transaction(): Database['transaction'] {
+    return (body) => this.database.transaction(body)
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal
+  }
+
+  get remainingMs(): number {
+    return this.#scope.remainingMs()
+  }
+
+  get traceId(): string {
+    return this.#scope.traceId
   }
 }
