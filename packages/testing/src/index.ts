@@ -6,6 +6,12 @@ export type { BusFixture, BusSite } from './bus-fixture.ts'
 export { databaseSuite } from './database-suite.ts'
 export type { DatabaseFixture, DatabaseSite, SmallSite } from './database-fixture.ts'
 
+// What every registry must pass
+export { registrySuite, watchSuite } from './registry-suite.ts'
+export type { RegistrySite } from './registry-suite.ts'
+export { recordSnapshots } from './registry-recorder.ts'
+export type { SnapshotRecorder } from './registry-recorder.ts'
+
 // What every store must pass: of messages, of sagas, of participants' keys
 export { flowSuite } from './flow-suite.ts'
 export { inboxSuite } from './inbox-suite.ts'

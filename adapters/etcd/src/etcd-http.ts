@@ -1,0 +1,161 @@
+import { messageOf, type World } from '@banyan/core'
+import { Agent, type Dispatcher, request } from 'undici'
+import { deadline } from './deadline.ts'
+import { EtcdError, refused, unavailable } from './etcd-error.ts'
+import { fieldOf, textOf } from './fields.ts'
+
+/** Calls of etcd's HTTP gateway: JSON over POST, one answer or a stream of them. */
+export interface EtcdHttp {
+  /**
+   * @throws {EtcdError} `ERR_REGISTRY_UNAVAILABLE` when there is no answer in time, `ERR_REGISTRY_REFUSED` when it is no
+   */
+  call(path: string, body: object, options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<unknown>
+  /** The messages of a stream as they come; ends when etcd ends it, throws when it breaks off or `signal` aborts. */
+  stream(path: string, body: object, signal: AbortSignal): AsyncIterable<unknown>
+  close(): Promise<void>
+}
+
+/** Where etcd is and who asks. */
+export interface EtcdHttpOptions {
+  urls: readonly string[]
+  tls: EtcdTls | undefined
+  auth: EtcdAuth | undefined
+  world: World
+}
+
+/** How to trust the server, and be trusted by it. PEM, as text. */
+export interface EtcdTls {
+  /** The authority that signed the server's certificate. Default: those that Node trusts. */
+  readonly ca?: string
+  /** This client's certificate and its key, where etcd wants one (`--client-cert-auth`). */
+  readonly cert?: string
+  readonly key?: string
+  /** The name in the server's certificate, when it is not that in the URL. */
+  readonly serverName?: string
+}
+
+/** A user of etcd's own (`etcdctl user add`). */
+export interface EtcdAuth {
+  readonly user: string
+  readonly password: string
+}
+
+const connectTimeoutMs = 5_000
+const authTimeoutMs = 5_000
+
+/** @throws {TypeError} for a URL that is not http or https, or for none */
+export function etcdHttp(options: EtcdHttpOptions): EtcdHttp {
+  const { auth, world } = options
+  const urls = options.urls.map(baseOf)
+  if (urls.length === 0) throw new TypeError('cannot use etcd: "url" has no address, wanted one or more')
+  const dispatcher = agentOf(options.tls)
+  let current = 0
+  let token: string | undefined
+
+  async function open(path: string, body: object, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const at = current
+    const url = urls[at] ?? ''
+    if (auth && token === undefined && path !== authPath) token = await authenticate(auth)
+    try {
+      return await request(`${url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: token }) },
+        body: JSON.stringify(body),
+        signal,
+        dispatcher,
+      })
+    } catch (cause) {
+      // The next question goes to the next member, unless another one has moved on already.
+      if (current === at && !signal.aborted) current = (at + 1) % urls.length
+      throw unavailable(url, messageOf(cause), cause)
+    }
+  }
+
+  async function checked(path: string, response: Dispatcher.ResponseData): Promise<Dispatcher.ResponseData> {
+    if (response.statusCode < 400) return response
+    const text = await response.body.text()
+    const at = current
+    // A token is good for five minutes, or until etcd starts anew.
+    if (response.statusCode === 401) token = undefined
+    if (response.statusCode === 401 || response.statusCode >= 500) {
+      if (response.statusCode >= 500) current = (at + 1) % urls.length
+      throw unavailable(urls[at] ?? '', `it answered ${response.statusCode}: ${errorText(text)}`)
+    }
+    throw new EtcdError('ERR_REGISTRY_REFUSED', `etcd refused "${path}" with ${response.statusCode}: ${errorText(text)}`, {
+      status: response.statusCode,
+    })
+  }
+
+  async function authenticate({ user, password }: EtcdAuth): Promise<string> {
+    const answer = await call(authPath, { name: user, password }, { timeoutMs: authTimeoutMs })
+    const given = textOf(answer, 'token')
+    if (given === '') throw refused(`sign in as "${user}"`, 'no token')
+    return given
+  }
+
+  async function call(path: string, body: object, limits: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<unknown> {
+    const limit = deadline(world, limits.timeoutMs, limits.signal)
+    try {
+      const response = await checked(path, await open(path, body, limit.signal))
+      return parse(urls[current] ?? '', await response.body.text())
+    } catch (cause) {
+      if (!limit.passed()) throw cause instanceof EtcdError ? cause : unavailable(urls[current] ?? '', messageOf(cause), cause)
+      const silent = urls[current] ?? ''
+      current = (current + 1) % urls.length
+      throw unavailable(silent, `no answer within ${limits.timeoutMs} ms`, cause)
+    } finally {
+      limit.end()
+    }
+  }
+
+  return {
+    call,
+    async *stream(path, body, signal) {
+      const response = await checked(path, await open(path, body, signal))
+      let rest = ''
+      try {
+        for await (const chunk of response.body.setEncoding('utf8')) {
+          const lines = `${rest}${chunk}`.split('\n')
+          rest = lines.pop() ?? ''
+          for (const line of lines) if (line !== '') yield parse(urls[current] ?? '', line)
+        }
+      } catch (cause) {
+        throw cause instanceof EtcdError ? cause : unavailable(urls[current] ?? '', messageOf(cause), cause)
+      }
+    },
+    close: () => dispatcher.destroy(),
+  }
+}
+
+const authPath = '/v3/auth/authenticate'
+
+function agentOf(tls: EtcdTls | undefined): Agent {
+  const { serverName, ...pem } = tls ?? {}
+  const connect = { timeout: connectTimeoutMs, ...pem, ...(serverName === undefined ? {} : { servername: serverName }) }
+  // Watches say nothing for as long as nothing happens; each call has its own deadline instead.
+  return new Agent({ headersTimeout: 0, bodyTimeout: 0, connect })
+}
+
+function baseOf(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return url.replace(/\/+$/, '')
+  throw new TypeError(`cannot use etcd at "${url}": wanted an http or https address, as in "http://127.0.0.1:2379"`)
+}
+
+function parse(url: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw unavailable(url, `wanted JSON as etcd answers, got ${text.slice(0, 200)}`, cause)
+  }
+}
+
+function errorText(text: string): string {
+  try {
+    const said: unknown = JSON.parse(text)
+    return textOf(said, 'message') || textOf(said, 'error') || String(fieldOf(said, 'code') ?? text.slice(0, 200))
+  } catch {
+    // Not JSON: a proxy's page, most likely. As it is.
+    return text.slice(0, 200)
+  }
+}

@@ -1,0 +1,93 @@
+import { messageOf, type World } from '@banyan/core'
+import { brokenWatch } from './etcd-error.ts'
+import type { EtcdHttp } from './etcd-http.ts'
+import { fieldOf, integerOf, listOf, textOf } from './fields.ts'
+
+/** What a watch said: something changed, nothing for a while, or that it cannot go on from where it was. */
+export type Heard = { readonly type: 'events'; readonly message: unknown } | { readonly type: 'quiet' } | { readonly type: 'compacted' }
+
+/** An open watch. */
+export interface EtcdStream {
+  /**
+   * The next message with events, or `quiet` after `waitMs`.
+   *
+   * @throws {EtcdError} `ERR_REGISTRY_UNAVAILABLE` when the watch has broken off, or was not confirmed in time
+   */
+  next(waitMs: number): Promise<Heard>
+  close(): void
+}
+
+/** How long etcd may take to confirm a watch, milliseconds. */
+const confirmMs = 5_000
+
+/** What the reading side of a stream has put down for the asking side. */
+interface Inbox {
+  confirmed: boolean
+  readonly heard: Heard[]
+  ended: unknown
+  wake: () => void
+}
+
+/** Opens a watch of all keys in `range` from `revision` on. */
+export function etcdStream(options: {
+  http: EtcdHttp
+  range: { key: string; range_end: string }
+  revision: number
+  signal: AbortSignal
+  world: World
+}): EtcdStream {
+  const { http, range, revision, world } = options
+  const stopped = new AbortController()
+  const stop = () => stopped.abort()
+  options.signal.addEventListener('abort', stop, { once: true })
+  const inbox: Inbox = { confirmed: false, heard: [], ended: undefined, wake: () => {} }
+  void read(http, { create_request: { ...range, start_revision: String(revision) } }, stopped.signal, inbox)
+
+  return {
+    async next(waitMs) {
+      const first = !inbox.confirmed
+      if (inbox.heard.length === 0 && inbox.ended === undefined) await rung(inbox, world, first ? Math.max(waitMs, confirmMs) : waitMs)
+      const heard = inbox.heard.shift()
+      if (heard) return heard
+      if (inbox.ended !== undefined) throw inbox.ended
+      if (!inbox.confirmed) throw brokenWatch(`it was not confirmed within ${Math.max(waitMs, confirmMs)} ms`)
+      return { type: 'quiet' }
+    },
+    close() {
+      options.signal.removeEventListener('abort', stop)
+      stop()
+    },
+  }
+}
+
+async function read(http: EtcdHttp, body: object, signal: AbortSignal, inbox: Inbox): Promise<void> {
+  try {
+    for await (const line of http.stream('/v3/watch', body, signal)) {
+      const message = fieldOf(line, 'result')
+      if (message === undefined) throw brokenWatch(`it answered ${JSON.stringify(line).slice(0, 200)}`)
+      inbox.confirmed ||= fieldOf(message, 'created') === true
+      if (integerOf(message, 'compact_revision') > 0) inbox.heard.push({ type: 'compacted' })
+      else if (fieldOf(message, 'canceled') === true) throw brokenWatch(`etcd cancelled it ${textOf(message, 'cancel_reason')}`.trimEnd())
+      else if (listOf(message, 'events').length > 0) inbox.heard.push({ type: 'events', message })
+      else continue
+      inbox.wake()
+    }
+    inbox.ended = brokenWatch('etcd ended it')
+  } catch (error) {
+    inbox.ended = error instanceof Error ? error : brokenWatch(messageOf(error), error)
+  }
+  inbox.wake()
+}
+
+/** Resolves when something was put into the inbox, or after `waitMs`. */
+function rung(inbox: Inbox, world: World, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      timer.cancel()
+      inbox.wake = () => {}
+      resolve()
+    }
+    const timer = world.after(waitMs, done)
+    inbox.wake = done
+  })
+}
