@@ -1,0 +1,88 @@
+import { type Logger, messageOf } from '@banyan/core'
+import { type GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule, parse, type ValidationRule, validate } from 'graphql'
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import { requestError } from './errors.ts'
+
+export interface YogaServerOptions {
+  schema: GraphQLSchema
+  path: string
+  introspection: boolean
+  limits: ValidationRule
+  maxTokens: number
+  /** 1: no batches. */
+  maxBatch: number
+  log: Logger
+}
+
+/** How many things that are wrong with one document are said. */
+const MAX_ERRORS = 20
+
+/** Yoga with everything off that a service does not need: CORS, uploads, GraphiQL, landing page, GET. */
+export function yogaServer<Context extends Record<string, unknown>>(
+  options: YogaServerOptions,
+): YogaServerInstance<Context, Record<string, unknown>> {
+  const { schema, path, maxBatch, log } = options
+  return createYoga<Context>({
+    schema,
+    graphqlEndpoint: path,
+    plugins: [parsing(options), validating(options)],
+    batching: maxBatch > 1 ? { limit: maxBatch } : false,
+    maskedErrors: { isDev: false, maskError: (error) => masked(error, log) },
+    logging: quiet(log),
+    ...{ cors: false, graphiql: false, landingPage: false, multipart: false },
+    fetchAPI: { Request, Response, Headers, URL, ReadableStream, TextDecoder, TextEncoder },
+  })
+}
+
+function parsing({ maxTokens }: YogaServerOptions): Plugin {
+  return {
+    onParse({ setParseFn }) {
+      setParseFn((source, parseOptions) => {
+        try {
+          return parse(source, { ...parseOptions, maxTokens })
+        } catch (error) {
+          throw coded(error as GraphQLError)
+        }
+      })
+    },
+  }
+}
+
+function validating({ introspection, limits }: YogaServerOptions): Plugin {
+  return {
+    onValidate({ addValidationRule, setValidationFn }) {
+      addValidationRule(limits)
+      if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule)
+      // "Did you mean" would tell the schema that introspection does not.
+      const settings = { maxErrors: MAX_ERRORS, hideSuggestions: !introspection }
+      setValidationFn((schema, document, rules) => validate(schema, document, rules, settings).map(coded))
+    },
+  }
+}
+
+/** What GraphQL refuses by itself has code and status too. */
+function coded(error: GraphQLError): GraphQLError {
+  error.extensions.code ??= 'ERR_REQUEST_INVALID'
+  error.extensions.status ??= 400
+  return error
+}
+
+/** Of what nobody foresaw the caller learns nothing. */
+function masked(error: unknown, log: Logger): Error {
+  const known = error as { extensions?: Record<string, unknown>; originalError?: unknown; name?: string }
+  const isForeseen = known?.name === 'GraphQLError' && (!known.originalError || isGraphqls(known.originalError))
+  if (isForeseen) return coded(error as GraphQLError)
+  log.error({ error }, `a GraphQL request failed: ${messageOf(error)}`)
+  return requestError('the service failed on this request; its log has the details', 'ERR_INTERNAL', 500)
+}
+
+/** A value that does not fit its type is wrapped once more by GraphQL. */
+function isGraphqls(error: unknown): boolean {
+  return error instanceof Error && error.name === 'GraphQLError'
+}
+
+/** What yoga has to say of itself is for who looks for a defect. */
+function quiet(log: Logger) {
+  const debug = (...parts: unknown[]) => log.debug({}, `yoga: ${parts.map(messageOf).join(' ')}`)
+  return { debug, info: debug, warn: debug, error: debug }
+}
