@@ -19,9 +19,10 @@ export interface ZoneOptions {
   overload?: number
 }
 
-/** How fast the usual cost follows what is seen: over so many picks. Slowly while overloaded, or an overload would become usual. */
-const calmPicks = 256
-const overloadedPicks = 16_384
+/** The usual cost falls to what is seen within so many picks. */
+const fallingPicks = 64
+/** It doubles at the fastest in this time, milliseconds: an overload must not become usual while it lasts. */
+const doublingMs = 60_000
 
 /**
  * Own zone first. Calls go to other zones when the own one has none, when it is too small for its part of the traffic, and when it
@@ -41,6 +42,7 @@ export function zoned(
   const census = zoneCensus()
   /** ln of the cost of a call in the own zone when all is well. */
   let usual = Number.NaN
+  let lookedAt = 0
   /** The part of the calls that the own zone is large enough for. */
   let part = 1
 
@@ -49,9 +51,10 @@ export function zoned(
     // It has not answered yet: nothing to compare.
     if (cost === Number.NEGATIVE_INFINITY) return false
     if (Number.isNaN(usual)) usual = cost
-    const over = cost > usual + margin
-    usual += (cost - usual) / (over ? overloadedPicks : calmPicks)
-    return over
+    const step = (cost - usual) / fallingPicks
+    usual += Math.min(step, ((now - lookedAt) / doublingMs) * Math.LN2)
+    lookedAt = now
+    return cost > usual + margin
   }
   /** One elsewhere, if a call there is so much cheaper. One that never answered is taken to be as good as usual. */
   function cheaper(slot: number, now: number, key: number): number {
