@@ -138,7 +138,8 @@ class Limited implements End {
     const { aborted, reason } = this.#scope
     if (aborted) {
       this.#rules.ended(this.#startedAt, this.#ran, this.#lateness(reason))
-      return this.#end.bad(error)
+      this.#end.bad(error)
+      return
     }
     let sign: boolean | undefined
     try {
@@ -146,7 +147,8 @@ class Limited implements End {
     } catch (thrown) {
       // The user's own isOverload threw: that is the caller's to see, but the place is free.
       this.#rules.ended(this.#startedAt, this.#ran, undefined)
-      return this.#end.bad(thrown)
+      this.#end.bad(thrown)
+      return
     }
     this.#rules.ended(this.#startedAt, this.#ran, sign)
     this.#end.bad(error)

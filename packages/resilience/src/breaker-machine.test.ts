@@ -143,7 +143,7 @@ test('agrees with a model that keeps every outcome', () => {
       let now = 0
       const options = { ...mode, ...rest, world: { ...systemWorld, monotonic: () => now, now: () => now } }
       const machine = breakerMachine(options, () => {})
-      const naive = model(options, machine.limits)
+      const naive = model(options, machine.limits())
       const flying: { ticket: Ticket; call: ModelCall }[] = []
       for (const { waitMs, act, pick } of steps) {
         now += waitMs
@@ -165,8 +165,8 @@ test('agrees with a model that keeps every outcome', () => {
           machine.command({ type: act as 'disable' | 'reset' })
           naive.command(act === 'disable' ? 'disabled' : 'closed', now)
         }
-        expect(machine.state.kind).toBe(naive.state(now))
-        if (machine.state.kind === 'closed' && mode.window) expect(machine.counts).toEqual(naive.counts(now))
+        expect(machine.state().kind).toBe(naive.state(now))
+        if (machine.state().kind === 'closed' && mode.window) expect(machine.counts()).toEqual(naive.counts(now))
       }
     }),
     { numRuns: 500 },

@@ -21,17 +21,17 @@ export interface Ticket {
 
 /** A breaker's state and window on a clock; the layer puts it around calls. */
 export interface BreakerMachine {
-  readonly limits: BreakerLimits
+  limits(): BreakerLimits
   /** Time may have changed it since the last call. */
-  readonly state: BreakerState
-  readonly counts: BreakerCounts
+  state(): BreakerState
+  counts(): BreakerCounts
   /** How long until the next probe, milliseconds, as far as it can be known. */
-  readonly retryAfterMs: number | undefined
+  retryAfterMs(): number | undefined
   /**
    * The epoch while it is closed, judges by failures in a row and has counted none: then a call need not be remembered, as nothing is
    * forgotten or measured by when it began. Else `undefined`.
    */
-  readonly calmEpoch: number | undefined
+  calmEpoch(): number | undefined
   /** Lets a call through, or not: `undefined`. */
   admit(): Ticket | undefined
   /** Says how a call ended. Once a ticket. */
@@ -63,6 +63,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
   }
 
   const current = (now: number): BreakerState => (state.kind === 'closed' ? state : enter(passed(state, now, rules.limits)))
+  const snapshotAt = (now: number) => takeSnapshot(current(now), rules.window.snapshot(now), world.now(), now)
   const move = (event: BreakerEvent, now: number): BreakerState => enter(after(current(now), event, now, rules.limits))
 
   function settle({ epoch, startedAt }: Ticket, verdict: Verdict): void {
@@ -107,21 +108,11 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
   }
 
   return {
-    get limits() {
-      return rules.limits
-    },
-    get state() {
-      return current(world.monotonic())
-    },
-    get counts() {
-      return rules.window.counts(world.monotonic())
-    },
-    get retryAfterMs() {
-      return retryAfter(state, world.monotonic(), rules.limits)
-    },
-    get calmEpoch() {
-      return state.kind === 'closed' && rules.window.isCalm() ? state.epoch : undefined
-    },
+    limits: () => rules.limits,
+    state: () => current(world.monotonic()),
+    counts: () => rules.window.counts(world.monotonic()),
+    retryAfterMs: () => retryAfter(state, world.monotonic(), rules.limits),
+    calmEpoch: () => (state.kind === 'closed' && rules.window.isCalm() ? state.epoch : undefined),
     admit() {
       const now = world.monotonic()
       if (!admits(current(now), rules.limits)) return undefined
@@ -131,10 +122,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
     settleCalm,
     command: (event) => move(event, world.monotonic()),
     reconfigure,
-    snapshot() {
-      const now = world.monotonic()
-      return takeSnapshot(current(now), rules.window.snapshot(now), world.now(), now)
-    },
+    snapshot: () => snapshotAt(world.monotonic()),
     restore,
   }
 }

@@ -38,8 +38,9 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
       const ticket = machine.admit()
       if (ticket) {
         value.go(ticket)
-      } else if (machine.state.kind === 'half-open') {
-        return arm()
+      } else if (machine.state().kind === 'half-open') {
+        arm()
+        return
       } else {
         value.refuse()
       }
@@ -49,7 +50,7 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
 
   function arm(): void {
     disarm()
-    const { retryAfterMs = 0 } = machine
+    const retryAfterMs = machine.retryAfterMs() ?? 0
     alarm = { at: world.monotonic() + retryAfterMs, place: -1, expire: wake }
     deadlines.add(alarm)
   }
@@ -66,7 +67,7 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
 
   return {
     wait(scope, end, go, openError) {
-      if (machine.state.kind !== 'half-open' || waiters.size >= machine.limits.maxWaiting) return false
+      if (machine.state().kind !== 'half-open' || waiters.size >= machine.limits().maxWaiting) return false
       let ticket: Ticket | undefined
       const waiting = new Waiting(scope, end, {
         go: () => ticket && go(ticket),

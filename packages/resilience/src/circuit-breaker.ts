@@ -70,19 +70,19 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
 
   const layer: CircuitBreaker & { watch: Watch | undefined } = {
     get facts() {
-      const { limits } = machine
+      const limits = machine.limits()
       return { kind: 'circuit-breaker', text: describeBreaker(limits), waitMs: limits.maxWaiting > 0 ? limits.probeMaxWaitMs : 0 } as const
     },
     world,
     around,
     watch: undefined,
-    gauges: () => STATES.map((state) => ({ name: 'state', state, value: machine.state.kind === state ? 1 : 0 })),
+    gauges: () => STATES.map((state) => ({ name: 'state', state, value: machine.state().kind === state ? 1 : 0 })),
     ...controlsOf(machine, changed),
     get state() {
-      return machine.state.kind
+      return machine.state().kind
     },
     get counts() {
-      return machine.counts
+      return machine.counts()
     },
     reconfigure(changes) {
       machine.reconfigure(changes)
@@ -96,7 +96,7 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
 
   /** After whatever may have moved it. */
   function changed(): void {
-    layer.watch = rebind(machine.calmEpoch)
+    layer.watch = rebind(machine.calmEpoch())
     queue.wake()
   }
   changed()
@@ -117,7 +117,7 @@ function controlsOf(machine: BreakerMachine, wake: () => void) {
       const { epoch } = command({ type: 'force-open', why })
       return {
         [Symbol.dispose]() {
-          if (machine.state.epoch === epoch) command({ type: 'reset' })
+          if (machine.state().epoch === epoch) command({ type: 'reset' })
         },
       }
     },
@@ -254,7 +254,8 @@ function openErrors(policy: string, machine: BreakerMachine): (asValue: boolean)
   }
 
   return (asValue) => {
-    const { state, retryAfterMs } = machine
+    const state = machine.state()
+    const retryAfterMs = machine.retryAfterMs()
     const waitMs = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs)
     if (!asValue) return create(state, waitMs)
     if (last?.epoch !== state.epoch || last.waitMs !== waitMs) {

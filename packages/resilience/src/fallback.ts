@@ -59,11 +59,18 @@ class Answering<R> implements End {
 
   bad(error: unknown): void {
     const { cancel, aborted, reason } = this.#scope
-    if (aborted && !isTimeout(reason)) return this.#end.bad(error)
+    if (aborted && !isTimeout(reason)) {
+      this.#end.bad(error)
+      return
+    }
     try {
-      if (!this.#answerIf(error)) return this.#end.bad(error)
+      if (!this.#answerIf(error)) {
+        this.#end.bad(error)
+        return
+      }
     } catch (thrown) {
-      return this.#end.bad(thrown)
+      this.#end.bad(thrown)
+      return
     }
     if (isHeard('fallback')) tell('fallback', { policy: this.#policy, error })
     // Once the deadline has passed there is nothing left to race against.

@@ -1,4 +1,7 @@
-/** One test for each defect that circuit breakers, retries and bulkheads in use today are known for. */
+/**
+ * One test for each defect that circuit breakers, retries and bulkheads in use today are known for. Each is asked of our layers, of
+ * naive ones without any defect, and of naive ones with that defect, which must fail: so the tests are known to see what they are for.
+ */
 import { manualWorld } from '@banyan/core'
 import { expect, test } from 'vitest'
 import { exponential } from './backoff.ts'
@@ -8,6 +11,9 @@ import { bulkhead } from './bulkhead.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
 import { policy } from './policy.ts'
 import { retry } from './retry.ts'
+import type { DefectKit, Scenario } from './test/defects.ts'
+import * as defects from './test/defects.ts'
+import { type Defect, naiveKit } from './test/naive-layers.ts'
 import { timeout } from './timeout.ts'
 
 const never = () => new Promise<never>(() => {})
@@ -16,6 +22,73 @@ function deferred() {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   return { work: () => promise, pass: () => resolve('answer'), fail: () => reject(new Error('down')) }
 }
+
+const ours: DefectKit = {
+  breaker: ({ failures, coolDownMs, maxWaitMs }, world) =>
+    circuitBreaker({ failures, coolDownMs, probes: { needed: 1, maxWaitMs }, world }),
+  retry: ({ attempts, delayMs }, world) =>
+    retry({ attempts, backoff: exponential({ baseMs: delayMs, capMs: delayMs, jitter: 'none' }), world }),
+  bulkhead: ({ limit, queue }, world) => bulkhead({ limit, queue, world }),
+  timeout: (timeoutMs, world) => timeout(timeoutMs, { world }),
+  window: (size) => failing(countWindow(size)),
+}
+const variants: readonly (readonly [string, Partial<DefectKit>])[] = [
+  ['as they come', {}],
+  [
+    'with calls that wait for probes',
+    {
+      breaker: ({ failures, coolDownMs, maxWaitMs }, world) =>
+        circuitBreaker({ failures, coolDownMs, probes: { needed: 1, maxWaitMs, overflow: 'wait' }, world }),
+    },
+  ],
+  [
+    'with a window of calls',
+    {
+      breaker: ({ failures, coolDownMs, maxWaitMs }, world) =>
+        circuitBreaker({ window: { calls: 100 }, minimumCalls: failures, coolDownMs, probes: { needed: 1, maxWaitMs }, world }),
+    },
+  ],
+  [
+    'with a window of time',
+    {
+      breaker: ({ failures, coolDownMs, maxWaitMs }, world) =>
+        circuitBreaker({ window: { timeMs: 10_000 }, minimumCalls: failures, coolDownMs, probes: { needed: 1, maxWaitMs }, world }),
+      window: () => failing(timeWindow(60_000, 10)),
+    },
+  ],
+]
+
+function failing(window: ReturnType<typeof countWindow>): { fail(now: number): void } {
+  return {
+    fail(now) {
+      window.record(now, true, false)
+      window.counts(now)
+    },
+  }
+}
+
+const known: readonly (readonly [string, Scenario, Defect])[] = [
+  ['failures an hour old are still counted after an idle hour', defects.failuresAnHourOldCount, 'never-forgets'],
+  ['an abort is ignored during the backoff', defects.abortIsIgnoredDuringBackoff, 'deaf-backoff'],
+  ['a queued call that is aborted keeps its slot', defects.abortedCallKeepsItsSlot, 'keeps-slot'],
+  ['callers wait behind a hung probe', defects.callersWaitBehindHungProbe, 'waits-behind-probe'],
+  ['a failure from before the opening reopens half-open', defects.failureFromBeforeOpeningReopens, 'old-failure-reopens'],
+  ['a success from before the opening closes it', defects.successFromBeforeOpeningCloses, 'old-success-closes'],
+  ['one timeout aborts every call in flight', defects.oneTimeoutAbortsAll, 'aborts-all'],
+  ['a failure goes through the window', defects.failureGoesThroughTheWindow(500), 'sorts-window'],
+]
+
+for (const [what, scenario, defect] of known) {
+  test.each(variants)(`not ours: ${what}, %s`, async (_variant, kit) => scenario({ ...ours, ...kit }))
+  test(`not of naive layers without a defect: ${what}`, async () => scenario(naiveKit(undefined)))
+  test(`found in a mutant: ${what}`, async () => {
+    await expect(scenario(naiveKit(defect))).rejects.toHaveProperty('name', 'AssertionError')
+  })
+}
+
+test.each(variants)('a failure with 50,000 calls in the window touches as little as with few: %s', async (_variant, kit) =>
+  defects.failureGoesThroughTheWindow(50_000)({ ...ours, ...kit }),
+)
 
 test.each([
   ['failures in a row', { failures: 5 }],
@@ -46,29 +119,6 @@ test('calls that are slow but follow each other are not mistaken for idling', as
   expect(breaker.state).toBe('open')
 })
 
-test('an abort during the backoff ends the call at once and leaves no timer', async () => {
-  const world = manualWorld()
-  const controller = new AbortController()
-  const backoff = exponential({ baseMs: 60_000, capMs: 60_000, jitter: 'none' })
-  let calls = 0
-  const outcome = policy('stock', retry({ backoff, world })).outcome(
-    () => {
-      calls += 1
-      throw new Error('down')
-    },
-    { signal: controller.signal },
-  )
-  await world.advance(10)
-  expect(world.pendingTimers()).toBe(1)
-  const reason = new Error('left')
-  controller.abort(reason)
-  await world.advance(0)
-  expect(world.pendingTimers()).toBe(0)
-  expect(await outcome).toMatchObject({ ok: false, error: reason })
-  await world.advance(120_000)
-  expect(calls).toBe(1)
-})
-
 test('a timeout outside ends all attempts and waits', async () => {
   const world = manualWorld()
   const backoff = exponential({ baseMs: 50, capMs: 50, jitter: 'none' })
@@ -84,44 +134,6 @@ test('a timeout outside ends all attempts and waits', async () => {
   expect([calls, world.pendingTimers()]).toEqual([2, 0])
 })
 
-test('a queued call that is aborted gives up its place in the queue at once', async () => {
-  const world = manualWorld()
-  const layer = bulkhead({ limit: 1, queue: 1, world })
-  const stock = policy('stock', layer)
-  const running = deferred()
-  const first = stock.outcome(running.work)
-  const controller = new AbortController()
-  let ran = false
-  const second = stock.outcome(() => (ran = true), { signal: controller.signal })
-  expect(layer.queued).toBe(1)
-  controller.abort()
-  expect(layer.queued).toBe(0)
-  expect(await second).toMatchObject({ ok: false, rejected: { rejectedBy: 'cancelled' }, attempts: 0 })
-  const third = stock.outcome(() => 'third')
-  running.pass()
-  expect([await first, await third]).toMatchObject([{ ok: true }, { ok: true, value: 'third' }])
-  expect([ran, layer.active]).toEqual([false, 0])
-})
-
-test('nobody waits behind a hung probe, and it does not keep the breaker half-open for ever', async () => {
-  const world = manualWorld()
-  const breaker = circuitBreaker({ failures: 1, coolDownMs: 1_000, probes: { needed: 1, maxWaitMs: 5_000 }, world })
-  const stock = policy('stock', breaker)
-  await stock.outcome(() => Promise.reject(new Error('down')))
-  await world.advance(1_000)
-  const hung = deferred()
-  const probe = stock.outcome(hung.work)
-  expect(await stock.outcome(() => 1)).toMatchObject({ error: { code: 'ERR_CIRCUIT_OPEN', retryAfterMs: 5_000 } })
-  await world.advance(5_000)
-  expect(breaker.state).toBe('open')
-  await world.advance(1_000)
-  expect(await stock.outcome(() => 1)).toMatchObject({ ok: true })
-  expect(breaker.state).toBe('closed')
-  hung.fail()
-  await probe
-  expect(breaker.state).toBe('closed')
-})
-
 test('a hung probe that answers too late has no say in the next round', async () => {
   const world = manualWorld()
   const breaker = circuitBreaker({ failures: 1, coolDownMs: 1_000, probes: { allowed: 3, needed: 2, maxWaitMs: 5_000 }, world })
@@ -135,69 +147,4 @@ test('a hung probe that answers too late has no say in the next round', async ()
   hung.pass()
   await probe
   expect(breaker.state).toBe('half-open')
-})
-
-test('a failure from before the opening does not reopen a half-open breaker', async () => {
-  const world = manualWorld()
-  const breaker = circuitBreaker({ failures: 1, world })
-  const stock = policy('stock', breaker)
-  const old = deferred()
-  const late = stock.outcome(old.work)
-  await stock.outcome(() => Promise.reject(new Error('down')))
-  await world.advance(30_000)
-  await stock.outcome(() => 'good')
-  expect(breaker.state).toBe('half-open')
-  old.fail()
-  await late
-  expect(breaker.state).toBe('half-open')
-})
-
-test('a success from before the opening does not close the breaker', async () => {
-  const world = manualWorld()
-  const breaker = circuitBreaker({ failures: 1, probes: { needed: 1 }, world })
-  const stock = policy('stock', breaker)
-  const early = deferred()
-  const halfOpen = deferred()
-  const late = [stock.outcome(early.work), stock.outcome(halfOpen.work)]
-  await stock.outcome(() => Promise.reject(new Error('down')))
-  early.pass()
-  await late[0]
-  expect(breaker.state).toBe('open')
-  await world.advance(30_000)
-  expect(breaker.state).toBe('half-open')
-  halfOpen.pass()
-  await late[1]
-  expect(breaker.state).toBe('half-open')
-})
-
-test('one timeout aborts its own call and no other in flight', async () => {
-  const world = manualWorld()
-  const stock = policy('stock', timeout(100, { world }))
-  const signals: AbortSignal[] = []
-  const begin = () =>
-    stock.outcome(({ signal }) => {
-      signals.push(signal)
-      return never()
-    })
-  void begin()
-  await world.advance(1)
-  void begin()
-  await world.advance(99)
-  expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
-})
-
-test.each([
-  ['calls', () => countWindow(50_000)],
-  ['time', () => timeWindow(60_000, 10)],
-])('a failure costs the same with 50,000 calls in a window of %s: it does not go through them', (_kind, create) => {
-  const window = create()
-  for (let i = 0; i < 50_000; i += 1) window.record(i / 10, i % 2 === 0, false)
-  const begin = performance.now()
-  for (let i = 0; i < 20_000; i += 1) {
-    window.record(5_000 + i / 10, true, false)
-    window.counts(5_000 + i / 10)
-  }
-  // Going through the calls, 20,000 times, takes half a minute; this takes a few milliseconds.
-  expect(performance.now() - begin).toBeLessThan(1_000)
-  expect(window.counts(7_000).failures).toBeGreaterThanOrEqual(25_000)
 })

@@ -125,14 +125,18 @@ function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]):
 
 /** The innermost of all: calls the function. */
 function invoke(scope: Scope, end: End): void {
-  if (scope.aborted) return end.bad(scope.reason)
+  if (scope.aborted) {
+    end.bad(scope.reason)
+    return
+  }
   const { run } = scope
   let result: unknown
   try {
     run.attempts += 1
     result = run.work(scope)
   } catch (error) {
-    return end.bad(error)
+    end.bad(error)
+    return
   }
   deliverResult(result, end)
 }

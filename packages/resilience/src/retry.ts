@@ -100,7 +100,8 @@ class Retrying implements End, AbortListener, Deadline {
       delayMs = this.#delayAfter(error)
     } catch (thrown) {
       // The budget's error, or what the user's own retryIf, neverSent or backoff threw: that is the caller's to see.
-      return this.#end.bad(thrown)
+      this.#end.bad(thrown)
+      return
     }
     if (delayMs === undefined) this.#end.bad(error)
     else this.#wait(delayMs)
