@@ -1,7 +1,9 @@
 import { CodedError, type Component, databaseOf } from '@banyan/core'
+import { graphql } from '@banyan/graphql'
+import { grpc } from '@banyan/grpc'
 import { publish, relay } from '@banyan/messaging'
 import { type Host, type Service, serve } from '@banyan/service'
-import { catalogApi, type Product, productChanged } from './contract.ts'
+import { catalogApi, catalogProto, type Product, productChanged } from './contract.ts'
 import { migrations } from './migrations.ts'
 import { firstProducts } from './products.ts'
 
@@ -25,6 +27,9 @@ export default function main(host: Host): Service {
         }),
     }),
   )
+  catalog.use(grpc({ contracts: [{ api: catalogApi, proto: catalogProto }] }))
+  // Whoever tries the shop out may look around; a service that faces the world leaves it off.
+  catalog.use(graphql({ contracts: [catalogApi], introspection: true }))
   return catalog
 }
 
