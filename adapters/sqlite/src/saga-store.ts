@@ -2,6 +2,7 @@ import type { Database, ReadTransaction, Transaction } from '@banyan/core'
 import {
   type DefinitionName,
   LEASE_SLACK_MS,
+  type SagaAdvance,
   type SagaRecord,
   type SagaStanding,
   type SagaStatus,
@@ -82,30 +83,89 @@ const insert: SagaStore['insert'] = async (tx, saga) => {
   return there?.id ?? id
 }
 
-const advance: SagaStore['advance'] = async (tx, step) => {
+const advance: SagaStore['advance'] = async (tx, step) =>
+  (staysLive(step) && (await moved(tx, step, stay(tx, step)))) || moved(tx, step, turn(tx, step))
+
+/** All three are run before anything is waited for, so that nothing of the transaction's owner comes between: what counts is the last change. */
+async function moved(tx: Transaction, step: SagaAdvance, move: Promise<unknown>): Promise<boolean> {
+  const [, , [noted]] = await Promise.all([move, note(tx, step), tx.sql<{ rows: number }>`select changes() as rows`])
+  return noted?.rows === 1
+}
+
+/** Whether a live saga is one with its worker afterwards: most advances. */
+function staysLive(step: SagaAdvance): boolean {
+  const { output, input, version, wakeAt, channel } = step
+  return liveOf(step) === 1 && [output, input, version, wakeAt, channel].every((value) => value === undefined)
+}
+
+/** No column of a live saga's indexes is named, or SQLite would write them anew; nor is there a RETURNING, which costs a fourth of it all. */
+function stay(tx: Transaction, { id, owner, revision, status, step = null, state, results = null, entry }: SagaAdvance): Promise<unknown> {
+  return tx.sql`
+    update banyan_sagas set status = ${status}, step = ${step}, state = ${state}, results = coalesce(${results}, results),
+      revision = revision + 1, updated_at = ${entry.at}
+    where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision} and live = 1`
+}
+
+function turn(tx: Transaction, step: SagaAdvance): Promise<unknown> {
   const { id, owner, revision, results = null, output = null, input = null, version = null, entry } = step
-  const [moved] = await tx.sql`
+  return tx.sql`
     update banyan_sagas set status = ${step.status}, live = ${liveOf(step)}, step = ${step.step ?? null}, state = ${step.state},
       results = coalesce(${results}, results), output = coalesce(${output}, output), input = coalesce(${input}, input),
       version = coalesce(${version}, version), owner = iif(${step.parked}, null, owner), claims = iif(${step.parked}, 0, claims),
       wake_at = ${step.wakeAt ?? null}, channel = ${step.channel ?? null}, revision = revision + 1, updated_at = ${entry.at}
-    where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision} returning 1`
-  if (!moved) return false
-  await tx.sql`
-    insert into banyan_saga_history (saga, revision, step, action, outcome, attempt, code, message, status, worker, started_at, at)
-    values (${id}, ${revision + 1}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null},
-      ${entry.message ?? null}, ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at})`
-  return true
+    where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision}`
 }
 
-function write(database: Database, { starts, advances }: Parameters<SagaStore['write']>[0]): ReturnType<SagaStore['write']> {
-  return database.transaction(async (tx) => {
-    const ids: string[] = []
-    for (const saga of starts) ids.push(await insert(tx, saga))
-    const moved: boolean[] = []
-    for (const step of advances) moved.push(await advance(tx, step))
-    return { ids, moved }
-  })
+/** The history of a move that was the last change, if it found its saga. */
+function note(tx: Transaction, { id, revision, entry }: SagaAdvance): Promise<unknown> {
+  return tx.sql`
+    insert into banyan_saga_history (saga, revision, step, action, outcome, attempt, code, message, status, worker, started_at, at)
+    select ${id}, ${revision + 1}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null},
+      ${entry.message ?? null}, ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at}
+    where changes() = 1`
+}
+
+type Batch = Parameters<SagaStore['write']>[0]
+
+/** A unit in which, against all expectation, a saga has moved without its worker. Taken back, to be written one by one. */
+class NotAllMoved extends Error {}
+
+async function write(database: Database, batch: Batch): ReturnType<SagaStore['write']> {
+  if (batch.advances.length > 1) {
+    try {
+      return await database.transaction((tx) => writeAll(tx, batch))
+    } catch (error) {
+      if (!(error instanceof NotAllMoved)) throw error
+    }
+  }
+  return database.transaction((tx) => writeEach(tx, batch))
+}
+
+/** Asks once for all of them whether they moved. @throws {NotAllMoved} */
+async function writeAll(tx: Transaction, { starts, advances }: Batch): ReturnType<SagaStore['write']> {
+  const ids = await insertAll(tx, starts)
+  const before = await changesSoFar(tx)
+  await Promise.all(advances.flatMap((step) => [staysLive(step) ? stay(tx, step) : turn(tx, step), note(tx, step)]))
+  if ((await changesSoFar(tx)) - before !== 2 * advances.length) throw new NotAllMoved()
+  return { ids, moved: advances.map(() => true) }
+}
+
+async function writeEach(tx: Transaction, { starts, advances }: Batch): ReturnType<SagaStore['write']> {
+  const ids = await insertAll(tx, starts)
+  const answers: boolean[] = []
+  for (const step of advances) answers.push(await advance(tx, step))
+  return { ids, moved: answers }
+}
+
+async function insertAll(tx: Transaction, starts: Batch['starts']): Promise<string[]> {
+  const ids: string[] = []
+  for (const saga of starts) ids.push(await insert(tx, saga))
+  return ids
+}
+
+async function changesSoFar(tx: Transaction): Promise<number> {
+  const [row] = await tx.sql<{ rows: number }>`select total_changes() as rows`
+  return row?.rows ?? 0
 }
 
 const claimable: SagaStore['claimable'] = async (tx, definitions, now) => {
