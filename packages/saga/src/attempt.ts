@@ -129,35 +129,44 @@ interface TimeLimit {
   end(): void
 }
 
-/** Costs nothing before somebody waits or asks for the signal: many steps do neither. */
+/** Costs nothing before somebody waits, and a signal only when somebody asks for one: most steps do not. */
 function timeLimit(world: World, { step, action, signal, withinMs = step.withinMs ?? WITHIN_MS }: Attempt): TimeLimit {
-  let running: { readonly abort: AbortController; readonly timer: Timer } | undefined
-  const onLost = () => running?.abort.abort(signal.reason)
-  const abortSignal = () => {
-    if (running) return running.abort.signal
-    const abort = new AbortController()
-    const timer = world.after(withinMs, () => {
+  let timer: Timer | undefined
+  let abort: AbortController | undefined
+  let stop: ((reason: unknown) => void) | undefined
+  let over: { readonly reason: unknown } | undefined
+  const endWith = (reason: unknown) => {
+    over ??= { reason }
+    abort?.abort(over.reason)
+    stop?.(over.reason)
+  }
+  const onLost = () => endWith(signal.reason)
+  const watch = () => {
+    if (timer) return
+    timer = world.after(withinMs, () => {
       const what = `step "${step.name}" took longer than ${withinMs} ms to ${action}; its outcome is unknown`
-      abort.abort(new SagaError('ERR_STEP_TIMEOUT', what))
+      endWith(new SagaError('ERR_STEP_TIMEOUT', what))
     })
-    running = { abort, timer }
     signal.addEventListener('abort', onLost, { once: true })
     if (signal.aborted) onLost()
-    return abort.signal
   }
   return {
-    signal: abortSignal,
+    signal() {
+      watch()
+      abort ??= new AbortController()
+      if (over) abort.abort(over.reason)
+      return abort.signal
+    },
     race: (value) =>
       new Promise((resolve, reject) => {
-        const over = abortSignal()
-        const stop = () => reject(over.reason)
-        over.addEventListener('abort', stop, { once: true })
-        if (over.aborted) stop()
+        watch()
+        stop = reject
+        if (over) reject(over.reason)
         value.then(resolve, reject)
       }),
     end() {
-      running?.timer.cancel()
-      if (running) signal.removeEventListener('abort', onLost)
+      timer?.cancel()
+      if (timer) signal.removeEventListener('abort', onLost)
     },
   }
 }

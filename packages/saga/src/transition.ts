@@ -239,8 +239,11 @@ function unpaused<T extends { pause?: unknown }>({ pause: _over, ...rest }: T): 
 
 function stuckIfUnknown(saga: SagaShape, state: SagaState): SagaState {
   if (state.status !== 'running' && state.status !== 'undoing') return state
-  const named = state.status === 'running' ? [...state.touched, ...state.lanes.map(({ at }) => at)] : state.left
-  const unknown = named.find((name) => !stepNamed(saga, name))
+  const isUnknown = (name: string) => !stepNamed(saga, name)
+  const unknown =
+    state.status === 'undoing'
+      ? state.left.find(isUnknown)
+      : (state.touched.find(isUnknown) ?? state.lanes.find(({ at }) => isUnknown(at))?.at)
   if (unknown === undefined) return state
   const message = `version ${saga.version} of saga "${saga.name}" has no step "${unknown}"; run a version that has it, then retry`
   return { status: 'stuck', resume: state, failure: { code: 'ERR_STEP_UNKNOWN', message } }
