@@ -7,6 +7,8 @@ import { readSavedState, toSaved } from './registry-saved.ts'
 
 /** Changes within this time are written together, milliseconds. */
 const debounceMs = 50
+/** A large state is written less often: at most this share of the time goes into writing. */
+const writingShare = 0.1
 /** How long to wait before trying again to write, milliseconds. */
 const retryMs = 1_000
 /** Keeps a registry's state in a file. */
@@ -55,14 +57,17 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
   let pending: RegistryState | undefined
   let timer: Timer | undefined
   let writing: Promise<void> = Promise.resolve()
+  let lastMs = 0
 
   async function write(): Promise<void> {
     timer = undefined
     const state = pending
     if (!state) return
     pending = undefined
+    const started = world.monotonic()
     try {
       await writeWhole(file, `${JSON.stringify(toSaved(state), undefined, 1)}\n`)
+      lastMs = world.monotonic() - started
     } catch (error) {
       log.error({ file, error: messageOf(error) }, `cannot write the registry's state file "${file}"; trying on`)
       pending ??= state
@@ -75,7 +80,7 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
   return {
     save(state) {
       pending = state
-      timer ??= world.after(debounceMs, enqueue)
+      timer ??= world.after(Math.max(debounceMs, lastMs / writingShare), enqueue)
     },
     async close() {
       timer?.cancel()

@@ -21,7 +21,10 @@ export function registryHandler(options: HandlerOptions): (request: IncomingMess
   const find = routeFinder(options.routes)
   return async (request, response) => {
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    // Only when it went before its answer: an abort costs more than the answer of a heartbeat.
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort()
+    })
     try {
       const url = urlOf(request)
       // Before looking for the route: who may not ask is not told what is there.
@@ -110,7 +113,7 @@ function answer(response: ServerResponse, { json, index, code = 200 }: RegistryA
     response.setHeader('x-consul-knownleader', 'true')
     response.setHeader('x-consul-lastcontact', 0)
   }
-  response.setHeader('content-length', Buffer.byteLength(json))
+  response.setHeader('content-length', typeof json === 'string' ? Buffer.byteLength(json) : json.length)
   response.end(json)
 }
 

@@ -73,14 +73,14 @@ function stateAsked(name: string): 'any' | 'passing' | 'warning' | 'critical' {
   throw badRequest(`the state is "${name}", wanted any, passing, warning or critical`)
 }
 
-/** Builds an answer once for all who were woken by one change. */
+/** Builds an answer once, its bytes too, for all who were woken by one change. */
 function answerCache() {
   let of: RegistryState | undefined
-  const answers = new Map<string, string>()
-  return (state: RegistryState, key: string, build: () => string): string => {
+  const answers = new Map<string, Buffer>()
+  return (state: RegistryState, key: string, build: () => string): Buffer => {
     if (state !== of) answers.clear()
     of = state
-    const json = answers.get(key) ?? build()
+    const json = answers.get(key) ?? Buffer.from(build())
     answers.set(key, json)
     return json
   }

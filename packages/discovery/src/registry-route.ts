@@ -12,9 +12,9 @@ export interface RegistryRequest {
   gone: AbortSignal
 }
 
-/** An answer: its JSON as text, empty for none, the `X-Consul-Index` where it has one, and its status when that is not 200. */
+/** An answer: its JSON as text or its bytes, empty for none, the `X-Consul-Index` where it has one, and its status when that is not 200. */
 export interface RegistryAnswer {
-  json: string
+  json: string | Buffer
   index?: number
   code?: number
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { codeOf, type Logger, messageOf, silentLogger, systemWorld, type World } from '@banyan/core'
+import { codeOf, type Logger, messageOf, silentLogger, systemWorld, type Timer, type World } from '@banyan/core'
 import { checkRunner } from './check-runner.ts'
 import { assertRange, DiscoveryError } from './errors.ts'
 import { type AccessRules, accessOf, readAccessRules } from './registry-access.ts'
@@ -124,17 +124,25 @@ async function run(settings: Settings): Promise<Running> {
   }
 }
 
+/** Checks are started and stopped so long after a change, milliseconds. */
+const syncMs = 10
+
 /** The state with all that keeps it living: its file, its checks, the passing of time. */
 async function livingRegistry({ stateFile, world, log }: Settings) {
   const state = stateFile === undefined ? freshRegistry(world) : await loadRegistry(stateFile, world, log)
   const file = stateFile === undefined ? undefined : registryFile(stateFile, world, log)
   const checks = checkRunner({ world, log, report: (checkId, finding) => store.apply({ type: 'report', checkId, ...finding }) })
+  let syncing: Timer | undefined
   const store = registryStore({
     state,
     world,
     onChange(next) {
       file?.save(next)
-      checks.sync(next)
+      // Many changes, one look: what starts and stops with it may do so a moment later.
+      syncing ??= world.after(syncMs, () => {
+        syncing = undefined
+        checks.sync(store.get())
+      })
     },
   })
   // Its index is beyond the one in the file, and has to be after the next crash too.
@@ -144,6 +152,7 @@ async function livingRegistry({ stateFile, world, log }: Settings) {
     runChecks: () => checks.sync(store.get()),
     async stop() {
       store.stop()
+      syncing?.cancel()
       await checks.stop()
       await file?.close()
     },

@@ -79,13 +79,20 @@ export function after(state: RegistryState, event: RegistryEvent, now: number): 
 /** When the next `tick` is needed, `undefined` when nothing falls due by itself. */
 export function nextDueAt(state: RegistryState): number | undefined {
   let next: number | undefined
-  for (const { checks } of holders(state)) {
-    for (const check of checks) {
-      const dueAt = dueAtOf(check)
-      if (dueAt !== undefined && (next === undefined || dueAt < next)) next = dueAt
-    }
-  }
+  for (const { checks } of holders(state)) next = earlier(next, nextDueIn(checks))
   return next
+}
+
+/** When the first of these checks falls due. */
+export function nextDueIn(checks: readonly CheckRecord[]): number | undefined {
+  let next: number | undefined
+  for (const check of checks) next = earlier(next, dueAtOf(check))
+  return next
+}
+
+function earlier(one: number | undefined, two: number | undefined): number | undefined {
+  if (one === undefined || two === undefined) return one ?? two
+  return Math.min(one, two)
 }
 
 /** A check with the instance it is of; without one it is of the registry's node. */

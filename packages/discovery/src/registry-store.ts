@@ -1,6 +1,6 @@
 import type { Timer, World } from '@banyan/core'
 import { indexOf, type RegistryState } from './registry-index.ts'
-import { after, nextDueAt, type RegistryEvent } from './registry-state.ts'
+import { after, nextDueAt, nextDueIn, type RegistryEvent } from './registry-state.ts'
 
 /** The living registry: holds the state, lets time pass in it, and wakes those who wait for a change. */
 export interface RegistryStore {
@@ -24,13 +24,15 @@ export function registryStore(options: { state: RegistryState; world: World; onC
   const { world, onChange } = options
   let state = options.state
   let timer: Timer | undefined
+  let armedAt: number | undefined
   const waiting = new Map<string | undefined, Set<() => void>>()
 
   function apply(event: RegistryEvent): RegistryState {
     const before = state
     state = after(before, event, world.monotonic())
-    // A heartbeat only moves a deadline back, so the timer that is set is early at worst; looking at all of them can wait for it.
-    if (state.index !== before.index || event.type === 'tick' || event.type === 'resumed') arm()
+    // Looking at all deadlines can wait for the timer that is set: a heartbeat moves one back, a registration brings its own.
+    if (event.type === 'register') hasten(nextDueIn(state.entries.get(event.service.id)?.checks ?? []))
+    else if (state.index !== before.index || event.type === 'tick' || event.type === 'resumed') arm(nextDueAt(state))
     if (state.index !== before.index) {
       onChange(state)
       for (const [service, wakers] of waiting)
@@ -39,21 +41,22 @@ export function registryStore(options: { state: RegistryState; world: World; onC
     return state
   }
 
-  function arm(): void {
+  function hasten(dueAt: number | undefined): void {
+    if (dueAt !== undefined && (armedAt === undefined || dueAt < armedAt)) arm(dueAt)
+  }
+
+  function arm(dueAt: number | undefined): void {
     timer?.cancel()
-    const dueAt = nextDueAt(state)
-    if (dueAt === undefined) {
-      timer = undefined
-      return
-    }
-    const firesAt = Math.max(dueAt, world.monotonic())
+    armedAt = dueAt === undefined ? undefined : Math.max(dueAt, world.monotonic())
+    if (armedAt === undefined) return
+    const firesAt = armedAt
     timer = world.after(firesAt - world.monotonic(), () => {
       const absent = world.monotonic() - firesAt > absentMs
       apply({ type: absent ? 'resumed' : 'tick' })
     })
   }
 
-  arm()
+  arm(nextDueAt(state))
   return {
     get: () => state,
     apply,
@@ -75,7 +78,6 @@ export function registryStore(options: { state: RegistryState; world: World; onC
     },
     stop() {
       timer?.cancel()
-      timer = undefined
       for (const wakers of [...waiting.values()]) for (const wake of [...wakers]) wake()
     },
   }
