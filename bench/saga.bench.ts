@@ -4,11 +4,12 @@ import { readOptions } from './options.ts'
 import { installPeers } from './peers.ts'
 import { median, writeReport } from './report.ts'
 import type { LevelResult, SagaResult, SagaTask } from './saga/child.ts'
+import { EMBEDDED_HELP, measureEmbedded } from './saga/embedded.ts'
 import { measureResume, RESUME_HELP } from './saga/resume.ts'
 import { type Server, startServer } from './server.ts'
 import { alone, beside, note, printVerdicts, series, type Verdict } from './verdict.ts'
 
-const HELP = `npm run bench -- saga [--rounds 5] [--quick] [--resume]
+const HELP = `npm run bench -- saga [--rounds 5] [--quick] [--resume | --sqlite]
 
 Sagas a second of four remote steps that do nothing, so that only the engine is measured, with 1, 16 and 64 in flight:
   postgres, sqlite   ours, on PostgreSQL and on one SQLite file with synchronous=FULL
@@ -16,7 +17,7 @@ Sagas a second of four remote steps that do nothing, so that only the engine is 
   restate            Restate, its server from npm on the same disk: a handler of four ctx.run
 Rounds take turns, each engine in a new process on a new database or folder. Then commits and statements a saga are counted,
 as the difference of two runs of fixed length. About 8 minutes for 5 rounds; --quick takes one.
-${RESUME_HELP}
+${RESUME_HELP}${EMBEDDED_HELP}
 Writes bench/results/saga.json, with --resume bench/results/resume.json; --quick writes nothing. Fails when a target is missed.`
 
 const ENGINES = ['postgres', 'dbos', 'restate', 'sqlite'] as const
@@ -25,8 +26,9 @@ const LEVELS = [1, 16, 64]
 
 /** Measures and reports. */
 export async function run(args: readonly string[]): Promise<void> {
-  const options = readOptions(args, HELP, ['resume'])
+  const options = readOptions(args, HELP, ['resume', 'sqlite'])
   if (!options) return
+  if (options.given.has('sqlite')) return measureEmbedded(options)
   installPeers()
   const server = await startServer()
   try {

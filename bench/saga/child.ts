@@ -35,6 +35,7 @@ const subjects: Readonly<Record<string, () => Promise<(site: SagaSite) => Promis
   sqlite: async () => (await import('./banyan.ts')).openBanyan('sqlite'),
   dbos: async () => (await import('./dbos.ts')).openDbos,
   restate: async () => (await import('./restate.ts')).openRestate,
+  bare: async () => (await import('./bare.ts')).openBare,
 }
 
 const task = settingsOfContestant<SagaTask>()
