@@ -37,7 +37,7 @@ function naive(kind: 'aimd' | 'gradient', samples: readonly (typeof sample)[]): 
   let loweredAt = Number.NEGATIVE_INFINITY
   let usual = 0
   let answers = 0
-  const clamp = (value: number) => (value < rules.min ? rules.min : value > rules.max ? rules.max : value)
+  const clamp = (value: number) => [rules.min, value, rules.max].toSorted((a, b) => a - b)[1] ?? value
   for (const one of samples) {
     const latency = one.endedAt - one.startedAt
     if (one.overloaded) {

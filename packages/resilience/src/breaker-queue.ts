@@ -30,22 +30,26 @@ interface Waiter {
 export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
   const waiters = linkedList<Waiter>()
   let alarm: Deadline | undefined
+  let isWaking = false
   const deadlines = deadlinesOf(world)
 
   function wake(): void {
-    while (waiters.first) {
-      const { value } = waiters.first
-      const ticket = machine.admit()
-      if (ticket) {
-        value.go(ticket)
-      } else if (machine.state().kind === 'half-open') {
-        arm()
-        return
-      } else {
-        value.refuse()
-      }
-    }
-    disarm()
+    // A call that is done at once comes back here: it is to be told of before the next one goes on.
+    if (isWaking) return
+    isWaking = true
+    while (waiters.first && wakeFirst(waiters.first.value));
+    isWaking = false
+    if (waiters.size > 0) arm()
+    else disarm()
+  }
+
+  /** False when it has to wait on. */
+  function wakeFirst({ go, refuse }: Waiter): boolean {
+    const ticket = machine.admit()
+    if (ticket) go(ticket)
+    else if (machine.state().kind === 'half-open') return false
+    else refuse()
+    return true
   }
 
   function arm(): void {

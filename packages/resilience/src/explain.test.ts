@@ -1,15 +1,19 @@
 import { manualWorld } from '@banyan/core'
 import { expect, test } from 'vitest'
+import { adaptiveLimit } from './adaptive-limit.ts'
 import { exponential } from './backoff.ts'
 import { bulkhead } from './bulkhead.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
 import { fallback } from './fallback.ts'
+import { hedge } from './hedge.ts'
 import type { Layer } from './layer.ts'
 import { policy } from './policy.ts'
+import { rateLimit } from './rate-limit.ts'
 import { retry } from './retry.ts'
 import { timeout } from './timeout.ts'
 
 const world = manualWorld()
+const quota = { algorithm: 'gcra', limit: 10, periodMs: 1_000, burst: 10 } as const
 const of = (...layers: Layer<unknown>[]) => policy('stock', ...layers).explain()
 const twice = () => retry({ attempts: 2, backoff: exponential({ baseMs: 50, capMs: 50 }), retryAfterCapMs: 100, world })
 
@@ -43,6 +47,27 @@ test('the worst case counts every attempt, every wait for a place and every wait
   expect(maxAttempts).toBe(2)
 })
 
+test('hedges multiply with attempts, and waits for a take or for probes count', () => {
+  const probes = { maxWaitMs: 70, overflow: 'wait' } as const
+  const explained = of(
+    twice(),
+    hedge({ after: { quantile: 0.95 }, extra: 2, world }),
+    circuitBreaker({ probes, world }),
+    rateLimit({ limiter: quota, maxWaitMs: 30, world }),
+    adaptiveLimit({ world }),
+    timeout(400, { world }),
+  )
+  expect(explained).toMatchObject({ maxAttempts: 6, worstCaseMs: 2 * (70 + 30 + 400) + 100 })
+  expect(explained.order).toEqual([
+    'retry, up to 2 attempts',
+    'hedge, 2 more of the slowest 5 %',
+    'circuit breaker, opens after 5 failures in a row, for 30000 ms',
+    'rate limit of 10 in 1000 ms',
+    'adaptive limit, gradient, 1 to 1000',
+    'timeout of 400 ms',
+  ])
+})
+
 test.each([
   ['nothing bounds the call', [circuitBreaker({ world })]],
   ['nothing bounds the call', [bulkhead({ limit: 1, queue: 1, world }), timeout(9, { world })]],
@@ -59,6 +84,13 @@ test.each([
     'bulkhead waits up to 500 ms inside timeout of 400 ms',
     [timeout(400, { world }), bulkhead({ limit: 1, queue: 1, maxWaitMs: 500, world })],
   ],
+  ['retry inside adaptive limit', [timeout(900, { world }), adaptiveLimit({ world }), twice(), timeout(9, { world })]],
+  ['hedge inside bulkhead', [timeout(900, { world }), bulkhead({ limit: 1, world }), hedge({ after: 5, world })]],
+  ['retry or hedge inside rate limit', [timeout(900, { world }), rateLimit({ limiter: quota, world }), hedge({ after: 5, world })]],
+  ['retry inside hedge', [timeout(900, { world }), hedge({ after: 5, world }), twice(), timeout(9, { world })]],
+  ['hedge inside hedge', [timeout(900, { world }), hedge({ after: 5, world }), hedge({ after: 5, world })]],
+  ['fallback inside hedge', [timeout(900, { world }), hedge({ after: 5, world }), fallback(0)]],
+  ['rate limit waits up to 500 ms', [timeout(400, { world }), rateLimit({ limiter: quota, maxWaitMs: 500, world })]],
 ] as [string, Layer<unknown>[]][])('warns: %s', (warning, layers) => {
   const { warnings } = of(...layers)
   expect(warnings).toHaveLength(1)

@@ -1,9 +1,12 @@
 import { manualWorld } from '@banyan/core'
 import { expect, expectTypeOf, test } from 'vitest'
+import { adaptiveLimit } from './adaptive-limit.ts'
 import { bulkhead } from './bulkhead.ts'
+import type { Call } from './call.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
 import { fallback } from './fallback.ts'
 import { type Outcome, policy } from './policy.ts'
+import type { PolicySnapshot } from './policy-snapshot.ts'
 import { retry } from './retry.ts'
 import { timeout } from './timeout.ts'
 
@@ -140,4 +143,73 @@ test('bad policies are refused', () => {
 
 test('a deadline that is no number is refused', async () => {
   await expect(policy('stock').run(() => 1, { deadlineMs: Number.NaN })).rejects.toThrow('cannot run "stock": "deadlineMs" is NaN')
+})
+
+test('all attempts of one call note the endpoints they tried in one place, and another call has its own', async () => {
+  const world = manualWorld()
+  const stock = policy('stock', retry({ attempts: 3, world }))
+  const endpoints = ['a', 'b', 'c']
+  const picks: string[] = []
+  const work = ({ tried, attempt }: Call) => {
+    const picked = endpoints.find((one) => !tried.has(one)) ?? 'none'
+    tried.add(picked)
+    picks.push(picked)
+    if (attempt < 3) throw new Error('down')
+    return picked
+  }
+  const first = stock.run(work)
+  await world.advance(10_000)
+  expect(await first).toBe('c')
+  const second = stock.run(work)
+  await world.advance(10_000)
+  expect(await second).toBe('c')
+  expect(picks).toEqual(['a', 'b', 'c', 'a', 'b', 'c'])
+})
+
+test('a call through a lone breaker is given all that any other is', async () => {
+  const lone = policy('lone', circuitBreaker({ world: manualWorld() }))
+  const seen = await lone.run((call) => {
+    call.tried.add('a')
+    const { signal, attempt, hedge, remainingMs, key, tried } = call
+    return { aborted: signal.aborted, same: signal === call.signal, attempt, hedge, remainingMs, key, tried: [...tried] }
+  })
+  const wanted = { aborted: false, same: true, attempt: 1, hedge: 0, remainingMs: Number.POSITIVE_INFINITY, key: undefined, tried: ['a'] }
+  expect(seen).toEqual(wanted)
+})
+
+test('a rejection as a value has no stack; thrown it has one', async () => {
+  const breaker = circuitBreaker({ world: manualWorld() })
+  breaker.forceOpen()
+  const stock = policy('stock', breaker)
+  const outcome = await stock.outcome(() => 1)
+  expect(outcome.ok ? '' : (outcome.error as Error).stack).not.toContain('\n    at ')
+  const thrown = await stock.run(() => 1).catch((error: Error) => error)
+  expect((thrown as Error).stack).toContain('\n    at ')
+  expect(Error.stackTraceLimit).toBeGreaterThan(0)
+})
+
+test('what the layers know goes through JSON into a policy with the same layers', async () => {
+  const build = () => {
+    const world = manualWorld()
+    const breaker = circuitBreaker({ failures: 1, world })
+    const limit = adaptiveLimit({ initial: 30, world })
+    return { breaker, limit, stock: policy('stock', timeout(100, { world }), breaker, limit) }
+  }
+  const before = build()
+  await before.stock.outcome(() => Promise.reject(Object.assign(new Error('busy'), { status: 503 })))
+  const after = build()
+  after.stock.restore(JSON.parse(JSON.stringify(before.stock.snapshot())))
+  expect([after.breaker.state, after.limit.limit]).toEqual(['open', 27])
+})
+
+test.each([
+  [null, 'the snapshot is null'],
+  [{ version: 2 }, '"version" is 2, wanted 1'],
+  [{ version: 1, layers: 1 }, '"layers" is no list'],
+  [{ version: 1, layers: [{ index: 0, kind: 'bulkhead', state: {} }] }, 'layer 0 is "circuit-breaker", the snapshot\'s "bulkhead"'],
+  [{ version: 1, layers: [{ index: 5, kind: 'circuit-breaker', state: {} }] }, 'layer 5 is missing'],
+  [{ version: 1, layers: [null] }, 'layer undefined is missing'],
+])('a damaged snapshot is refused: %j', (snapshot, message) => {
+  const stock = policy('stock', circuitBreaker())
+  expect(() => stock.restore(snapshot as PolicySnapshot)).toThrow(`cannot restore policy "stock": ${message}`)
 })

@@ -51,7 +51,7 @@ export interface Policy<Alt = never> {
 }
 
 /** What the layers of a policy may answer in place of the function. */
-export type AltOf<L extends readonly Layer<unknown>[]> = L[number] extends Layer<infer Alt> ? Alt : never
+export type AltOf<L extends readonly Layer<unknown>[]> = L extends readonly [] ? never : L[number] extends Layer<infer Alt> ? Alt : never
 
 /**
  * Composes layers, outermost first. Layers with a state (breaker, bulkhead, budget) may be shared by several policies.

@@ -1,8 +1,9 @@
 import { CodedError, manualWorld, refuse } from '@banyan/core'
+import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { exponential } from './backoff.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
-import { policy } from './policy.ts'
+import { type Outcome, policy } from './policy.ts'
 import { type RetryOptions, retry } from './retry.ts'
 import { retryBudget } from './retry-budget.ts'
 import { timeout } from './timeout.ts'
@@ -184,6 +185,59 @@ test('without a budget all attempts are made', async () => {
   await world.advance(1_000)
   expect((await Promise.all(outcomes)).every(({ attempts }) => attempts === 3)).toBe(true)
 })
+
+test('a retryIf that throws is told to the caller', async () => {
+  const retryIf = () => {
+    throw new Error('retryIf is broken')
+  }
+  expect(await setup({ retryIf }).stock.outcome(failing(down()))).toMatchObject({ error: { message: 'retryIf is broken' }, attempts: 1 })
+})
+
+test('agrees with a plan drawn up beforehand: when each attempt is made, and how it ends', async () => {
+  const fate = fc.record({ ms: fc.integer({ min: 0, max: 100 }), ok: fc.boolean(), asksMs: fc.constantFrom(undefined, 150, 5_000) })
+  const input = [
+    fc.array(fate, { minLength: 5, maxLength: 5 }),
+    fc.integer({ min: 1, max: 5 }),
+    fc.integer({ min: 1, max: 2_000 }),
+  ] as const
+  await fc.assert(
+    fc.asyncProperty(...input, async (fates, attempts, deadlineMs) => {
+      const { world, stock } = setup({ attempts, retryAfterCapMs: 1_000, budget: false })
+      const made: number[] = []
+      const work = async ({ attempt }: { attempt: number }) => {
+        made.push(world.monotonic())
+        const { ms, ok, asksMs } = fates[attempt - 1] ?? { ms: 0, ok: true }
+        // Halves, so that no end falls on the deadline.
+        await new Promise<void>((resolve) => void world.after(ms + 0.5, resolve))
+        if (!ok) throw new CodedError('ERR_BUSY', `down ${attempt}`, { status: 503, ...(asksMs !== undefined && { retryAfterMs: asksMs }) })
+        return attempt
+      }
+      const outcome = stock.outcome(work, { deadlineMs })
+      await world.advance(10_000)
+      expect({ outcome: end(await outcome), made }).toEqual(plan(fates, attempts, deadlineMs))
+      expect(world.pendingTimers()).toBe(0)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+function end(outcome: Outcome<number>): string {
+  return outcome.ok ? `answer ${outcome.value}` : outcome.rejected ? 'late' : (outcome.error as Error).message
+}
+
+function plan(fates: readonly { ms: number; ok: boolean; asksMs?: number | undefined }[], attempts: number, deadlineMs: number) {
+  const made: number[] = []
+  for (let attempt = 1, now = 0; ; attempt += 1) {
+    const { ms, ok, asksMs = 0 } = fates[attempt - 1] ?? { ms: 0, ok: true }
+    made.push(now)
+    now += ms + 0.5
+    if (now > deadlineMs) return { outcome: 'late', made }
+    if (ok) return { outcome: `answer ${attempt}`, made }
+    const waitMs = Math.max(asksMs, Math.min(1_000, 100 * 2 ** (attempt - 1)))
+    if (attempt === attempts || asksMs > 1_000 || now + waitMs >= deadlineMs) return { outcome: `down ${attempt}`, made }
+    now += waitMs
+  }
+}
 
 test('bad options are refused by name', () => {
   expect(() => retry({ attempts: 0 })).toThrow('cannot create retry: "attempts" is 0, wanted a whole number from 1 to 1000')
