@@ -98,6 +98,32 @@ describe('with more sagas than slots', () => {
   })
 })
 
+it('a saga that is cancelled while it stands in line makes no further step', async () => {
+  const b = bench()
+  const finish: (() => void)[] = []
+  const held = (name: string) => ({
+    do: (c: { input: Trip }) => {
+      b.calls.push(`${c.input.tripId} ${name}`)
+      return `${c.input.tripId} ${name}` === 'slow a' ? new Promise<void>((resolve) => finish.push(resolve)) : undefined
+    },
+    undo: (c: { input: Trip }) => void b.calls.push(`${c.input.tripId} ${name} back`),
+  })
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .step('a', held('a'))
+    .step('b', held('b'))
+    .done()
+  await b.run([definition], { concurrency: 1 })
+  const { id } = await startSaga(b.database, definition, { tripId: 'quick', calls: 0 })
+  await startSaga(b.database, definition, { tripId: 'slow', calls: 0 })
+  await b.world.advance(10)
+  expect(b.calls).toEqual(['quick a', 'slow a'])
+  await b.admin.cancel(id, { by: 'ada', reason: 'the customer wants out' })
+  for (const one of finish.splice(0)) one()
+  await b.world.advance(10)
+  expect((await b.admin.show(id)).status).toBe('compensated')
+  expect(b.calls.filter((call) => call.startsWith('quick') && call.includes(' b') && !call.includes('back'))).toEqual([])
+})
+
 describe('whose time is over while it stands in line', () => {
   function slow(b: Bench, finish: (() => void)[]) {
     const call = (tripId: string, name: string) => {

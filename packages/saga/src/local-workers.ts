@@ -12,6 +12,8 @@ export interface LocalWorker {
   take(record: SagaRecord): void
   /** Looks for sagas at once: there are some that have been woken. */
   look(): void
+  /** Somebody has decided about a saga: if it is here and nothing of it is in flight, it is read anew before it goes on. */
+  decided(id: string): void
 }
 
 /** By store: each database has one store object. */
@@ -36,4 +38,12 @@ export function localWorker(store: SagaStore, definition: DefinitionName): { wor
 /** Lets the workers of this process look at once; those elsewhere do within their poll. */
 export function wakeLocalWorkers(store: SagaStore): void {
   for (const worker of workers.get(store) ?? []) worker.look()
+}
+
+/** Tells the workers of this process that somebody has decided about a saga; those elsewhere learn of it when they write. */
+export function tellLocalWorkers(store: SagaStore, id: string): void {
+  for (const worker of workers.get(store) ?? []) {
+    worker.decided(id)
+    worker.look()
+  }
 }

@@ -2,7 +2,7 @@ import type { Database, ReadTransaction } from '@banyan/core'
 import { type Decided, decideIn, type Request } from './decide.ts'
 import type { AnySaga } from './definition.ts'
 import { SagaError } from './errors.ts'
-import { wakeLocalWorkers } from './local-workers.ts'
+import { tellLocalWorkers } from './local-workers.ts'
 import { checkWhole } from './options.ts'
 import { type SagaDecision, type SagaFilter, type SagaRecord, sagaArchivePort, sagaStorePort, sagaWorkersPort } from './store.ts'
 import { definitionOf, detailsOf, type SagaDetails, type SagaSummary, summaryOf } from './summary.ts'
@@ -66,7 +66,7 @@ export function sagas(database: Database, { definitions = [] }: SagasOptions = {
       const record = known(await archive.find(tx, request.id), request.id)
       return decideIn(tx, record, await workers.shape(tx, record), definitionOf(definitions, record), request)
     })
-    wakeLocalWorkers(database.store(sagaStorePort))
+    tellLocalWorkers(database.store(sagaStorePort), request.id)
     return summaryOf(decided)
   }
 

@@ -26,6 +26,8 @@ export interface SagaRunnerOptions {
 export interface SagaRunner {
   /** Runs a saga that belongs to `owner`; one that is here already goes on as it is. */
   take(record: SagaRecord, owner: SagaOwner): void
+  /** Somebody has decided about a saga. One that stands in line is read anew when its turn comes, instead of one more step. */
+  decided(id: string): void
   /** Goes on after a time in which nothing could be begun. */
   wake(): void
   /** Forgets everything, at once: it belongs to others. */
@@ -73,6 +75,10 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
 
   return {
     take: (record, mine) => take(room, record, mine),
+    decided(id) {
+      const saga = sagas.get(id)
+      if (saga?.flying === 0) saga.stale = true
+    },
     wake: slots.wake,
     dropAll,
     count: () => ({ active: slots.size(), waiting: Math.max(0, sagas.size - slots.size()) }),

@@ -68,6 +68,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)
         }),
         look: AsyncLocalStorage.bind(claims.look),
+        decided: runner.decided,
       })
       claims.start()
       archive.start()
