@@ -11,9 +11,12 @@ export interface SagaWorkerOptions {
    * for the lease to run out. With several instances they number themselves: `orders/0`, `orders/1`. Default: the service's name.
    */
   workerId?: string
-  /** How many sagas make a step at the same time, 1 to 10,000. Default 64. */
+  /** How many sagas make a step at the same time, 1 to 10,000; with more, they take turns step by step. Default 64. */
   concurrency?: number
-  /** How many sagas are in memory at most, from 1; what is beyond is left in the database, to this worker or others. Default 100,000. */
+  /**
+   * How many sagas are under way at most, and in memory, about 2.5 kB each and what their results weigh; from 1. What is beyond is left in the
+   * database, to this worker or others. Lower it where few should hold reservations at a time. Default 100,000.
+   */
   maxSagas?: number
   /** How long a silent worker keeps its sagas, milliseconds from 100. Default 2,000. Renewed after each third of it. */
   leaseMs?: number
