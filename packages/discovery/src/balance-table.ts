@@ -25,6 +25,8 @@ export const WEIGHT = 2
 export const PEAK = 3
 /** When the latency was true. */
 export const MEASURED_AT = 4
+/** How often the slot changed hands: tells those apart who had it one after the other. */
+const TICKET = 5
 
 /** A table without endpoints. */
 export function endpointTable(): EndpointTable {
@@ -46,6 +48,11 @@ export function weightOf(table: EndpointTable, slot: number): number {
   return table.numbers[slot * stride + WEIGHT] ?? 1
 }
 
+/** Tells who has `slot` now from those who had it before. */
+export function ticketOf(table: EndpointTable, slot: number): number {
+  return table.numbers[slot * stride + TICKET] ?? 0
+}
+
 /** Puts an endpoint without a history at `slot`. */
 export function occupy(table: EndpointTable, slot: number, instance: Instance): void {
   const at = slot * stride
@@ -61,6 +68,7 @@ export function occupy(table: EndpointTable, slot: number, instance: Instance): 
 /** Frees `slot`. Calls still in flight there no longer count. */
 export function vacate(table: EndpointTable, slot: number): void {
   table.totalInFlight -= inFlightOf(table, slot)
+  table.numbers[slot * stride + TICKET] = ticketOf(table, slot) + 1
   table.numbers[slot * stride + IN_FLIGHT] = 0
   table.instances[slot] = undefined
 }

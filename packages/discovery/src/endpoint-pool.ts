@@ -2,7 +2,7 @@ import type { Instance } from '@banyan/core'
 import { ended, priceAt, started } from './balance-cost.ts'
 import { mixed } from './balance-hash.ts'
 import { slowStart } from './balance-slow-start.ts'
-import { type EndpointTable, occupy, stride, vacate, WEIGHT, weightOf } from './balance-table.ts'
+import { type EndpointTable, occupy, stride, ticketOf, vacate, WEIGHT, weightOf } from './balance-table.ts'
 import type { Balancer } from './balancer.ts'
 import type { OutlierLimit } from './outliers.ts'
 import { type Avoided, outlierBook } from './outliers-book.ts'
@@ -113,11 +113,11 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
     },
     begin(slot, now) {
       started(table, slot, now)
-      return slots.ticketOf(slot)
+      return ticketOf(table, slot)
     },
     end(slot, ticket, outcome, now) {
       // Its instance is gone, and what it did no longer matters.
-      if (slots.ticketOf(slot) !== ticket) return []
+      if (ticketOf(table, slot) !== ticket) return []
       ended(table, slot, outcome.ok, outcome.latencyMs, now)
       return named(table, book.learn(slot, outcome, now))
     },
@@ -128,13 +128,11 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
 function slotNumbers() {
   const all = new Map<string, number>()
   const free: number[] = []
-  /** How often a slot was given back: tells those apart who had it one after the other. */
-  const tickets: number[] = []
+  let count = 0
   return {
     all: all as ReadonlyMap<string, number>,
-    ticketOf: (slot: number) => tickets[slot] ?? 0,
     take(id: string): number {
-      const slot = free.pop() ?? tickets.push(0) - 1
+      const slot = free.pop() ?? count++
       all.set(id, slot)
       return slot
     },
@@ -142,7 +140,6 @@ function slotNumbers() {
       const slot = all.get(id)
       if (slot === undefined) return
       all.delete(id)
-      tickets[slot] = (tickets[slot] ?? 0) + 1
       free.push(slot)
     },
   }
