@@ -51,39 +51,43 @@ export function balancedTransport({ registry, waitMs, world, log, send, close }:
     })
   }
 
+  // Promises are chained by hand from here on, one a call: this is most of what a call costs inside this process.
+  function tryOne(request: TransportRequest, tried: Set<string>, connects: number): Promise<TransportResponse> {
+    const { service, signal } = request
+    if (signal.aborted) return Promise.reject(signal.reason)
+    const picked = upstreamOf(service).pick(tried)
+    if (picked) return callOne(request, tried, picked, connects)
+    return laterPick(request, tried).then((later) => callOne(request, tried, later, connects))
+  }
+
   /** One request to one instance, which the balancer learns from. */
-  async function callOne(request: TransportRequest, picked: Picked): Promise<TransportResponse> {
+  function callOne(request: TransportRequest, tried: Set<string>, picked: Picked, connects: number): Promise<TransportResponse> {
     const started = world.monotonic()
-    try {
-      const response = await send(request, picked.instance)
-      picked.done({ ok: response.status < 500, latencyMs: world.monotonic() - started })
-      return response
-    } catch (cause) {
-      const { signal } = request
-      // Too slow is the instance's fault; a caller that changed its mind is not.
-      picked.done({ ok: signal.aborted && !isTimeout(signal.reason), latencyMs: world.monotonic() - started })
-      if (signal.aborted) throw signal.reason
-      throw unavailable(request.service, picked, cause)
-    }
+    tried.add(picked.instance.id)
+    return send(request, picked.instance).then(
+      (response) => {
+        picked.done({ ok: response.status < 500, latencyMs: world.monotonic() - started })
+        return response
+      },
+      (cause: unknown) => {
+        const { service, signal } = request
+        // Too slow is the instance's fault; a caller that changed its mind is not.
+        picked.done({ ok: signal.aborted && !isTimeout(signal.reason), latencyMs: world.monotonic() - started })
+        if (signal.aborted) throw signal.reason
+        // Nothing was sent, so it is no attempt yet: one dead instance among others must not open the service's breaker.
+        const others = upstreamOf(service)
+          .snapshot()
+          .instances.some(({ id }) => !tried.has(id))
+        if (connects < MAX_CONNECTS && others && isNeverSent(cause)) return tryOne(request, tried, connects + 1)
+        throw unavailable(service, picked, cause)
+      },
+    )
   }
 
   return {
-    async call(request) {
-      if (closed) throw new ServiceError('ERR_SERVICE_UNAVAILABLE', `cannot call "${request.service}": the transport is closed`)
-      const { service, signal, tried = new Set<string>() } = request
-      const instances = upstreamOf(service)
-      for (let connects = 1; ; connects += 1) {
-        signal.throwIfAborted()
-        const picked = instances.pick(tried) ?? (await laterPick(request, tried))
-        tried.add(picked.instance.id)
-        try {
-          return await callOne(request, picked)
-        } catch (error) {
-          // Nothing was sent, so it is no attempt yet: one dead instance among others must not open the service's breaker.
-          const others = instances.snapshot().instances.some(({ id }) => !tried.has(id))
-          if (connects >= MAX_CONNECTS || !others || !isNeverSent(error)) throw error
-        }
-      }
+    call(request) {
+      if (!closed) return tryOne(request, request.tried ?? new Set<string>(), 1)
+      return Promise.reject(new ServiceError('ERR_SERVICE_UNAVAILABLE', `cannot call "${request.service}": the transport is closed`))
     },
     close() {
       for (const known of upstreams.values()) known.stop()

@@ -97,41 +97,51 @@ function sharedPolicy(transport: Transport, service: string, world: World): Poli
 
 /** The call in its span, measured. */
 function callIn(target: Target, input: CallInput, options: CallOptions): Promise<unknown> {
-  const { name, operation, world, labels } = target
+  const { name, operation, world } = target
   const caller = currentRequest()?.service
   const attributes = caller === undefined ? target.attributes : { ...target.attributes, 'banyan.service': caller }
   const started = world.monotonic()
-  return inClientSpan(name, attributes, async (span) => {
-    let status = 0
-    try {
-      const response = await callThrough(target, input, options, span)
-      status = response.status
-      const answer = readAnswer(name, operation, response)
-      return answer instanceof Promise ? await answer : answer
-    } finally {
-      instruments().clientDuration.record((world.monotonic() - started) / 1_000, labels(status))
-    }
-  })
+  const measure = (status: number) => instruments().clientDuration.record((world.monotonic() - started) / 1_000, target.labels(status))
+  return inClientSpan(name, attributes, (span) =>
+    callThrough(target, input, options, span).then(
+      (response) => {
+        measure(response.status)
+        return readAnswer(name, operation, response)
+      },
+      (error: unknown) => {
+        measure(0)
+        throw error
+      },
+    ),
+  )
 }
 
 /** The call through its policy; answers that may be worth another attempt are errors in there. */
-async function callThrough(target: Target, input: CallInput, options: CallOptions, span: Span): Promise<TransportResponse> {
+function callThrough(target: Target, input: CallInput, options: CallOptions, span: Span): Promise<TransportResponse> {
   const { name, operation, policy } = target
-  const { timeoutMs = operation.timeoutMs ?? CALL_TIMEOUT_MS } = options
-  if (!(timeoutMs > 0)) throw new RangeError(`cannot call ${name}: "timeoutMs" is ${timeoutMs}, wanted a number above 0`)
-  const request = currentRequest()
-  const deadlineMs = Math.min(timeoutMs, request?.remainingMs() ?? Number.POSITIVE_INFINITY)
-  const signal = joinSignals(options.signal, request?.signal)
-  const path = pathOf(name, operation, input)
-  const body = input.body === undefined ? undefined : JSON.stringify(input.body)
-  const run: RunOptions = { deadlineMs, idempotent: isRepeatable(operation, input.key) }
-  if (signal) run.signal = signal
-  if (input.key !== undefined) run.key = input.key
   try {
-    return await policy.run((call) => attempt(target, { input, path, body, deadlineMs, span }, call), run)
+    const deadlineMs = deadlineOf(target, options)
+    const signal = joinSignals(options.signal, currentRequest()?.signal)
+    const path = pathOf(name, operation, input)
+    const body = input.body === undefined ? undefined : JSON.stringify(input.body)
+    const run: RunOptions = { deadlineMs, idempotent: isRepeatable(operation, input.key) }
+    if (signal) run.signal = signal
+    if (input.key !== undefined) run.key = input.key
+    const sent: Sent = { input, path, body, deadlineMs, span }
+    return policy
+      .run((call) => attempt(target, sent, call), run)
+      .catch((error: unknown) => {
+        throw callerError(name, error, deadlineMs)
+      })
   } catch (error) {
-    throw callerError(name, error, deadlineMs)
+    return Promise.reject(error)
   }
+}
+
+/** Milliseconds that the call has: its own time, and never more than the request being handled has left. */
+function deadlineOf({ name, operation }: Target, { timeoutMs = operation.timeoutMs ?? CALL_TIMEOUT_MS }: CallOptions): number {
+  if (!(timeoutMs > 0)) throw new RangeError(`cannot call ${name}: "timeoutMs" is ${timeoutMs}, wanted a number above 0`)
+  return Math.min(timeoutMs, currentRequest()?.remainingMs() ?? Number.POSITIVE_INFINITY)
 }
 
 /** What all attempts of a call have in common. */
@@ -143,7 +153,7 @@ interface Sent {
   readonly span: Span
 }
 
-async function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, call: Call): Promise<TransportResponse> {
+function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, call: Call): Promise<TransportResponse> {
   const { service, name, operation, transport, world } = target
   // Rounded up: the last fraction of a millisecond is not "no time at all".
   const remainingMs = Math.ceil(Math.min(call.remainingMs, deadlineMs))
@@ -154,12 +164,13 @@ async function attempt(target: Target, { input, path, body, deadlineMs, span }: 
   if (call.attempt > 1) span.setAttribute('http.request.resend_count', call.attempt - 1)
   const { method } = operation
   const { signal, tried } = call
-  const response = await transport.call({ service, method, path, headers, body, signal, timeoutMs: remainingMs, tried })
-  span.setAttribute('http.response.status_code', response.status)
-  if (response.status < 400) return response
-  const error = statusError(name, response, world)
-  if (error && isWorthRetrying(response.status)) throw error
-  return response
+  return transport.call({ service, method, path, headers, body, signal, timeoutMs: remainingMs, tried }).then((response) => {
+    span.setAttribute('http.response.status_code', response.status)
+    if (response.status < 400) return response
+    const error = statusError(name, response, world)
+    if (error && isWorthRetrying(response.status)) throw error
+    return response
+  })
 }
 
 function outOfTime(name: string, deadlineMs: number, cause?: unknown): ServiceError {

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { CodedError, type World } from '@banyan/core'
 import { frameReader } from './framed-reader.ts'
-import { FrameError, helloText, KIND, type Kind, readHello, readResponseFrame, requestHead } from './framed-wire.ts'
+import { FRAME_HEAD_BYTES, FrameError, helloText, KIND, type Kind, readHello, readResponseFrame, requestHead } from './framed-wire.ts'
 import { frameBytes, frameWriter } from './framed-writer.ts'
 import { NeverSentError } from './never-sent.ts'
 import type { TransportRequest, TransportResponse } from './transport.ts'
@@ -24,15 +24,12 @@ export interface FramedConnectionOptions {
 export interface FramedConnection {
   /** Whether it takes calls: neither closed nor asked to leave. */
   readonly open: boolean
-  /** @throws {FrameTooLargeError} before anything is sent; as a transport's `call` otherwise */
-  call(request: TransportRequest): Promise<TransportResponse>
+  /** As a transport's `call`; `undefined` where the other side would not take it: it is leaving, or the request is too large. */
+  call(request: TransportRequest): Promise<TransportResponse> | undefined
   close(): void
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>
 }
-
-/** A request that the other side would not take in a frame; HTTP has an answer for it. */
-export class FrameTooLargeError extends Error {}
 
 /** The codes of {@link FramedError}. */
 type FramedErrorCode = 'ERR_FRAMED_CLOSED' | 'ERR_FRAMED_HELLO' | 'ERR_FRAMED_FAILED'
@@ -145,18 +142,25 @@ class Calls implements FramedConnection {
     return !this.#leaving && !this.#over
   }
 
-  async call(request: TransportRequest): Promise<TransportResponse> {
+  call(request: TransportRequest): Promise<TransportResponse> | undefined {
+    if (!this.open) return undefined
+    const { body = '' } = request
+    const head = requestHead(request)
+    const takes = this.#serverTakes
+    // No character takes more than three bytes.
+    if ((head.length + body.length) * 3 > takes - FRAME_HEAD_BYTES && frameBytes(head, body) > takes) return undefined
     // The other side does not read as fast as this one calls.
-    while (this.#socket.writableNeedDrain && !this.#over) await this.#writable(request.signal)
-    return this.#send(request)
+    if (this.#socket.writableNeedDrain) return this.#later(request, head, body)
+    return this.#send(request, head, body)
   }
 
-  #send(request: TransportRequest): Promise<TransportResponse> {
-    if (!this.open) return Promise.reject(new NeverSentError(this.#over ?? new FramedError('ERR_FRAMED_CLOSED', 'the service is leaving')))
-    const { body = '', signal } = request
-    const head = requestHead(request)
-    if (head.length + body.length > this.#serverTakes / 3 && frameBytes(head, body) > this.#serverTakes)
-      return Promise.reject(new FrameTooLargeError(`the request takes more than ${this.#serverTakes} bytes`))
+  async #later(request: TransportRequest, head: string, body: string): Promise<TransportResponse> {
+    while (this.#socket.writableNeedDrain && !this.#over) await this.#writable(request.signal)
+    if (this.open) return this.#send(request, head, body)
+    throw new NeverSentError(this.#over ?? new FramedError('ERR_FRAMED_CLOSED', 'the service is leaving'))
+  }
+
+  #send({ signal }: TransportRequest, head: string, body: string): Promise<TransportResponse> {
     if (this.#pending.size === 0) this.#socket.ref()
     const id = this.#nextId()
     return new Promise((resolve, reject) => {

@@ -1,10 +1,9 @@
 import { type Instance, type Logger, messageOf, type World } from '@banyan/core'
 import { balancedTransport } from './balanced-transport.ts'
-import { type FramedConnection, FrameTooLargeError, openFramed } from './framed-connection.ts'
+import { type FramedConnection, openFramed } from './framed-connection.ts'
 import { FRAMED_PORT_META, HEAD_ROOM_BYTES } from './framed-wire.ts'
 import { sendHttp } from './http-send.ts'
 import { type HttpTransportOptions, httpAgent, httpSettings, originOf } from './http-transport.ts'
-import { isNeverSent } from './never-sent.ts'
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
 
 export interface FramedTransportOptions extends HttpTransportOptions {
@@ -43,17 +42,14 @@ export function framedTransport(options: FramedTransportOptions): Transport {
     maxFrameBytes: maxResponseBytes + HEAD_ROOM_BYTES,
   })
 
-  async function send(request: TransportRequest, instance: Instance): Promise<TransportResponse> {
+  function send(request: TransportRequest, instance: Instance): Promise<TransportResponse> {
     const found = peers.of(instance)
-    const connection = found instanceof Promise ? await found : found
-    if (!connection) return sendHttp(agent, originOf(instance), request)
-    request.signal.throwIfAborted()
-    try {
-      return await connection.call(request)
-    } catch (error) {
-      if (request.signal.aborted || !(error instanceof FrameTooLargeError || isNeverSent(error))) throw error
-      return sendHttp(agent, originOf(instance), request)
-    }
+    return found instanceof Promise ? found.then((connection) => sendBy(connection, request, instance)) : sendBy(found, request, instance)
+  }
+
+  function sendBy(connection: FramedConnection | undefined, request: TransportRequest, instance: Instance): Promise<TransportResponse> {
+    if (request.signal.aborted) return Promise.reject(request.signal.reason)
+    return connection?.call(request) ?? sendHttp(agent, originOf(instance), request)
   }
 
   return balancedTransport({
