@@ -5,14 +5,18 @@ import type { Policy } from './policy.ts'
  * A function with a policy around it. `work` is given the call (its signal, attempt, remaining time) before its own arguments, and keeps
  * its `this`; where it needs neither, `policy.wrap` is shorter.
  */
-export function guard<This, A extends unknown[], T, Alt>(
-  policy: Policy<Alt>,
+export function guard<This, A extends unknown[], T, P extends Policy<unknown>>(
+  policy: P,
   work: (this: This, call: Call, ...args: A) => T | PromiseLike<T>,
-): (this: This, ...args: A) => Promise<Awaited<T> | Alt> {
+): (this: This, ...args: A) => Promise<Awaited<T> | AnswerOf<P>> {
   return function (this: This, ...args: A) {
-    return policy.run((call) => work.call(this, call, ...args))
+    // What a policy answers in place of the function is the Alt of its own type.
+    return policy.run((call) => work.call(this, call, ...args)) as Promise<Awaited<T> | AnswerOf<P>>
   }
 }
+
+/** What a policy may answer in place of the function; never, for most. */
+export type AnswerOf<P extends Policy<unknown>> = P extends { readonly alt?: infer Alt } ? Alt : never
 
 /**
  * A standard method decorator (TC39, stage 3; not TypeScript's older ones) that puts a policy around a method: `@guarded(stock)`. Of all
@@ -21,16 +25,20 @@ export function guard<This, A extends unknown[], T, Alt>(
  *
  * @throws {TypeError} where it is put on anything but a method
  */
-export function guarded<Alt = never>(policy: Policy<Alt>) {
-  return <This, A extends unknown[], T>(
-    method: (this: This, ...args: A) => Promise<T | Alt>,
-    context: ClassMethodDecoratorContext<This, (this: This, ...args: A) => Promise<T | Alt>>,
-  ): ((this: This, ...args: A) => Promise<T | Alt>) => {
-    if (context.kind !== 'method')
+export function guarded<P extends Policy<unknown>>(policy: P): GuardedMethod<AnswerOf<P>> {
+  return (method, context) => {
+    if (context.kind !== 'method') {
       throw new TypeError(`cannot guard "${String(context.name)}": it is a ${String(context.kind)}, wanted a method`)
-    return function (this: This, ...args: A) {
-      // Awaited<T | Alt> is T | Alt for what a promise gives.
-      return policy.run(() => method.call(this, ...args)) as Promise<T | Alt>
+    }
+    return function (...args) {
+      // What a method promises is no promise itself, so awaiting changes nothing of its type.
+      return policy.run(() => method.call(this, ...args)) as ReturnType<typeof method>
     }
   }
 }
+
+/** A decorator of async methods whose result has room for `Alt`. */
+export type GuardedMethod<Alt> = <This, A extends unknown[], T>(
+  method: (this: This, ...args: A) => Promise<T | Alt>,
+  context: ClassMethodDecoratorContext<This, (this: This, ...args: A) => Promise<T | Alt>>,
+) => (this: This, ...args: A) => Promise<T | Alt>

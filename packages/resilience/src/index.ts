@@ -2,6 +2,7 @@
 
 export type { Call, Protected, RunOptions } from './call.ts'
 export type { Explanation } from './explain.ts'
+export type { AnswerOf, GuardedMethod } from './guarded.ts'
 export { guard, guarded } from './guarded.ts'
 export type { Gauge, Layer, LayerFacts } from './layer.ts'
 export type { AltOf, Outcome, Policy, Rejected } from './policy.ts'

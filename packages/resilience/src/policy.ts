@@ -48,6 +48,8 @@ export interface Policy<Alt = never> {
    * @throws {TypeError} for a damaged snapshot, or one of other layers, naming what is wrong
    */
   restore(snapshot: PolicySnapshot): void
+  /** Never set: it carries the type. */
+  readonly alt?: Alt
 }
 
 /** What the layers of a policy may answer in place of the function. */
