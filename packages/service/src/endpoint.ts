@@ -42,13 +42,16 @@ export interface EndpointOptions {
   maxBodyBytes: number
 }
 
+const PROTOCOLS: readonly Protocol[] = ['http', 'grpc', 'graphql']
+
 /** How long an operation may take that does not say. */
-const OPERATION_TIMEOUT_MS = 5_000
+export const OPERATION_TIMEOUT_MS: number = 5_000
 
 /** Creates an {@link Endpoint}: routing, deadline, contract, trace, and a problem for whatever goes wrong. */
 export function endpoint(options: EndpointOptions): Endpoint {
   const { service, world, log, maxBodyBytes } = options
   const routes = routeTable<Route>()
+  const byProtocol = { http: routeTable<Route>(), grpc: routeTable<Route>(), graphql: routeTable<Route>() }
   const names = new Set<string>()
   const running = inFlightGauge(world)
   const deadline = { world, log, running }
@@ -86,16 +89,16 @@ export function endpoint(options: EndpointOptions): Endpoint {
 
   function handle(request: TransportRequest, protocol?: Protocol): Promise<TransportResponse> {
     const path = pathOf(request)
-    const found = routes.match(request.method, path)
-    const hidden = found.kind === 'found' && protocol && !isServedOver(found.value.served.operation, protocol)
-    const match = hidden ? ({ kind: 'none' } as const) : found
+    const match = (protocol ? byProtocol[protocol] : routes).match(request.method, path)
     if (match.kind !== 'found') return Promise.resolve(strayProblem(request, unmatched(request, match), world))
     const { params, value: route } = match
     const leave = running.enter()
     const started = world.monotonic()
     const { serverActive, serverDuration } = instruments()
     serverActive.add(1, active)
-    return inServerSpan(route.span, request.headers, { ...route.attributes, 'url.path': path }, async (span) => {
+    const attributes: Attributes = { ...route.attributes, 'url.path': path }
+    if (protocol && protocol !== 'http') attributes['banyan.protocol'] = protocol
+    return inServerSpan(route.span, request.headers, attributes, async (span) => {
       try {
         const response = await respond(span, request, route.served, params)
         span.setAttribute('http.response.status_code', response.status)
@@ -110,8 +113,12 @@ export function endpoint(options: EndpointOptions): Endpoint {
 
   return {
     add(served) {
-      routes.add(served.operation.method, served.operation.path, routeOf(service, served))
-      names.add(served.name)
+      const { name, operation } = served
+      const route = routeOf(service, served)
+      routes.add(operation.method, operation.path, route)
+      for (const protocol of PROTOCOLS)
+        if (isServedOver(operation, protocol)) byProtocol[protocol].add(operation.method, operation.path, route)
+      names.add(name)
     },
     handle: (request) => handle(request),
     over: (protocol) => (request) => handle(request, protocol),

@@ -3,6 +3,7 @@
 // What a component of a service is given
 
 export type { Endpoint } from './endpoint.ts'
+export { OPERATION_TIMEOUT_MS } from './endpoint.ts'
 export type { HttpContext } from './http-server.ts'
 export { readBody } from './read-body.ts'
 export type { ServiceContext } from './service-context.ts'

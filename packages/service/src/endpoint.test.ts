@@ -1,0 +1,36 @@
+import { manualWorld, type Operation, silentLogger } from '@banyan/core'
+import { expect, test } from 'vitest'
+import { endpoint } from './endpoint.ts'
+
+function made() {
+  const served = endpoint({ service: 'stock', world: manualWorld(), log: silentLogger, maxBodyBytes: 1_000 })
+  const add = (name: string, operation: Operation) => served.add({ name, operation, answer: () => undefined })
+  add('stock.get', { method: 'GET', path: '/stock/{sku}', protocols: ['grpc'] })
+  add('stock.drop', { method: 'DELETE', path: '/stock/{sku}' })
+  add('stock.both', { method: 'POST', path: '/stock', protocols: ['http', 'graphql'] })
+  return served
+}
+
+const ask = (method: string, path: string) => ({
+  service: 'stock',
+  method,
+  path,
+  headers: {},
+  body: undefined,
+  signal: new AbortController().signal,
+})
+
+test('over a protocol there is what has it, and nothing tells of the rest', async () => {
+  const served = made()
+  const statuses = async (method: string, path: string) => [
+    (await served.over('http')(ask(method, path))).status,
+    (await served.over('grpc')(ask(method, path))).status,
+    (await served.over('graphql')(ask(method, path))).status,
+    (await served.handle(ask(method, path))).status,
+  ]
+  expect(await statuses('GET', '/stock/a')).toEqual([405, 204, 404, 204])
+  expect(await statuses('DELETE', '/stock/a')).toEqual([204, 405, 404, 204])
+  expect(await statuses('POST', '/stock')).toEqual([204, 404, 204, 204])
+  expect((await served.over('http')(ask('GET', '/stock/a'))).headers).toMatchObject({ allow: 'DELETE' })
+  expect([served.serves('stock.get'), served.serves('stock.put')]).toEqual([true, false])
+})
