@@ -2,6 +2,7 @@ import type { Api, Component } from '@banyan/core'
 import {
   type CallInput,
   type HttpContext,
+  OPERATION_TIMEOUT_MS,
   problemOf,
   problemResponse,
   readBody,
@@ -149,8 +150,7 @@ async function resolveField(
 
   async function answered() {
     try {
-      // An operation's own time bounds it too, when that is shorter.
-      const timeoutMs = Math.min(remainingMs(), operation.timeoutMs ?? Number.POSITIVE_INFINITY)
+      const timeoutMs = Math.min(remainingMs(), operation.timeoutMs ?? OPERATION_TIMEOUT_MS)
       const { 'idempotency-key': _, ...others } = headers
       return await endpoint.over('graphql')(
         servedCall({ service, name: operationName, operation, input, headers: others, signal, timeoutMs }),

@@ -1,4 +1,4 @@
-import { type Registry, refuse } from '@banyan/core'
+import { api, type Registry, refuse, type Schema } from '@banyan/core'
 import { policy, timeout } from '@banyan/resilience'
 import { client, httpTransport, serve, service, type Transport } from '@banyan/service'
 import { afterEach, expect, test } from 'vitest'
@@ -127,6 +127,22 @@ test('an operation without gRPC goes the other way, or fails by name', async () 
   await expect(over().inside()).rejects.toThrow('no contract given has GET /inside with "grpc" among its protocols')
   const stock = over({ fallback: httpTransport({ registry }) })
   expect(await stock.inside()).toBe('inside')
+})
+
+test('schemas of a vendor without JSON Schema go as any JSON', async () => {
+  const anything: Schema = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } }
+  const echoApi = api('echo', {
+    operations: { echo: { method: 'POST', path: '/echo', query: anything, body: anything, response: anything, protocols: ['grpc'] } },
+  })
+  const registry = memoryRegistry()
+  const echo = service('echo', { registry, drainMs: 0 })
+  echo.use(serve(echoApi, { echo: ({ query, body }) => ({ query, body }) }))
+  echo.use(grpc({ contracts: [{ api: echoApi }] }))
+  await echo.start()
+  open.push({ close: () => echo.stop() })
+  const caller = client(echoApi, { transport: transportOf(registry, { contracts: [{ api: echoApi }] }) })
+  const body = { deep: [1.5, null, { a: 'ä', b: [] }], yes: true }
+  expect(await caller.echo({ query: { page: 2 }, body })).toEqual({ query: { page: '2' }, body })
 })
 
 test('an instance that stops is left without a call lost', async () => {

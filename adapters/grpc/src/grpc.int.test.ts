@@ -130,12 +130,17 @@ test('bytes that are no message are INVALID_ARGUMENT, whatever they are, and an 
 })
 
 test('a message that is too large is refused, and so is a body that is', async () => {
-  const { raw } = await opened({ maxMessageBytes: 1_000, service: { maxBodyBytes: 500 } })
+  const { raw, port } = await opened({ maxMessageBytes: 1_000, service: { maxBodyBytes: 500 } })
   const metadata = { 'idempotency-key': 'k' }
   const huge = await failure(call(raw, 'Reserve', { sku: 'a', body: { quantity: 1, note: 'x'.repeat(2_000) } }, { metadata }))
   expect(huge.code).toBe(status.RESOURCE_EXHAUSTED)
   const large = await failure(call(raw, 'Reserve', { sku: 'a', body: { quantity: 1, note: 'x'.repeat(700) } }, { metadata }))
   expect([large.code, detailsOf(large)?.info?.reason]).toEqual([status.RESOURCE_EXHAUSTED, 'ERR_BODY_TOO_LARGE'])
+  // Small on the way, large when it is unpacked.
+  const packing = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { 'grpc.default_compression_algorithm': 2 })
+  open.push(packing)
+  const bomb = await failure(call(packing, 'Reserve', { sku: 'a', body: { quantity: 1, note: 'x'.repeat(5_000_000) } }, { metadata }))
+  expect(bomb.code).toBe(status.RESOURCE_EXHAUSTED)
   expect(await call(raw, 'Get', { sku: 'a' })).toEqual({ sku: 'a', left: 3 })
 })
 
