@@ -2,6 +2,7 @@ import type { Database, ReadTransaction, Transaction } from '@banyan/core'
 import {
   type DefinitionName,
   LEASE_SLACK_MS,
+  type NewSagaRecord,
   type SagaAdvance,
   type SagaRecord,
   type SagaStanding,
@@ -67,29 +68,40 @@ export function liveOf({ status, parked }: SagaStanding): 0 | 1 {
 }
 
 const insert: SagaStore['insert'] = async (tx, saga) => {
-  const { id, name, version, key, status, step = null, state, input, owner, report = null, wakeAt = null, channel = null } = saga
-  const { traceparent = null, tracestate = null, createdAt } = saga
-  const [added] = await tx.sql`
-    insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
-      wake_at, channel, report, traceparent, tracestate, created_at, updated_at)
-    select ${id}, ${name}, ${version}, ${key}, ${status}, ${liveOf(saga)}, ${step}, ${state}, ${input}, '{}', ${owner?.worker ?? null},
-      ${owner?.epoch ?? 0}, 0, ${owner ? 1 : 0}, ${wakeAt}, ${channel}, ${report}, ${traceparent}, ${tracestate}, ${createdAt}, ${createdAt}
-    where not exists (select 1 from banyan_saga_archive where name = ${name} and key = ${key})
-    on conflict (name, key) do nothing returning 1`
-  if (added) return id
+  const { id, name, key } = saga
+  if ((await changesOf(tx, [add(tx, saga)])) === 1) return id
   const [there] = await tx.sql<{ id: string }>`
     select id from banyan_sagas where name = ${name} and key = ${key}
     union all select id from banyan_saga_archive where name = ${name} and key = ${key}`
   return there?.id ?? id
 }
 
-const advance: SagaStore['advance'] = async (tx, step) =>
-  (staysLive(step) && (await moved(tx, step, stay(tx, step)))) || moved(tx, step, turn(tx, step))
+/** Unless there is one of this name and key. Without a RETURNING, here and below, which would cost a fourth of it all. */
+function add(tx: Transaction, saga: NewSagaRecord): Promise<unknown> {
+  const { id, name, version, key, status, step = null, state, input, owner, report = null, wakeAt = null, channel = null } = saga
+  const { traceparent = null, tracestate = null, createdAt } = saga
+  return tx.sql`
+    insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
+      wake_at, channel, report, traceparent, tracestate, created_at, updated_at)
+    select ${id}, ${name}, ${version}, ${key}, ${status}, ${liveOf(saga)}, ${step}, ${state}, ${input}, '{}', ${owner?.worker ?? null},
+      ${owner?.epoch ?? 0}, 0, ${owner ? 1 : 0}, ${wakeAt}, ${channel}, ${report}, ${traceparent}, ${tracestate}, ${createdAt}, ${createdAt}
+    where not exists (select 1 from banyan_saga_archive where name = ${name} and key = ${key})
+    on conflict (name, key) do nothing`
+}
 
-/** All three are run before anything is waited for, so that nothing of the transaction's owner comes between: what counts is the last change. */
-async function moved(tx: Transaction, step: SagaAdvance, move: Promise<unknown>): Promise<boolean> {
-  const [, , [noted]] = await Promise.all([move, note(tx, step), tx.sql<{ rows: number }>`select changes() as rows`])
-  return noted?.rows === 1
+/**
+ * How many rows the last of some statements changed. They, and this question, are run before anything is waited for: nothing that the
+ * owner of the transaction does meanwhile comes between.
+ */
+async function changesOf(tx: Transaction, statements: readonly Promise<unknown>[]): Promise<number> {
+  const [[row]] = await Promise.all([tx.sql<{ rows: number }>`select changes() as rows`, ...statements])
+  return row?.rows ?? 0
+}
+
+const advance: SagaStore['advance'] = async (tx, step) => (staysLive(step) && (await moved(tx, step, stay))) || moved(tx, step, turn)
+
+async function moved(tx: Transaction, step: SagaAdvance, move: typeof stay): Promise<boolean> {
+  return (await changesOf(tx, [move(tx, step), note(tx, step)])) === 1
 }
 
 /** Whether a live saga is one with its worker afterwards: most advances. */
@@ -98,7 +110,7 @@ function staysLive(step: SagaAdvance): boolean {
   return liveOf(step) === 1 && [output, input, version, wakeAt, channel].every((value) => value === undefined)
 }
 
-/** No column of a live saga's indexes is named, or SQLite would write them anew; nor is there a RETURNING, which costs a fourth of it all. */
+/** No column of a live saga's indexes is named: SQLite would write them anew. */
 function stay(tx: Transaction, { id, owner, revision, status, step = null, state, results = null, entry }: SagaAdvance): Promise<unknown> {
   return tx.sql`
     update banyan_sagas set status = ${status}, step = ${step}, state = ${state}, results = coalesce(${results}, results),
@@ -141,7 +153,7 @@ async function write(database: Database, batch: Batch): ReturnType<SagaStore['wr
   return database.transaction((tx) => writeEach(tx, batch))
 }
 
-/** Asks once for all of them whether they moved. @throws {NotAllMoved} */
+/** Asks once whether all of them moved. @throws {NotAllMoved} */
 async function writeAll(tx: Transaction, { starts, advances }: Batch): ReturnType<SagaStore['write']> {
   const ids = await insertAll(tx, starts)
   const before = await changesSoFar(tx)
@@ -157,6 +169,7 @@ async function writeEach(tx: Transaction, { starts, advances }: Batch): ReturnTy
   return { ids, moved: answers }
 }
 
+/** One by one: that a key is there already is nothing out of the ordinary. */
 async function insertAll(tx: Transaction, starts: Batch['starts']): Promise<string[]> {
   const ids: string[] = []
   for (const saga of starts) ids.push(await insert(tx, saga))

@@ -152,12 +152,7 @@ function advanceFor(
 }
 
 /** Stores what came of an attempt, one end after another where several are on. */
-async function settleEnd(
-  options: StepRunnerOptions,
-  saga: LiveSaga,
-  end: AttemptEnd,
-  entry: Parameters<typeof advanceOf>[3],
-): Promise<Stored> {
+function settleEnd(options: StepRunnerOptions, saga: LiveSaga, end: AttemptEnd, entry: Parameters<typeof advanceOf>[3]): Promise<Stored> {
   if (saga.flying <= 1) return storeEnd(options, saga, end, entry)
   const turn = saga.tail.then(() => storeEnd(options, saga, end, entry))
   // The next one goes on whatever becomes of this one.

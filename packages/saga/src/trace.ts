@@ -14,7 +14,7 @@ export function currentTrace(): StoredTrace {
 }
 
 /** Runs `body` inside a span of the stored trace. A failure that is given back as a value is told by `body` itself. */
-export async function inStoredTrace<T>(
+export function inStoredTrace<T>(
   stored: StoredTrace,
   describe: () => { name: string; attributes: Attributes },
   body: (span: Span) => Promise<T>,
@@ -23,13 +23,9 @@ export async function inStoredTrace<T>(
   const { name, attributes } = describe()
   const parent = parentOf(stored)
   const span = tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes }, parent)
-  try {
-    // Without telemetry, and nothing to hand on, a context would be carried about for nobody.
-    if (!span.isRecording() && parent === ROOT_CONTEXT) return await body(span)
-    return await context.with(trace.setSpan(parent, span), () => body(span))
-  } finally {
-    span.end()
-  }
+  // Without telemetry, and nothing to hand on, a context would be carried about, and an end be told, for nobody.
+  if (!span.isRecording() && parent === ROOT_CONTEXT) return body(span)
+  return context.with(trace.setSpan(parent, span), () => body(span)).finally(() => span.end())
 }
 
 function parentOf({ traceparent, tracestate }: StoredTrace) {
