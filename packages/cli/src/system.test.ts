@@ -25,6 +25,11 @@ describe('a system', () => {
     expect(() => system({ name: 'shop', services, processes })).toThrow(message)
   })
 
+  it('refuses the name of the process that every system has beside its own', () => {
+    for (const options of [{ services: { registry: './x.ts' } }, { services, processes: { registry: ['orders', 'payments'] } }])
+      expect(() => system({ name: 'shop', ...options })).toThrow('"registry" is the process that every system has for its registry')
+  })
+
   it('refuses a program with the name of a service', () => {
     expect(() => system({ name: 'shop', services, programs: { orders: './x.ts' } })).toThrow('"orders" is a service and a program')
   })

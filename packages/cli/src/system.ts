@@ -36,12 +36,13 @@ export interface SystemDefinition {
 export function system(options: SystemOptions): SystemDefinition {
   const { name, services, processes = 'each', gateway, programs = {} } = options
   if (Object.keys(services).length === 0) throw fail(name, 'it has no services')
-  if ('registry' in services || 'registry' in programs) throw fail(name, '"registry" is the process that every system has beside its own')
   for (const program of Object.keys(programs)) {
     if (program in services) throw fail(name, `"${program}" is a service and a program`)
   }
   const definition = { name, services, processes, gateway, programs }
-  groupsOf(definition)
+  const processNames = [name, ...groupsOf(definition).map((group) => group.name), ...Object.keys(programs)]
+  if (processNames.includes('registry'))
+    throw fail(name, '"registry" is the process that every system has for its registry; choose another name')
   return definition
 }
 

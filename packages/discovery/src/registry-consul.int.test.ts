@@ -112,6 +112,17 @@ describe('the npm package "consul"', () => {
     expect(((await consul.catalog.nodes()) as Json[]).map(({ Node }) => Node)).toEqual(['banyan'])
   })
 
+  it('filters as Consul does', async () => {
+    const consul = await client()
+    for (const [i, tags] of [['blue'], ['red'], ['blue', 'old']].entries())
+      await consul.agent.service.register({ name: 'orders', id: `o-${i}`, port: 3001 + i, tags, meta: { zone: i === 0 ? 'a' : 'b' } })
+    const filter = 'Service.Meta.zone == "b" and ("blue" in Service.Tags)'
+    const rows: Json[] = await consul.health.service({ service: 'orders', filter })
+    expect(rows.map(({ Service }) => Service.ID)).toEqual(['o-2'])
+    expect(Object.keys(await consul.agent.services({ filter: 'Meta.zone != b' } as Json))).toEqual(['o-0'])
+    await expect(consul.health.service({ service: 'orders', filter: 'Colour == blue' })).rejects.toMatchObject({ statusCode: 400 })
+  })
+
   it('finds who the agent is', async () => {
     const consul = await client()
     expect(await consul.agent.self()).toMatchObject({ Config: { Datacenter: 'dc1', NodeName: 'banyan' } })

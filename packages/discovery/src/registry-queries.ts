@@ -2,7 +2,7 @@ import type { World } from '@banyan/core'
 import { badRequest } from './fields.ts'
 import { assertMay, visibleTo } from './registry-access.ts'
 import { indexOf, type RegistryState } from './registry-index.ts'
-import { assertSupported, flagOf, indexAsked, waitAsked } from './registry-query.ts'
+import { assertSupported, filtered, flagOf, indexAsked, waitAsked } from './registry-query.ts'
 import type { RegistryRequest, Route } from './registry-route.ts'
 import type { RegistryStore } from './registry-store.ts'
 import {
@@ -35,27 +35,28 @@ type View = (state: RegistryState, request: RegistryRequest) => unknown
  */
 export function queryRoutes({ store, world, address, longestWaitMs }: QueryContext): readonly Route[] {
   const cached = answerCache()
-  const route = (path: string, of: 'all' | 'one', view: View): Route => ({
+  const route = (path: string, of: 'all' | 'one', view: View, rows = true): Route => ({
     method: 'GET',
     path,
     async answer(request) {
       const { name, query, gone, access } = request
       assertSupported(query)
+      if (!rows && query.has('filter')) throw badRequest(`"filter" is not supported at "${path}"; leave it out`)
       const service = of === 'one' ? name : undefined
       if (service !== undefined) assertMay(access, service, 'read')
       const index = indexAsked(query)
       const waitMs = waitAsked(query, longestWaitMs)
       if (index > 0) await store.changed(service, index, waitMs * (1 + world.random() / 16), gone)
       const state = store.get()
-      const key = `${access.name} ${path}${name}?${query.getAll('tag').join('&')}?${query.get('passing')}`
-      const json = cached(state, key, () => JSON.stringify(view(visibleTo(access, state), request)))
+      const key = `${access.name} ${path}${name}?${query.getAll('tag').join('&')}?${query.get('passing')}?${query.get('filter')}`
+      const json = cached(state, key, () => JSON.stringify(filtered(query, view(visibleTo(access, state), request))))
       return { json, index: service === undefined ? state.index : indexOf(state, service) }
     },
   })
   return [
-    route('/v1/catalog/services', 'all', (state) => catalogServices(state)),
+    route('/v1/catalog/services', 'all', (state) => catalogServices(state), false),
     route('/v1/catalog/nodes', 'all', (state) => catalogNodes(state, address())),
-    route('/v1/catalog/node/', 'all', (state, { name }) => catalogNode(state, address(), name)),
+    route('/v1/catalog/node/', 'all', (state, { name }) => catalogNode(state, address(), name), false),
     route('/v1/catalog/service/', 'one', (state, { name, query }) =>
       catalogRows(state, address(), { service: name, tags: query.getAll('tag') }),
     ),

@@ -1,5 +1,6 @@
 import { parseDuration } from './duration.ts'
 import { badRequest } from './fields.ts'
+import { readFilter } from './registry-filter.ts'
 
 /** As Consul: there without a value means true. */
 export function flagOf(query: URLSearchParams, name: string): boolean {
@@ -29,8 +30,16 @@ export function waitAsked(query: URLSearchParams, longestMs: number): number {
 
 /** @throws {DiscoveryError} for what would choose other rows than it asks for, were it passed over */
 export function assertSupported(query: URLSearchParams): void {
-  if (query.has('filter')) throw badRequest('"filter" is not supported by this registry; leave it out, or use "tag" and "passing"')
   if (query.has('node-meta')) throw badRequest('"node-meta" is not supported by this registry; leave it out')
   const datacenter = query.get('dc')
   if (datacenter && datacenter !== 'dc1') throw badRequest(`"dc" is "${datacenter}", wanted "dc1": this registry is one datacenter`)
+}
+
+/** The rows that the `filter` of a query lets through; a map's values are its rows. All, when there is none. */
+export function filtered(query: URLSearchParams, rows: unknown): unknown {
+  const text = query.get('filter')
+  if (!text) return rows
+  const filter = readFilter(text)
+  if (Array.isArray(rows)) return rows.filter(filter)
+  return Object.fromEntries(Object.entries(rows ?? {}).filter(([, row]) => filter(row)))
 }

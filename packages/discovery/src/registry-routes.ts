@@ -6,7 +6,7 @@ import { type Access, assertMay, assertMayWriteNode, visibleTo } from './registr
 import { keyOf, type RegistryState } from './registry-index.ts'
 import { readAgentCheck, readCatalogDeregistration, readCatalogRegistration, readRegistration, readUpdate } from './registry-input.ts'
 import { queryRoutes } from './registry-queries.ts'
-import { flagOf } from './registry-query.ts'
+import { filtered, flagOf } from './registry-query.ts'
 import type { Entry } from './registry-records.ts'
 import type { RegistryRequest, Route } from './registry-route.ts'
 import { findCheck, type RegistryEvent } from './registry-state.ts'
@@ -33,8 +33,8 @@ export function registryRoutes(context: RouteContext): readonly Route[] {
     get('/v1/catalog/datacenters', () => ['dc1']),
     get('/v1/agent/self', () => agentSelf(address())),
     get('/v1/agent/members', () => agentMembers(address())),
-    get('/v1/agent/services', ({ access }) => agentServices(visibleTo(access, store.get()))),
-    get('/v1/agent/checks', ({ access }) => agentChecks(visibleTo(access, store.get()))),
+    get('/v1/agent/services', ({ access, query }) => filtered(query, agentServices(visibleTo(access, store.get())))),
+    get('/v1/agent/checks', ({ access, query }) => filtered(query, agentChecks(visibleTo(access, store.get())))),
     get('/v1/agent/service/', ({ name, query, access }) => {
       if (query.has('hash')) throw badRequest('"hash" is not supported by this registry; ask health/service/:name with an "index"')
       return agentService(known(store.get(), name, access, 'read'))
