@@ -202,6 +202,26 @@ test('a GraphQL query of which one field fails has the answers of the others', a
   ])
 })
 
+test('a trace goes on over gRPC and GraphQL', async () => {
+  const [overGrpc, overGraphql] = ['1', '2'].map((digit) => digit.repeat(32)) as [string, string]
+  const traceparent = (traceId: string) => `00-${traceId}-${'3'.repeat(16)}-01`
+  const raw = new Client(address, credentials.createInsecure())
+  const metadata = new Metadata()
+  metadata.set('traceparent', traceparent(overGrpc))
+  const same = (bytes: Buffer) => bytes
+  const failed = await new Promise<ServiceError | null>((done) => {
+    raw.makeUnaryRequest('/catalog.v1.Catalog/ListProducts', same, same, Buffer.alloc(0), metadata, {}, (error) => done(error))
+  })
+  raw.close()
+  expect(failed).toBeNull()
+  await graphql({ query: '{ listProducts { name } }' }, { traceparent: traceparent(overGraphql) })
+  for (const traceId of [overGrpc, overGraphql]) {
+    await expect
+      .poll(() => shop.running.traces.spans(traceId).map(({ name, parentSpanId }) => [name, parentSpanId]), { timeout: 10_000 })
+      .toContainEqual(['catalog GET /products', '3'.repeat(16)])
+  }
+})
+
 test('bad input over GraphQL: what is wrong is named, and nothing internal is said', async () => {
   expect(await graphql({ query: '{ getProduct(id: "bonsai") { colour } }' })).toMatchObject({
     status: 400,
