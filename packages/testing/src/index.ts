@@ -27,3 +27,8 @@ export { startPostgres } from './postgres-server.ts'
 export type { PostgresServer, PostgresServerOptions } from './postgres-server.ts'
 export { testPostgres } from './postgres-run.ts'
 export type { TestDatabase } from './postgres-run.ts'
+
+// What can go wrong between a client and a server
+export { faultProxy } from './fault-proxy.ts'
+export type { FaultProxy, FaultProxyOptions } from './fault-proxy.ts'
+export type { Faults } from './fault-proxy-faults.ts'
