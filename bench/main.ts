@@ -15,6 +15,7 @@ const benches: Readonly<Record<string, Bench>> = {
   relay: { summary: 'messages a second of the relay beside job queues and another outbox', load: () => import('./relay.bench.ts') },
   rpc: { summary: 'calls a second between two processes beside undici, Moleculer, NestJS and gRPC', load: () => import('./rpc.bench.ts') },
   balance: { summary: 'balancers in simulated situations, and nanoseconds a pick', load: () => import('./balance.bench.ts') },
+  policy: { summary: 'what a policy costs a call, beside cockatiel, opossum and p-retry', load: () => import('./policy.bench.ts') },
   commit: { summary: 'what publishing costs a transaction, and how soon a handler has the event', load: () => import('./commit.bench.ts') },
   registry: {
     summary: 'a change to 200 watchers, registrations a second, blocking queries held',
