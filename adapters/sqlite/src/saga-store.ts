@@ -111,7 +111,8 @@ function staysLive(step: SagaAdvance): boolean {
 }
 
 /** No column of a live saga's indexes is named: SQLite would write them anew. */
-function stay(tx: Transaction, { id, owner, revision, status, step = null, state, results = null, entry }: SagaAdvance): Promise<unknown> {
+function stay(tx: Transaction, advanced: SagaAdvance): Promise<unknown> {
+  const { id, owner, revision, status, step = null, state, results = null, entry } = advanced
   return tx.sql`
     update banyan_sagas set status = ${status}, step = ${step}, state = ${state}, results = coalesce(${results}, results),
       revision = revision + 1, updated_at = ${entry.at}
