@@ -9,6 +9,7 @@ import { problem, problemOf } from './problem.ts'
 import { fillPath, withClientTimeout } from './proxy.ts'
 import { readText } from './read-text.ts'
 import { noBody } from './request-body.ts'
+import { dropAnswer } from './upstream-client.ts'
 
 /** A part larger than this is a mistake. */
 const maxPartBytes = 1_048_576
@@ -91,7 +92,7 @@ async function ask(
   try {
     const answer = await destination.call(call, true, signal)
     const late = new GatewayError('ERR_UPSTREAM_TIMEOUT', `"${destination.name}" took too long to answer`, { status: 504 })
-    const timer = world.after(startedAt + timeoutMs - world.monotonic(), () => answer.body.destroy(late))
+    const timer = world.after(startedAt + timeoutMs - world.monotonic(), () => dropAnswer(answer, late))
     const text = await readText(answer.body, maxPartBytes).finally(() => timer.cancel())
     return resultOf(name, answer, text)
   } catch (error) {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { World } from '@banyan/core'
 import type { Picked } from '@banyan/discovery'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
@@ -114,8 +115,9 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
     endSpan(traced.span, answer, (status) => status >= 400)
     const latencyMs = world.monotonic() - startedAt
     // In flight until the last byte, but as fast as its head came.
-    const lasting = answer.tunnel ?? answer.body
-    lasting.once('close', () => picked.done({ ok: !isUnavailable(answer.status), latencyMs }))
+    const settle = () => picked.done({ ok: !isUnavailable(answer.status), latencyMs })
+    if (answer.tunnel || answer.body instanceof Readable) (answer.tunnel ?? (answer.body as Readable)).once('close', settle)
+    else settle()
     return { ...answer, upstream: `${destination}@${address}` }
   } catch (cause) {
     const error = failureOf(cause, destination)

@@ -14,7 +14,7 @@ import {
 import { type Answer, attempt, type Call, isUnavailable, TryFailed } from './attempt.ts'
 import type { BreakerConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
-import type { UpstreamClient } from './upstream-client.ts'
+import { dropAnswer, type UpstreamClient } from './upstream-client.ts'
 
 /** Where requests go: a service or a fixed address, with its breaker and its retry budget. */
 export interface Destination {
@@ -168,7 +168,7 @@ function newTries(call: Call, options: TryOptions) {
   }
 
   async function next(number: number, signal: AbortSignal): Promise<Answer> {
-    previous?.body.destroy()
+    if (previous) dropAnswer(previous)
     previous = undefined
     const body = await call.body.open()
     const picked = await pick(endpoints, tried, name)

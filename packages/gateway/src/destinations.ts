@@ -5,6 +5,7 @@ import { GatewayError } from './errors.ts'
 import type { Fetched, FetchOptions } from './plugins/plugin.ts'
 import { readText } from './read-text.ts'
 import { noBody } from './request-body.ts'
+import { dropAnswer } from './upstream-client.ts'
 
 /** All destinations of a gateway. They outlive reloads, and with them what their breakers and balancers know. */
 export interface Destinations {
@@ -63,7 +64,7 @@ async function fetchText(from: Destination, path: string, { timeoutMs, maxBytes 
     const limits = { timeoutMs, tryTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, retries: 2 }
     const call = { method: 'GET', path, headers: ['accept', 'application/json'], body: noBody(world), limits }
     const answer = await from.call(call, true, over.signal)
-    over.signal.addEventListener('abort', () => answer.body.destroy(late), { once: true })
+    over.signal.addEventListener('abort', () => dropAnswer(answer, late), { once: true })
     return { status: answer.status, text: await readText(answer.body, maxBytes) }
   } finally {
     timer.cancel()

@@ -32,7 +32,7 @@ export interface GatewayResponse {
   readonly status: number
   readonly headers: HeaderList
   /** A stream is sent as it comes; whoever drops an answer with a stream destroys the stream. */
-  readonly body?: string | Uint8Array | Readable
+  readonly body?: string | Uint8Array | Readable | undefined
   /** Who answered, for the log: `orders@127.0.0.1:3001`. */
   readonly upstream?: string
   /** The connection behind a 101. */

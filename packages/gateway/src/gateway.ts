@@ -7,11 +7,11 @@ import { type Destinations, newDestinations } from './destinations.ts'
 import type { Environment } from './environment.ts'
 import { GatewayError } from './errors.ts'
 import { watchFile } from './file-watch.ts'
+import { http1Client } from './http1/client.ts'
 import { type Listener, listener } from './listener.ts'
 import { pipeline } from './pipeline.ts'
 import { plugins as builtIn, type PluginTable } from './plugins/table.ts'
 import { compile, type Snapshot } from './snapshot.ts'
-import { upstreamClient } from './upstream-client.ts'
 
 /** What a gateway is made of: a file or a configuration, and where services are found. */
 export interface GatewayOptions {
@@ -141,7 +141,7 @@ interface Running {
 
 function begin(first: GatewayConfig, firstText: string | undefined, options: Settled, status: () => GatewayStatus): Running {
   const { registry, name, world, log, file } = options
-  const client = upstreamClient()
+  const client = http1Client({ world })
   const destinations = newDestinations({ registry, client, gateway: name, world, log })
   const plugins: PluginTable = { ...builtIn, ...options.plugins }
   const build = (config: GatewayConfig, before?: Snapshot) =>

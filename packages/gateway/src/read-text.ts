@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { GatewayError } from './errors.ts'
 
 /**
@@ -6,7 +6,8 @@ import { GatewayError } from './errors.ts'
  *
  * @throws {GatewayError} `ERR_UPSTREAM_INVALID` (502) beyond `maxBytes`, `ERR_UPSTREAM_FAILED` (502) when it is cut short
  */
-export async function readText(body: Readable, maxBytes: number): Promise<string> {
+export async function readText(body: Uint8Array | Readable | undefined, maxBytes: number): Promise<string> {
+  if (!(body instanceof Readable)) return wholeText(body ?? new Uint8Array(), maxBytes)
   const chunks: Buffer[] = []
   let bytes = 0
   try {
@@ -14,7 +15,7 @@ export async function readText(body: Readable, maxBytes: number): Promise<string
       // A Readable's chunks are typed any; upstream bodies are of Buffers.
       const buffer = chunk as Buffer
       bytes += buffer.length
-      if (bytes > maxBytes) throw new GatewayError('ERR_UPSTREAM_INVALID', `the answer has more than ${maxBytes} bytes`, { status: 502 })
+      if (bytes > maxBytes) throw tooLarge(maxBytes)
       chunks.push(buffer)
     }
   } catch (cause) {
@@ -22,4 +23,13 @@ export async function readText(body: Readable, maxBytes: number): Promise<string
     throw new GatewayError('ERR_UPSTREAM_FAILED', 'the answer was cut short', { status: 502, cause })
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+function wholeText(body: Uint8Array, maxBytes: number): string {
+  if (body.length > maxBytes) throw tooLarge(maxBytes)
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+}
+
+function tooLarge(maxBytes: number): GatewayError {
+  return new GatewayError('ERR_UPSTREAM_INVALID', `the answer has more than ${maxBytes} bytes`, { status: 502 })
 }

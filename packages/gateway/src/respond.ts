@@ -5,6 +5,7 @@ import type { GatewayResponse } from './exchange.ts'
 import { headerOf } from './headers.ts'
 import { problem } from './problem.ts'
 import { type ClientBody, replayBytes } from './request-body.ts'
+import { dropAnswer } from './upstream-client.ts'
 
 /** How an answer went out: whole, cut because the upstream cut it, or not at all as the client had gone. */
 export type SendResult = 'sent' | 'cut' | 'gone'
@@ -31,21 +32,30 @@ const lingerMs = 2_000
 export async function sendResponse(answer: GatewayResponse, client: ClientSide): Promise<SendResult> {
   const { response, message } = client
   if (response.destroyed) {
-    dropBody(answer)
+    dropAnswer(answer)
     return 'gone'
   }
   const isUnfinished = !message.complete && client.body.length !== 0
   const isClosing = isUnfinished && (client.isHoldingBody() || client.body.length === undefined || client.body.length > replayBytes)
-  const sendable = writeHead(answer, response, isClosing || client.isDraining())
-  const { body } = sendable
+  const { body } = writeHead(answer, client, isClosing || client.isDraining())
   if (body instanceof Readable) {
     const result = await stream(body, response)
     if (result !== 'sent') return result
   } else if (body !== undefined && message.method !== 'HEAD') {
+    if (client.body.isComplete) return end(response, body)
     response.write(body)
   }
   if (!client.body.isComplete) await takeRest(client, isClosing)
   response.end()
+  return 'sent'
+}
+
+/** A body up to this size goes out in one write with its head, as Node does with text only: the kernel's work is worth more than a copy. */
+const oneWrite = 16_384
+
+function end(response: ServerResponse, body: string | Uint8Array): SendResult {
+  if (typeof body === 'string' || body.length > oneWrite) response.end(body)
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
   return 'sent'
 }
 
@@ -78,27 +88,26 @@ function stream(body: Readable, response: ServerResponse): Promise<SendResult> {
   })
 }
 
-/** Frees what an answer holds that is not sent. */
-export function dropBody({ body, tunnel }: GatewayResponse): void {
-  if (body instanceof Readable) body.destroy()
-  tunnel?.destroy()
-}
-
-function writeHead(answer: GatewayResponse, response: ServerResponse, close: boolean): GatewayResponse {
-  const { body } = answer
-  const length = typeof body === 'string' || body instanceof Uint8Array ? ['content-length', String(Buffer.byteLength(body))] : []
-  const own = headerOf(answer.headers, 'content-length') === undefined && answer.status !== 204 && answer.status !== 304 ? length : []
+function writeHead(answer: GatewayResponse, { response, message }: ClientSide, close: boolean): GatewayResponse {
+  const isBare = answer.status === 204 || answer.status === 304 || headerOf(answer.headers, 'content-length') !== undefined
+  const own = isBare ? [] : lengthOf(answer, message.method === 'HEAD')
   const headers = [...answer.headers, ...own, ...(close ? ['connection', 'close'] : [])]
   try {
     response.writeHead(answer.status, headers)
     return answer
   } catch {
     // Node refuses a status or a header with characters that do not belong there: not the client's fault, nor ours.
-    dropBody(answer)
+    dropAnswer(answer)
     const instead = problem({ status: 502, code: 'ERR_UPSTREAM_INVALID', detail: 'the answer of the service is not clean HTTP' })
     response.writeHead(instead.status, [...instead.headers, 'connection', 'close'])
     return instead
   }
+}
+
+/** Of an answer to HEAD without a body nobody knows how long it would be. */
+function lengthOf({ body }: GatewayResponse, isHead: boolean): string[] {
+  if (body instanceof Readable || (body === undefined && isHead)) return []
+  return ['content-length', String(body === undefined ? 0 : Buffer.byteLength(body))]
 }
 
 async function takeRest({ message, response, body, isHoldingBody, world }: ClientSide, isClosing: boolean): Promise<void> {

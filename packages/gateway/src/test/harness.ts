@@ -20,7 +20,10 @@ export interface Origin {
 
 /** Starts an HTTP server. */
 export async function origin(handler: RequestListener): Promise<Origin> {
-  const server = createServer(handler)
+  const server = createServer(async (request, response) => {
+    // A request that is cut short makes an async handler reject, as it would in a framework, which hangs up then.
+    await Promise.resolve(handler(request, response)).catch(() => response.destroy())
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
