@@ -4,6 +4,10 @@
 export { consulRegistry } from './consul-client.ts'
 export type { ConsulRegistry, ConsulRegistryOptions } from './consul-client.ts'
 export type { MassExpiryOptions } from './watch-state.ts'
+export { dnsRegistry } from './dns-registry.ts'
+export type { DnsRegistryOptions } from './dns-registry.ts'
+export { nodeResolver } from './dns-resolver.ts'
+export type { DnsAddress, DnsResolver, DnsService, NodeResolverOptions } from './dns-resolver.ts'
 export { staticRegistry } from './static-registry.ts'
 export type { StaticAddress } from './static-registry.ts'
 

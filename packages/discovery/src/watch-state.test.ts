@@ -128,3 +128,58 @@ test('whatever comes: the healthy are there, nobody is invented, nobody is kept 
     { numRuns: 500 },
   )
 })
+
+/** The same watch, told instance by instance what befell it, with nothing computed ahead. */
+function naiveWatch() {
+  const shown = new Map<string, 'up' | 'kept'>()
+  const lostAt: number[] = []
+  let [index, keptUntil, heard] = [0, Number.NaN, false]
+  return {
+    shown: () => [...shown.keys()].sort(),
+    kept: () => [...shown].flatMap(([id, how]) => (how === 'kept' ? [id] : [])).sort(),
+    fail() {
+      index = 0
+    },
+    list(event: { readonly listing: Listing }, now: number) {
+      const { listing } = event
+      const up = new Set(listing.healthy.map(({ id }) => id))
+      const trusted = index > 0 && listing.index >= index
+      const missing = [...shown].filter(([id]) => !up.has(id))
+      // Taken out on purpose: not listed at all, by a registry that was there all the time and is not doubted.
+      const lost = missing.filter(([id, how]) => listing.failing.has(id) || !trusted || how === 'kept')
+      while (lostAt.length > 0 && now - (lostAt[0] ?? 0) >= limit.verifyMs) lostAt.shift()
+      const isKeeping = !Number.isNaN(keptUntil)
+      const share = (lost.length + lostAt.length) / (shown.size + lostAt.length)
+      const keeps = lost.length > 0 && (isKeeping ? now < keptUntil : lost.length + lostAt.length > 1 && share > limit.share)
+      if (isKeeping && now >= keptUntil) lostAt.length = 0
+      else if (!keeps) for (const _ of lost) lostAt.push(now)
+      shown.clear()
+      for (const id of up) shown.set(id, 'up')
+      if (keeps) for (const [id] of lost) shown.set(id, 'kept')
+      keptUntil = keeps ? (isKeeping ? keptUntil : now + limit.verifyMs) : Number.NaN
+      index = listing.index
+      heard = true
+    },
+    heard: () => heard,
+  }
+}
+
+test('whatever comes, the watch shows and keeps whom a watch that is told one by one does', () => {
+  fc.assert(
+    fc.property(fc.array(anEvent, { maxLength: 40 }), (events) => {
+      const naive = naiveWatch()
+      let state = unheard
+      let now = 0
+      for (const { dtMs, event } of events) {
+        now += dtMs
+        state = after(state, event, now, limit)
+        if (event.type === 'failed') naive.fail()
+        else naive.list(event, now)
+        expect(idsOf(state)).toEqual(naive.shown())
+        expect([...(state.held?.ids ?? [])].sort()).toEqual(naive.kept())
+        expect(state.snapshot.revision > 0).toBe(naive.heard())
+      }
+    }),
+    { numRuns: 1_000 },
+  )
+})

@@ -1,6 +1,7 @@
 import { type Logger, messageOf, type Snapshot, sleep, type World } from '@banyan/core'
 import { backoffMs } from './backoff.ts'
 import type { Listing } from './consul-instance.ts'
+import { DiscoveryError } from './errors.ts'
 import { after, type MassExpiryOptions, unheard, type WatchState } from './watch-state.ts'
 
 /** What a {@link watchService} needs. */
@@ -26,7 +27,16 @@ export interface ServiceWatch {
 /** A registry that answers at once although nothing changed is not asked faster than this, milliseconds. */
 const shortestRoundMs = 100
 
-/** Follows a service by blocking queries; an answer that does not come in time counts as the registry being away. */
+/**
+ * How much later than `waitMs` and a sixteenth of it an answer may come, milliseconds. Clients give up after 5,000 and say why; this is for those
+ * that do not.
+ */
+const overdueMs = 6_000
+
+/**
+ * Follows a service by blocking queries. An answer that does not come in time counts as the registry being away, whatever `ask` does with
+ * its signal: the snapshot becomes stale, and the whole list is asked for again.
+ */
 export function watchService(options: WatchOptions): ServiceWatch {
   const { service, log } = options
   const listeners = new Set<(snapshot: Snapshot) => void>()
@@ -75,14 +85,14 @@ async function follow(
   get: () => WatchState,
   become: (next: WatchState) => void,
 ): Promise<void> {
-  const { service, ask, massExpiry, world, log } = options
+  const { service, massExpiry, world, log } = options
   while (!signal.aborted) {
     const state = get()
     const asked = world.monotonic()
     const waitMs = state.held ? Math.max(1, Math.min(options.waitMs, state.held.until - asked)) : options.waitMs
     let pauseMs = 0
     try {
-      const listing = await ask({ index: state.index, waitMs, signal })
+      const listing = await inTime(options, signal, { index: state.index, waitMs })
       if (signal.aborted) return
       const now = world.monotonic()
       become(after(state, { type: 'listed', listing }, now, massExpiry))
@@ -101,6 +111,26 @@ async function follow(
     }
     // Rejects only when stopped, and then the loop ends.
     if (pauseMs > 0) await sleep(world, pauseMs, signal).catch(() => undefined)
+  }
+}
+
+/** Asks, and rejects when the answer is overdue. One that comes later is not heard. */
+async function inTime(
+  { service, ask, world }: WatchOptions,
+  signal: AbortSignal,
+  question: { readonly index: number; readonly waitMs: number },
+): Promise<Listing> {
+  const overdue = new AbortController()
+  const limitMs = overdueMs + (question.index > 0 ? question.waitMs * (1 + 1 / 16) : 0)
+  const timer = world.after(limitMs, () =>
+    overdue.abort(new DiscoveryError('ERR_REGISTRY_UNAVAILABLE', `no answer about "${service}" for ${Math.round(limitMs)} ms`)),
+  )
+  const either = AbortSignal.any([signal, overdue.signal])
+  const given = new Promise<never>((_, reject) => either.addEventListener('abort', () => reject(either.reason), { once: true }))
+  try {
+    return await Promise.race([ask({ ...question, signal: either }), given])
+  } finally {
+    timer.cancel()
   }
 }
 
