@@ -30,7 +30,20 @@ const NEAR_TIME = 'failing, 0 in the time window'
 const MEASURED: readonly (readonly [PolicyTask['by'], readonly string[]])[] = [
   [
     'banyan',
-    ['breaker', 'breaker, count window', 'breaker, time window', 'timeout', 'retry', 'three', 'open', NEAR, FAR, NEAR_TIME, FAR_TIME],
+    [
+      'by hand',
+      'breaker',
+      'breaker, count window',
+      'breaker, time window',
+      'timeout',
+      'retry',
+      'three',
+      'open',
+      NEAR,
+      FAR,
+      NEAR_TIME,
+      FAR_TIME,
+    ],
   ],
   ['cockatiel', ['breaker', 'timeout', 'retry', 'three', 'open', NEAR, FAR]],
   ['opossum', ['breaker', 'minimal', NEAR, FAR]],
@@ -104,6 +117,7 @@ function judge(of: (name: string) => number): Verdict[] {
     alone('heap after a million calls', of('heap'), { atMost: 64 }, ' KiB'),
     note('breaker with a count window', ours('breaker, count window'), ' ns'),
     note('breaker with a time window', ours('breaker, time window'), ' ns'),
+    note('a breaker by hand: one .then(ok, bad) and a count', ours('by hand'), ' ns'),
     note('a bare await, for comparison', of('bare'), ' ns'),
   ]
 }

@@ -21,7 +21,22 @@ async function openOutcome() {
 
 const steady = () => retry({ attempts: 3, backoff: exponential({ baseMs: 50, capMs: 1_000 }) })
 
+/** The least that any breaker can do: look at how each call ends. */
+async function byHand() {
+  let failures = 0
+  const ok = (value: number): number => {
+    failures = 0
+    return value
+  }
+  const bad = (error: unknown): never => {
+    failures += 1
+    throw error
+  }
+  return { call: () => (failures < 5 ? answer().then(ok, bad) : answer()), calls: CHEAP }
+}
+
 export const banyan: Subjects = {
+  'by hand': byHand,
   breaker: async () => plainly(policy('stock', circuitBreaker())),
   'breaker, count window': async () => plainly(policy('stock', circuitBreaker({ window: { calls: 100 } }))),
   'breaker, time window': async () => plainly(policy('stock', circuitBreaker({ window: { timeMs: 10_000 } }))),

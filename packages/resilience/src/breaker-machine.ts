@@ -22,18 +22,18 @@ export interface Ticket {
 /** A breaker's state and window on a clock; the layer puts it around calls. */
 export interface BreakerMachine {
   limits(): BreakerLimits
-  /** Time may have changed it since the last call. */
-  state(): BreakerState
+  /** Time may have changed it since the last call. `now`: on the monotonic clock, for who has just read it, here and below. */
+  state(now?: number): BreakerState
   counts(): BreakerCounts
   /** How long until the next probe, milliseconds, as far as it can be known. */
-  retryAfterMs(): number | undefined
+  retryAfterMs(now?: number): number | undefined
   /**
    * The epoch while it is closed, judges by failures in a row and has counted none: then a call need not be remembered, as nothing is
    * forgotten or measured by when it began. Else `undefined`.
    */
   calmEpoch(): number | undefined
   /** Lets a call through, or not: `undefined`. */
-  admit(): Ticket | undefined
+  admit(now?: number): Ticket | undefined
   /** Says how a call ended. Once a ticket. */
   settle(ticket: Ticket, verdict: Verdict): void
   /** As `settle` does, of a call without a ticket, let through while calm. */
@@ -109,12 +109,11 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
 
   return {
     limits: () => rules.limits,
-    state: () => current(world.monotonic()),
+    state: (now = world.monotonic()) => current(now),
     counts: () => rules.window.counts(world.monotonic()),
-    retryAfterMs: () => retryAfter(state, world.monotonic(), rules.limits),
+    retryAfterMs: (now = world.monotonic()) => retryAfter(state, now, rules.limits),
     calmEpoch: () => (state.kind === 'closed' && rules.window.isCalm() ? state.epoch : undefined),
-    admit() {
-      const now = world.monotonic()
+    admit(now = world.monotonic()) {
       if (!admits(current(now), rules.limits)) return undefined
       return { epoch: move({ type: 'admitted' }, now).epoch, startedAt: now }
     },

@@ -71,7 +71,7 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
 
   return {
     wait(scope, end, go, openError) {
-      if (machine.state().kind !== 'half-open' || waiters.size >= machine.limits().maxWaiting) return false
+      if (waiters.size >= machine.limits().maxWaiting || machine.state(scope.startedAt).kind !== 'half-open') return false
       let ticket: Ticket | undefined
       const waiting = new Waiting(scope, end, {
         go: () => ticket && go(ticket),

@@ -157,6 +157,13 @@ export class Scope implements Call {
     return this.#startedAt
   }
 
+  /** The same call under a nearer end. */
+  within(cancel: Cancellation): Scope {
+    const inner = new Scope(this.run, cancel, this.attempt, this.hedge)
+    inner.#startedAt = this.#startedAt
+    return inner
+  }
+
   /** The same call, now. */
   later(): Scope {
     return new Scope(this.run, this.#cancel, this.attempt, this.hedge)

@@ -62,9 +62,9 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     const go = (ticket: Ticket, scope: Scope, end: End): void => next(scope, new Watched(rules, ticket, scope.cancel, end))
     return (scope, end) => {
       if (scope.aborted) return end.bad(scope.reason)
-      const ticket = machine.admit()
+      const ticket = machine.admit(scope.startedAt)
       if (ticket) return go(ticket, scope, end)
-      if (!queue.wait(scope, end, (late) => go(late, scope.later(), end), openError)) end.bad(openError(scope.run.asValue))
+      if (!queue.wait(scope, end, (late) => go(late, scope.later(), end), openError)) end.bad(openError(scope.run.asValue, scope.startedAt))
     }
   }
 
@@ -245,7 +245,7 @@ function verdictOf(settled: Settled, fails: (settled: Settled) => boolean): Verd
  * The error of a rejected call. Those that go out as values have no stack, so that within a millisecond all are the same: then it is
  * one, frozen.
  */
-function openErrors(policy: string, machine: BreakerMachine): (asValue: boolean) => ResilienceError {
+function openErrors(policy: string, machine: BreakerMachine): (asValue: boolean, now?: number) => ResilienceError {
   let last: { epoch: number; waitMs: number | undefined; error: ResilienceError } | undefined
 
   function create(state: BreakerState, retryAfterMs: number | undefined): ResilienceError {
@@ -253,9 +253,9 @@ function openErrors(policy: string, machine: BreakerMachine): (asValue: boolean)
     return new ResilienceError('ERR_CIRCUIT_OPEN', policy, `cannot call "${policy}": its circuit ${whyOpen(state, retryAfterMs)}`, hint)
   }
 
-  return (asValue) => {
-    const state = machine.state()
-    const retryAfterMs = machine.retryAfterMs()
+  return (asValue, now) => {
+    const state = machine.state(now)
+    const retryAfterMs = machine.retryAfterMs(now)
     const waitMs = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs)
     if (!asValue) return create(state, waitMs)
     if (last?.epoch !== state.epoch || last.waitMs !== waitMs) {

@@ -134,8 +134,8 @@ test('agrees with a plan drawn up beforehand: who is sent when, who ends first, 
       const { world, stock, after } = setup({ after: afterMs, extra })
       const outcome = stock.outcome(({ hedge }) => {
         const { ms, ok } = fates[hedge] ?? { ms: 1, ok: true }
-        // Halves, so that no end falls on the same moment as a hedge.
-        return after(ms + 0.5, () => (ok ? hedge : Promise.reject(new Error(`down ${hedge}`))))
+        // Fractions, so that no end falls on the same moment as another or as a hedge.
+        return after(ms + 0.5 + hedge / 100, () => (ok ? hedge : Promise.reject(new Error(`down ${hedge}`))))
       })
       await world.advance(1_000)
       expect(await outcome).toMatchObject(plan(afterMs, extra, fates))
@@ -148,7 +148,7 @@ test('agrees with a plan drawn up beforehand: who is sent when, who ends first, 
 function plan(afterMs: number, extra: number, fates: readonly { ms: number; ok: boolean }[]) {
   let last = { at: 0, hedge: 0 }
   for (let sent = 1; ; sent += 1) {
-    const flights = fates.slice(0, sent).map(({ ms, ok }, hedge) => ({ at: hedge * afterMs + ms + 0.5, ok, hedge }))
+    const flights = fates.slice(0, sent).map(({ ms, ok }, hedge) => ({ at: hedge * afterMs + ms + 0.5 + hedge / 100, ok, hedge }))
     const next = sent <= extra ? sent * afterMs : Number.POSITIVE_INFINITY
     const won = flights.filter(({ ok }) => ok).toSorted((a, b) => a.at - b.at)[0]
     if (won && won.at < next) return { ok: true, value: won.hedge, attempts: sent }

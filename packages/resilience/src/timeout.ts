@@ -1,5 +1,5 @@
 import { systemWorld, type World } from '@banyan/core'
-import { Scope } from './call.ts'
+import type { Scope } from './call.ts'
 import { type AbortListener, Cancellation } from './cancellation.ts'
 import { type Deadline, type Deadlines, deadlinesOf } from './deadlines.ts'
 import type { End } from './end.ts'
@@ -32,7 +32,7 @@ export function timeout(timeoutMs: number, options: TimeoutOptions = {}): Layer 
       const outer = scope.cancel
       if (outer && (outer.aborted || outer.deadline - scope.startedAt <= timeoutMs)) return next(scope, end)
       const timed = new Timed(rules, scope, end)
-      next(new Scope(scope.run, timed.cancel, scope.attempt, scope.hedge), timed)
+      next(scope.within(timed.cancel), timed)
     }
   }
 
