@@ -56,6 +56,33 @@ describe('all', () => {
       .step('last', { do: (c) => call(`last after ${c.hotel.room} ${c.flight} ${c.car}`), undo: none })
       .done((c) => c.hotel.room)
 
+  it('begins nothing anew while the refusal of another is being stored, and undoes what may have happened', async () => {
+    const b = bench()
+    const { call, open } = gate(b)
+    let attempts = 0
+    const once = async () => {
+      attempts += 1
+      b.calls.push(`hotel ${attempts}`)
+      if (attempts === 1) throw new Error('no answer')
+    }
+    const definition = trip()
+      .all({
+        hotel: { do: once, undo: () => void b.calls.push('hotel back') },
+        flight: { do: () => call('flight'), undo: () => void b.calls.push('flight back') },
+      })
+      .done()
+    await run(b, definition)
+    let release = () => {}
+    const held = b.database.transaction(() => new Promise<void>((resolve) => (release = resolve)))
+    open('flight', refuse('full'))
+    await b.world.advance(1_000)
+    expect(b.calls).toEqual(['hotel 1', 'flight'])
+    release()
+    await held
+    await b.world.advance(1_000)
+    expect(b.calls).toEqual(['hotel 1', 'flight', 'hotel back'])
+  })
+
   it('makes its calls at the same time, and goes on when all have worked', async () => {
     const b = bench()
     const calls = gate(b)

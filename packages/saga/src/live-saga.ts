@@ -38,6 +38,8 @@ export interface LiveSaga {
   readonly timers: Map<string, Timer>
   /** Ends are settled one after another. */
   tail: Promise<unknown>
+  /** An end that is being stored: what it makes of the state is fixed, so nothing else moves that meanwhile. */
+  storing: Promise<unknown> | undefined
   /** The row has moved without us: nothing more is stored. */
   stale: boolean
   /** The same saga as it was taken up later, while this one was not yet forgotten. */
@@ -50,7 +52,13 @@ export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaReco
   const bare: LiveSaga = {
     ...{ definition, owner, record, deadline, deadlineTold: false, arrival: undefined, stale: false, flying: 0, successor: undefined },
     ...{ state: stateOf(record), input: undefined, results: {}, resultsJson: '{}' },
-    ...{ lost: new AbortController(), begun: new Set<string>(), timers: new Map<string, Timer>(), tail: Promise.resolve() },
+    ...{
+      lost: new AbortController(),
+      begun: new Set<string>(),
+      timers: new Map<string, Timer>(),
+      tail: Promise.resolve(),
+      storing: undefined,
+    },
   }
   try {
     return takenUp(record.version === definition.version ? withPayload(bare) : migratedSaga(bare), world)

@@ -168,7 +168,10 @@ async function storeEnd(
 ): Promise<Stored> {
   if (saga.stale) return 'taken'
   const advance = advanceFor(options, saga, end, entry)
-  const stored = await store(options, saga, advance)
+  const storing = store(options, saga, advance)
+  saga.storing = storing
+  const stored = await storing
+  saga.storing = undefined
   if (stored === 'taken') saga.stale = true
   else settle(options, saga, advance)
   return stored

@@ -195,6 +195,9 @@ async function wakeUp(room: Room, saga: LiveSaga, step: string): Promise<void> {
     saga.stale = true
     return reread(room, saga)
   }
+  // Another step's end that is being stored would write over this, and take what begins now for what it knew: for an undo, at worst.
+  while (saga.storing) await saga.storing
+  if (!isHere(room, saga)) return
   const now = room.options.world.now()
   if (!isLate(saga, now)) saga.state = after(saga.definition, saga.state, { kind: 'due', step }, now).state
   resume(room, saga)
