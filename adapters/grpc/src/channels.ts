@@ -7,16 +7,25 @@ export interface ChannelsOptions {
 
 /** One connection to each address, made when it is first called. */
 export interface Channels {
-  of(address: string): Client
-  /** Lets go of the connections to addresses that are no more. Calls in flight go on. */
+  /** The connection to an address, for one call; `done` must be called when that ended. */
+  use(address: string): { readonly client: Client; done(): void }
+  /** Lets go of the connections to addresses that are no more: of each when the calls on it have ended. */
   keep(addresses: ReadonlySet<string>): void
+  /** Closes all at once. */
   close(): void
+}
+
+interface Channel {
+  readonly client: Client
+  calls: number
+  retired: boolean
 }
 
 /** Creates {@link Channels}. */
 export function channels(options: ChannelsOptions): Channels {
   const { maxResponseBytes, credentials = ChannelCredentials.createInsecure() } = options
-  const clients = new Map<string, Client>()
+  const open = new Map<string, Channel>()
+  const retiring = new Set<Channel>()
   const settings: ClientOptions = {
     'grpc.max_receive_message_length': maxResponseBytes,
     'grpc.max_send_message_length': -1,
@@ -27,24 +36,47 @@ export function channels(options: ChannelsOptions): Channels {
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 1_000,
   }
+
+  function channelTo(address: string): Channel {
+    const known = open.get(address)
+    if (known) return known
+    const made = { client: new Client(address, credentials, settings), calls: 0, retired: false }
+    open.set(address, made)
+    return made
+  }
+
+  /** A closed channel fails the calls that have not got their connection yet. */
+  function endIfIdle(channel: Channel): void {
+    if (!channel.retired || channel.calls > 0) return
+    retiring.delete(channel)
+    channel.client.close()
+  }
+
   return {
-    of(address) {
-      const known = clients.get(address)
-      if (known) return known
-      const made = new Client(address, credentials, settings)
-      clients.set(address, made)
-      return made
+    use(address) {
+      const channel = channelTo(address)
+      channel.calls += 1
+      return {
+        client: channel.client,
+        done() {
+          channel.calls -= 1
+          endIfIdle(channel)
+        },
+      }
     },
     keep(addresses) {
-      for (const [address, client] of clients) {
+      for (const [address, channel] of open) {
         if (addresses.has(address)) continue
-        clients.delete(address)
-        client.close()
+        open.delete(address)
+        channel.retired = true
+        retiring.add(channel)
+        endIfIdle(channel)
       }
     },
     close() {
-      for (const client of clients.values()) client.close()
-      clients.clear()
+      for (const { client } of [...open.values(), ...retiring]) client.close()
+      open.clear()
+      retiring.clear()
     },
   }
 }

@@ -52,6 +52,7 @@ export function sendCall(call: GrpcCall, { headers, signal, timeoutMs }: Transpo
     const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : world.now() + timeoutMs
     const done = (error: GrpcFailure | null, answer?: Buffer) => {
       signal.removeEventListener('abort', cancel)
+      channel.done()
       try {
         if (signal.aborted) throw signal.reason
         resolve(error ? failed(call, error) : answered(method, answer ?? Buffer.alloc(0)))
@@ -59,8 +60,8 @@ export function sendCall(call: GrpcCall, { headers, signal, timeoutMs }: Transpo
         reject(thrown)
       }
     }
-    const client = connections.of(addressOf(picked.instance))
-    const running = client.makeUnaryRequest(method.path, same, same, Buffer.from(bytes), metadataOf(headers), { deadline }, done)
+    const channel = connections.use(addressOf(picked.instance))
+    const running = channel.client.makeUnaryRequest(method.path, same, same, Buffer.from(bytes), metadataOf(headers), { deadline }, done)
     const cancel = () => running.cancel()
     signal.addEventListener('abort', cancel, { once: true })
   })
@@ -84,15 +85,16 @@ function answered({ response, operation, operationName, answer }: ProtoMethod, b
 function failed({ method, picked }: GrpcCall, error: GrpcFailure): TransportResponse {
   if (error.code !== status.UNAVAILABLE || error.metadata.get(DETAILS_KEY).length > 0) return problemOfStatus(error)
   const { host, port, service } = picked.instance
-  const why = /\bE[A-Z_]{4,}\b/.exec(error.details)?.[0]
-  const cause = Object.assign(new Error(error.details), isNeverSent(error) && why !== undefined ? { code: why } : {})
-  const message = `no answer from "${service}" at ${host}:${port} over gRPC to ${method.operationName}: ${why ?? error.details}`
+  const why = /\bE[A-Z_]{4,}\b/.exec(error.details)?.[0] ?? error.details
+  const neverSent = NEVER_SENT.some((start) => error.details.startsWith(start))
+  // The code by which policies know that nothing was done, so that the call may go to another instance whatever it does.
+  const cause = Object.assign(new Error(error.details), neverSent && { code: 'ECONNREFUSED' })
+  const message = `no answer from "${service}" at ${host}:${port} over gRPC to ${method.operationName}: ${why}`
   throw new ServiceError('ERR_SERVICE_UNAVAILABLE', message, { status: 503, cause })
 }
 
-function isNeverSent({ details }: GrpcFailure): boolean {
-  return details.startsWith('No connection established') || details.startsWith('Name resolution failed')
-}
+/** What grpc-js says when nothing was sent, or a server refused a stream unread: as one does that stops (RFC 9113, 8.7). */
+const NEVER_SENT = ['No connection established', 'Name resolution failed', 'Stream refused by server', 'Channel closed before call started']
 
 function invalid(operationName: string, issues: readonly Issue[]): ServiceError {
   const fields = issues.map(({ path, message }) => `${path} ${message}`).join('; ')

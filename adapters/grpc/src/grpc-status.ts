@@ -1,3 +1,4 @@
+import type { Issue } from '@banyan/core'
 import type { Problem } from '@banyan/service/internal'
 import { problemResponse, readProblem, retryAfterMs, type TransportResponse } from '@banyan/service/internal'
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js'
@@ -54,7 +55,7 @@ export function statusOfProblem(response: TransportResponse, domain: string): Pi
   const code = problem.refused
     ? status.FAILED_PRECONDITION
     : (CODES[problem.status] ?? (problem.status < 500 ? status.UNKNOWN : status.INTERNAL))
-  const details = problem.detail ?? problem.title
+  const details = shortened(problem.detail ?? problem.title, MAX_DETAILS)
   const wait = retryAfterMs(response.headers, 0)
   const encoded = encodeRpcStatus(code, details, {
     info: {
@@ -66,13 +67,26 @@ export function statusOfProblem(response: TransportResponse, domain: string): Pi
         ...(problem.instance !== undefined && { instance: problem.instance }),
       },
     },
-    ...(problem.errors && { violations: problem.errors.map(({ path, message }) => ({ field: path, description: message })) }),
+    ...(problem.errors && { violations: problem.errors.slice(0, MAX_VIOLATIONS).map(violation) }),
     ...(wait !== undefined && { retryAfterMs: wait }),
     ...(problem.traceId !== undefined && { requestId: problem.traceId }),
   })
   const metadata = new Metadata()
   metadata.set(DETAILS_KEY, Buffer.from(encoded))
   return { code, details, metadata }
+}
+
+// All of it goes in trailers, of which clients of gRPC take 8 KiB unless they are told otherwise.
+const MAX_DETAILS = 500
+const MAX_VIOLATIONS = 20
+const MAX_VIOLATION = 100
+
+function violation({ path, message }: Issue) {
+  return { field: shortened(path, MAX_VIOLATION), description: shortened(message, MAX_VIOLATION) }
+}
+
+function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`
 }
 
 /** A status of gRPC as the problem that it was, or that it comes nearest to. */

@@ -117,6 +117,15 @@ test('bad input is named: a field that is wrong, one that is missing, a key that
   expect((await failure(call(raw, 'Get', {}))).details).toContain('the path parameter "sku" is undefined')
 })
 
+test('of very much that is wrong the caller hears as much as goes into trailers', async () => {
+  const { raw } = await opened()
+  const counts = Array.from({ length: 5_000 }, () => 'ö'.repeat(20))
+  const error = await failure(call(raw, 'Count', { body: { names: counts } }))
+  expect(error.code).toBe(status.INVALID_ARGUMENT)
+  expect(error.details).toMatch(/^the request does not fit the contract: body\.names\.0: .*…$/s)
+  expect(detailsOf(error)?.violations?.length).toBe(20)
+})
+
 test('bytes that are no message are INVALID_ARGUMENT, whatever they are, and an unknown field is passed over', async () => {
   const { raw } = await opened()
   for (const bytes of [[0x0a, 0x50, 0x41], [0x08, 0x05], [0xff, 0xff], [0x0a, 0x02, 0xc3, 0x28], [0x00]]) {

@@ -28,6 +28,7 @@ export const stockApi = api('stock', {
     },
     drop: { method: 'DELETE', path: '/stock/{sku}', protocols: ['grpc'] },
     slow: { method: 'GET', path: '/slow', response: z.object({ remainingMs: z.number() }), protocols: ['grpc'] },
+    count: { method: 'PUT', path: '/count', body: z.object({ names: z.array(z.string().max(10)) }), protocols: ['grpc'] },
     inside: { method: 'GET', path: '/inside', response: z.string() },
   },
 })
@@ -68,6 +69,7 @@ export function stockHandlers(): { handlers: Handlers<typeof stockApi>; seen: Se
       await Promise.race([finish.promise, aborted.promise])
       return { remainingMs }
     },
+    count: () => {},
     inside: () => 'inside',
   }
   return { handlers, seen }
