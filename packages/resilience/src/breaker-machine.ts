@@ -110,7 +110,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
   return {
     limits: () => rules.limits,
     state: (now = world.monotonic()) => current(now),
-    counts: () => rules.window.counts(world.monotonic()),
+    counts: () => ({ ...rules.window.counts(world.monotonic()) }),
     retryAfterMs: (now = world.monotonic()) => retryAfter(state, now, rules.limits),
     calmEpoch: () => (state.kind === 'closed' && rules.window.isCalm() ? state.epoch : undefined),
     admit(now = world.monotonic()) {

@@ -30,6 +30,7 @@ export interface BreakerWindow {
   /** Whether it has nothing to forget and does not care when a call began. */
   isCalm(): boolean
   record(now: number, failed: boolean, slow: boolean): void
+  /** As of `now`: the window's own tally, which the next outcome changes. */
   counts(now: number): BreakerCounts
   clear(): void
   snapshot(now: number): WindowSnapshot
@@ -37,55 +38,55 @@ export interface BreakerWindow {
   restore(snapshot: WindowSnapshot, now: number, elapsedMs: number): void
 }
 
+/** What a window counts, in place: an outcome makes no object. */
+type Tally = { -readonly [Name in keyof BreakerCounts]: BreakerCounts[Name] }
+
+const emptyTally = (): Tally => ({ calls: 0, failures: 0, slow: 0, consecutive: 0 })
+
 /** Creates a window that only knows how many failures came in a row. */
 export function consecutiveWindow(): BreakerWindow {
-  let consecutive = 0
+  const tally = emptyTally()
+
+  function set(consecutive: number): void {
+    tally.calls = consecutive
+    tally.failures = consecutive
+    tally.consecutive = consecutive
+  }
+
   return {
     kind: 'consecutive',
-    isCalm: () => consecutive === 0,
-    record(_now, failed) {
-      consecutive = failed ? consecutive + 1 : 0
-    },
-    counts: () => ({ calls: consecutive, failures: consecutive, slow: 0, consecutive }),
-    clear() {
-      consecutive = 0
-    },
-    snapshot: () => ({ consecutive }),
-    restore(snapshot) {
-      consecutive = snapshot.consecutive
-    },
+    isCalm: () => tally.consecutive === 0,
+    record: (_now, failed) => set(failed ? tally.consecutive + 1 : 0),
+    counts: () => tally,
+    clear: () => set(0),
+    snapshot: () => ({ consecutive: tally.consecutive }),
+    restore: (snapshot) => set(snapshot.consecutive),
   }
 }
 
 /** Creates a window over the last `size` calls. */
 export function countWindow(size: number): BreakerWindow {
   const ring = new Uint8Array(size)
+  const tally = emptyTally()
   let next = 0
-  let calls = 0
-  let failures = 0
-  let slow = 0
-  let consecutive = 0
 
   function add(outcome: number): void {
-    if (calls === size) {
+    if (tally.calls === size) {
       const evicted = ring[next] ?? 0
-      failures -= evicted & 1
-      slow -= evicted >> 1
+      tally.failures -= evicted & 1
+      tally.slow -= evicted >> 1
     } else {
-      calls += 1
+      tally.calls += 1
     }
     ring[next] = outcome
-    failures += outcome & 1
-    slow += outcome >> 1
-    next = (next + 1) % size
+    tally.failures += outcome & 1
+    tally.slow += outcome >> 1
+    next = next + 1 === size ? 0 : next + 1
   }
 
   function clear(): void {
     next = 0
-    calls = 0
-    failures = 0
-    slow = 0
-    consecutive = 0
+    Object.assign(tally, emptyTally())
   }
 
   return {
@@ -93,64 +94,67 @@ export function countWindow(size: number): BreakerWindow {
     isCalm: () => false,
     record(_now, failed, wasSlow) {
       add((failed ? 1 : 0) + (wasSlow ? 2 : 0))
-      consecutive = failed ? consecutive + 1 : 0
+      tally.consecutive = failed ? tally.consecutive + 1 : 0
     },
-    counts: () => ({ calls, failures, slow, consecutive }),
+    counts: () => tally,
     clear,
     snapshot: () => ({
-      consecutive,
-      outcomes: Array.from({ length: calls }, (_, index) => ring[(next - calls + index + size) % size] ?? 0),
+      consecutive: tally.consecutive,
+      outcomes: Array.from({ length: tally.calls }, (_, index) => ring[(next - tally.calls + index + size) % size] ?? 0),
     }),
     restore(snapshot) {
       clear()
       for (const outcome of snapshot.outcomes ?? []) add(outcome & 3)
-      consecutive = snapshot.consecutive
+      tally.consecutive = snapshot.consecutive
     },
   }
 }
 
+/** Numbers a slice of time has in its row: calls, failures, slow ones. */
+const ROW = 3
+
 /** Creates a window over the last `timeMs` milliseconds, kept in `slices` slices: the oldest falls out as a whole. */
 export function timeWindow(timeMs: number, slices: number): BreakerWindow {
   const sliceMs = timeMs / slices
-  const table = [new Float64Array(slices), new Float64Array(slices), new Float64Array(slices)] as const
-  const totals = [0, 0, 0] as [number, number, number]
+  const table = new Float64Array(slices * ROW)
+  const tally = emptyTally()
   let latest = 0
   let consecutive = 0
 
-  function add(slice: number, amounts: readonly [number, number, number]): void {
-    const index = slice % slices
-    for (const row of [0, 1, 2] as const) {
-      table[row][index] = (table[row][index] ?? 0) + amounts[row]
-      totals[row] += amounts[row]
-    }
+  const at = (row: number, column: number) => table[row * ROW + column] ?? 0
+
+  function add(row: number, calls: number, failures: number, slow: number): void {
+    table[row * ROW] = at(row, 0) + calls
+    table[row * ROW + 1] = at(row, 1) + failures
+    table[row * ROW + 2] = at(row, 2) + slow
+    tally.calls += calls
+    tally.failures += failures
+    tally.slow += slow
   }
 
   /** Moves on to the slice of `now` and takes the slices that fell out of the window off the totals. */
   function forget(now: number): void {
     const slice = Math.floor(now / sliceMs)
+    if (slice <= latest) return
     for (let step = 1; step <= Math.min(slices, slice - latest); step += 1) {
-      const index = (latest + step) % slices
-      for (const row of [0, 1, 2] as const) {
-        totals[row] -= table[row][index] ?? 0
-        table[row][index] = 0
-      }
+      const row = (latest + step) % slices
+      add(row, -at(row, 0), -at(row, 1), -at(row, 2))
     }
-    if (slice > latest) latest = slice
+    latest = slice
   }
 
   function clear(): void {
-    for (const row of [0, 1, 2] as const) {
-      table[row].fill(0)
-      totals[row] = 0
-    }
+    table.fill(0)
     consecutive = 0
+    Object.assign(tally, emptyTally())
   }
 
   function snapshotSlices(): WindowSlice[] {
-    const at = (row: 0 | 1 | 2, age: number) => table[row][(((latest - age) % slices) + slices) % slices] ?? 0
-    return Array.from({ length: slices }, (_, age) => ({ age, calls: at(0, age), failures: at(1, age), slow: at(2, age) })).filter(
-      ({ calls }) => calls > 0,
-    )
+    const rowOf = (age: number) => (((latest - age) % slices) + slices) % slices
+    return Array.from({ length: slices }, (_, age) => {
+      const row = rowOf(age)
+      return { age, calls: at(row, 0), failures: at(row, 1), slow: at(row, 2) }
+    }).filter(({ calls }) => calls > 0)
   }
 
   return {
@@ -158,13 +162,14 @@ export function timeWindow(timeMs: number, slices: number): BreakerWindow {
     isCalm: () => false,
     record(now, failed, wasSlow) {
       forget(now)
-      add(latest, [1, failed ? 1 : 0, wasSlow ? 1 : 0])
+      add(latest % slices, 1, failed ? 1 : 0, wasSlow ? 1 : 0)
       consecutive = failed ? consecutive + 1 : 0
     },
     counts(now) {
       forget(now)
       // A run of failures that began before the window counts as far as it lies inside.
-      return { calls: totals[0], failures: totals[1], slow: totals[2], consecutive: Math.min(consecutive, totals[1]) }
+      tally.consecutive = Math.min(consecutive, tally.failures)
+      return tally
     },
     clear,
     snapshot(now) {
@@ -176,7 +181,7 @@ export function timeWindow(timeMs: number, slices: number): BreakerWindow {
       clear()
       const elapsed = Math.floor(elapsedMs / sliceMs)
       for (const { age, calls, failures, slow } of snapshot.slices ?? []) {
-        if (age + elapsed < slices) add(latest - age - elapsed + slices, [calls, failures, slow])
+        if (age + elapsed < slices) add((latest - age - elapsed + slices) % slices, calls, failures, slow)
       }
       consecutive = snapshot.consecutive
     },
