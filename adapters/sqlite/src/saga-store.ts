@@ -154,7 +154,12 @@ async function write(database: Database, batch: Batch): ReturnType<SagaStore['wr
   return database.transaction((tx) => writeEach(tx, batch))
 }
 
-/** Asks once whether all of them moved. @throws {NotAllMoved} */
+/**
+ * Asks once whether all of them moved. Not one statement over `json_each`: SQLite reads fields out of JSON more slowly than it binds them,
+ * 16 us an advance beside 7.
+ *
+ * @throws {NotAllMoved}
+ */
 async function writeAll(tx: Transaction, { starts, advances }: Batch): ReturnType<SagaStore['write']> {
   const ids = await insertAll(tx, starts)
   const before = await changesSoFar(tx)
