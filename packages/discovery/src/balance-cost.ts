@@ -1,4 +1,4 @@
-import { COST, type EndpointTable, IN_FLIGHT, MEASURED_AT, PEAK, stride, WEIGHT } from './balance-table.ts'
+import { type EndpointTable, IN_FLIGHT, MEASURED_AT, PEAK, stride, WEIGHT } from './balance-table.ts'
 
 /** What a failed call counts as, milliseconds: a host that fails fast must not look like a fast host. */
 const errorMs = 1_000
@@ -26,11 +26,11 @@ const leastMs = 0.001
 export function observe({ numbers }: EndpointTable, slot: number, ok: boolean, latencyMs: number, now: number): void {
   const at = slot * stride
   const seenMs = Math.max(ok ? latencyMs : Math.max(latencyMs, errorMs), leastMs)
-  const known = numbers[at + PEAK] ?? Number.NaN
+  const old = numbers[at + PEAK] ?? Number.NaN
   const seen = Math.log(seenMs) + now / decayMs
-  if (known > seen) {
+  if (old > seen) {
     const keep = Math.exp(((numbers[at + MEASURED_AT] ?? 0) - now) / decayMs)
-    numbers[at + PEAK] = Math.log(Math.exp(known - now / decayMs) + seenMs * (1 - keep)) + now / decayMs
+    numbers[at + PEAK] = Math.log(Math.exp(old - now / decayMs) + seenMs * (1 - keep)) + now / decayMs
   } else numbers[at + PEAK] = seen
   numbers[at + MEASURED_AT] = now
 }
@@ -39,12 +39,20 @@ export function observe({ numbers }: EndpointTable, slot: number, ok: boolean, l
  * Sets what one more call at `slot` would cost: latency times calls in flight. Weight widens the endpoint: ten times the weight
  * carries ten times the calls. One that never answered is tried by one call first.
  */
-export function priceAt({ numbers }: EndpointTable, slot: number, now: number): void {
+export function priceAt({ costs, numbers }: EndpointTable, slot: number, now: number): void {
   const at = slot * stride
   const inFlight = numbers[at + IN_FLIGHT] ?? 0
   const peak = numbers[at + PEAK] ?? Number.NaN
-  if (!Number.isNaN(peak)) numbers[at + COST] = peak + Math.log(inFlight / (numbers[at + WEIGHT] ?? 1) + 1)
-  else numbers[at + COST] = inFlight === 0 ? Number.NEGATIVE_INFINITY : unknownLn + Math.log(inFlight) + now / decayMs
+  const weight = numbers[at + WEIGHT] ?? 1
+  if (!Number.isNaN(peak)) costs[slot] = peak + (weight === 1 ? lnOfNext(inFlight) : Math.log(inFlight / weight + 1))
+  else costs[slot] = inFlight === 0 ? Number.NEGATIVE_INFINITY : unknownLn + Math.log(inFlight) + now / decayMs
+}
+
+/** Most endpoints have a weight of 1 and few calls: those logarithms are known. */
+const known = Float64Array.from({ length: 64 }, (_, calls) => Math.log(calls + 1))
+
+function lnOfNext(calls: number): number {
+  return calls < 64 ? (known[calls] ?? 0) : Math.log(calls + 1)
 }
 
 /** A call was sent to `slot`. */

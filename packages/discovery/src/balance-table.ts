@@ -7,6 +7,8 @@ import type { Instance } from '@banyan/core'
 export interface EndpointTable {
   /** `undefined` where the slot is free. */
   readonly instances: (Instance | undefined)[]
+  /** What one more call to a slot would cost: apart, since a pick compares two of them and reads the rest of one. Replaced as the table grows. */
+  costs: Float64Array
   /** Eight for each slot, of which the fields below are used. Replaced as the table grows. */
   numbers: Float64Array
   /** Calls in flight, to all endpoints together. */
@@ -15,27 +17,25 @@ export interface EndpointTable {
 
 /** Numbers a slot has: 64 bytes, a line of the cache. */
 export const stride = 8
-/** What one more call would cost, on the scale of `balance-cost.ts`. */
-export const COST = 0
 /** Calls of this process that have not ended. */
-export const IN_FLIGHT = 1
+export const IN_FLIGHT = 0
 /** The weight that counts now. */
-export const WEIGHT = 2
-/** The latency as a peak-sensitive moving average, on the same scale; `NaN` before the first answer. */
-export const PEAK = 3
+export const WEIGHT = 1
+/** The latency as a peak-sensitive moving average, on the scale of `balance-cost.ts`; `NaN` before the first answer. */
+export const PEAK = 2
 /** When the latency was true. */
-export const MEASURED_AT = 4
+export const MEASURED_AT = 3
 /** How often the slot changed hands: tells those apart who had it one after the other. */
-const TICKET = 5
+const TICKET = 4
 
 /** A table without endpoints. */
 export function endpointTable(): EndpointTable {
-  return { instances: [], numbers: new Float64Array(16 * stride), totalInFlight: 0 }
+  return { instances: [], costs: new Float64Array(16), numbers: new Float64Array(16 * stride), totalInFlight: 0 }
 }
 
 /** What one more call to `slot` would cost: a logarithm that may be compared with others at any time. Lower is better. */
 export function costOf(table: EndpointTable, slot: number): number {
-  return table.numbers[slot * stride + COST] ?? 0
+  return table.costs[slot] ?? 0
 }
 
 /** Calls of this process to `slot` that have not ended. */
@@ -56,9 +56,12 @@ export function ticketOf(table: EndpointTable, slot: number): number {
 /** Puts an endpoint without a history at `slot`. */
 export function occupy(table: EndpointTable, slot: number, instance: Instance): void {
   const at = slot * stride
-  if (at >= table.numbers.length) table.numbers = copied(table.numbers, new Float64Array(table.numbers.length * 2))
+  if (slot >= table.costs.length) {
+    table.costs = copied(table.costs, new Float64Array(table.costs.length * 2))
+    table.numbers = copied(table.numbers, new Float64Array(table.numbers.length * 2))
+  }
   table.instances[slot] = instance
-  table.numbers[at + COST] = Number.NEGATIVE_INFINITY
+  table.costs[slot] = Number.NEGATIVE_INFINITY
   table.numbers[at + IN_FLIGHT] = 0
   table.numbers[at + WEIGHT] = 1
   table.numbers[at + PEAK] = Number.NaN
