@@ -44,7 +44,7 @@ export interface GraphqlOptions {
 /** What the fields of one request share. */
 interface RequestContext extends Record<string, unknown> {
   readonly headers: Readonly<Record<string, string>>
-  readonly signal: AbortSignal
+  readonly signal: () => AbortSignal
   readonly remainingMs: () => number
 }
 
@@ -135,7 +135,7 @@ function requestContext({ req }: HttpContext, { world }: ServiceContext, timeout
   const started = world.monotonic()
   const asked = Number(req.header(TIMEOUT_HEADER) ?? Number.POSITIVE_INFINITY)
   const mostMs = asked >= 0 ? Math.min(asked, timeoutMs) : timeoutMs
-  return { headers: req.header(), signal: req.raw.signal, remainingMs: () => mostMs - (world.monotonic() - started) }
+  return { headers: req.header(), signal: () => req.raw.signal, remainingMs: () => mostMs - (world.monotonic() - started) }
 }
 
 async function resolveField(

@@ -40,7 +40,7 @@ async function answer(method: ProtoMethod, call: BytesCall, context: ServiceCont
     const remainingMs = Number(call.getDeadline()) - context.world.now()
     const response = await context.endpoint.over('grpc')(
       servedCall({
-        ...{ service: context.service, name: operationName, operation, headers: headersOf(call.metadata), signal: signalOf(call) },
+        ...{ service: context.service, name: operationName, operation, headers: headersOf(call.metadata), signal: () => signalOf(call) },
         // Path parameters are texts: the message has no other field beside these two.
         input: { params: params as Record<string, string>, query, body },
         ...(Number.isFinite(remainingMs) && { timeoutMs: remainingMs }),

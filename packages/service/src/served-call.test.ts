@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { servedCall } from './served-call.ts'
 
 const operation = { method: 'POST', path: '/stock/{sku}/reservations', body: {} as never, idempotencyKey: 'required' } as const
-const call = { service: 'stock', name: 'stock.reserve', operation, signal: new AbortController().signal }
+const { signal } = new AbortController()
+const call = { service: 'stock', name: 'stock.reserve', operation, signal: () => signal }
 
 test('what came with the call goes along, what belonged to its connection does not', () => {
   const headers = { traceparent: '00-a', authorization: 'Bearer x', 'content-type': 'application/grpc', host: 'a', te: 'trailers' }
@@ -20,7 +21,7 @@ test('what came with the call goes along, what belonged to its connection does n
       'x-timeout-ms': '120',
     },
     body: '{"quantity":1}',
-    signal: call.signal,
+    signal,
     timeoutMs: 120.7,
   })
 })

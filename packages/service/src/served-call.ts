@@ -10,7 +10,8 @@ export interface ServedCallOptions {
   input: CallInput
   /** What came along with the call, lower-case names: trace context, authorization and the like. */
   headers: Readonly<Record<string, string>>
-  signal: AbortSignal
+  /** Aborted when the caller has gone. Called when somebody wants it, if ever. */
+  signal: () => AbortSignal
   /** How long the answer is waited for, milliseconds. Default: the operation's own time. */
   timeoutMs?: number
 }
@@ -34,6 +35,7 @@ const NOT_OF_THE_CALL = new Set([
  */
 export function servedCall(options: ServedCallOptions): TransportRequest {
   const { service, name, operation, input, signal, timeoutMs } = options
+  let made: AbortSignal | undefined
   const came = Object.entries(options.headers).filter(([header]) => !NOT_OF_THE_CALL.has(header))
   const { [KEY_HEADER]: key } = options.headers
   return {
@@ -46,7 +48,10 @@ export function servedCall(options: ServedCallOptions): TransportRequest {
       ...(timeoutMs !== undefined && { [TIMEOUT_HEADER]: String(Math.max(0, Math.floor(timeoutMs))) }),
     },
     body: input.body === undefined ? undefined : JSON.stringify(input.body),
-    signal,
+    get signal() {
+      made ??= signal()
+      return made
+    },
     ...(timeoutMs !== undefined && { timeoutMs }),
   }
 }
