@@ -57,6 +57,9 @@ export function grpc(options: GrpcOptions): Component<ServiceContext> {
         // What a service answers is its own to bound.
         'grpc.max_send_message_length': -1,
         'grpc.max_concurrent_streams': maxConcurrentCalls,
+        // A caller that vanished without a word is noticed, and its calls ended.
+        'grpc.keepalive_time_ms': 30_000,
+        'grpc.keepalive_timeout_ms': 10_000,
       })
       for (const file of files) {
         const { definition, implementation } = contractService(file, context)
