@@ -44,15 +44,20 @@ export function bulkhead(options: BulkheadOptions): Bulkhead {
   checkOptions(limit, queue, maxWaitMs, order)
   const waiting = linkedList<Waiting>()
   let active = 0
+  let isDraining = false
 
-  /** Gives a place to the next who waits, or back. */
+  /** Gives a place back, and it goes to the next who waits. */
   function release(): void {
-    const node = order === 'fifo' ? waiting.first : waiting.last
-    if (!node) {
-      active -= 1
-      return
+    active -= 1
+    // Calls that end at once, as behind an open breaker, come back here: one after the other, and not one inside the other.
+    if (isDraining) return
+    isDraining = true
+    while (active < limit && waiting.size > 0) {
+      active += 1
+      const next = order === 'fifo' ? waiting.first : waiting.last
+      next?.value.go()
     }
-    node.value.go()
+    isDraining = false
   }
 
   function reject(policy: string, why: 'full' | 'waited', scope: Scope): ResilienceError {

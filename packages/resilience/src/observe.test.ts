@@ -11,7 +11,10 @@ import { fallback } from './fallback.ts'
 import { type MeterLike, observePolicies } from './observe.ts'
 import { policy } from './policy.ts'
 import { retry } from './retry.ts'
+import { sharedRateLimiter } from './shared-rate-limiter.ts'
 import { timeout } from './timeout.ts'
+
+const quota = { algorithm: 'sliding-window', limit: 1, periodMs: 1_000 } as const
 
 test('a meter of OpenTelemetry is one', () => {
   expectTypeOf<Meter>().toExtend<MeterLike>()
@@ -60,6 +63,7 @@ test('measures what policies do, with the real SDK, and stops when told', async 
   await plain.run(() => 1)
   await plain.outcome(() => Promise.reject(new Error('down')))
   await plain.outcome(() => 1)
+  await sharedRateLimiter({ store: { take: () => Promise.reject(new Error('lost')) }, quota, world }).take('a')
   const seen = await figures()
   stop()
   await provider.shutdown()
@@ -74,6 +78,7 @@ test('measures what policies do, with the real SDK, and stops when told', async 
     'banyan.circuit_breaker.transitions{banyan.policy=stock,from=closed,to=open}': 1,
     'banyan.circuit_breaker.state{banyan.policy=stock,state=open}': 1,
     'banyan.circuit_breaker.state{banyan.policy=stock,state=closed}': 0,
+    'banyan.rate_limit.store_failures{}': 1,
     'banyan.bulkhead.active{banyan.policy=stock}': 0,
     'banyan.bulkhead.queued{banyan.policy=stock}': 0,
     'banyan.adaptive_limit.limit{banyan.policy=stock}': 6,

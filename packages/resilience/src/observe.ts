@@ -32,6 +32,7 @@ const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
  *
  * - `banyan.policy.duration`, a histogram in seconds, by `outcome`: `ok`, `failed`, or who rejected the call
  * - `banyan.policy.retries`, `.timeouts`, `.hedges`, `.fallbacks`; `banyan.circuit_breaker.transitions` by `from` and `to`
+ * - `banyan.rate_limit.store_failures`, without a policy: limiters may be shared
  * - gauges `banyan.circuit_breaker.state` (1 for the `state` that holds), `banyan.bulkhead.active` and `.queued`,
  *   `banyan.adaptive_limit.limit` and `.active`
  *
@@ -55,6 +56,9 @@ function observeCalls(meter: MeterLike): (() => void)[] {
     return onResilienceEvent(layer, ({ policy }) => counter.add(1, { 'banyan.policy': policy }))
   }
   const transitions = meter.createCounter('banyan.circuit_breaker.transitions', { description: 'Changes of state of circuit breakers' })
+  const storeFailures = meter.createCounter('banyan.rate_limit.store_failures', {
+    description: 'Takes that the store of a shared rate limiter did not answer',
+  })
   return [
     onResilienceEvent('call', ({ policy, ok, durationMs, rejectedBy }) =>
       duration.record(durationMs / 1_000, { 'banyan.policy': policy, outcome: outcomeOf(ok, rejectedBy) }),
@@ -63,6 +67,7 @@ function observeCalls(meter: MeterLike): (() => void)[] {
     count('timeout', 'timeouts', 'Attempts and calls that a timeout ended'),
     count('hedge', 'hedges', 'Calls that were sent once more as they took long'),
     count('fallback', 'fallbacks', 'Failures that a fallback answered'),
+    onResilienceEvent('rate-limit-store', () => storeFailures.add(1)),
     onResilienceEvent('circuit-breaker', ({ policy, from, to }) => transitions.add(1, { 'banyan.policy': policy, from, to })),
   ]
 }
