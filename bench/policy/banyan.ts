@@ -1,5 +1,5 @@
-import { circuitBreaker, exponential, type Policy, policy, retry, timeout } from '@banyan/resilience'
-import { answer, CHEAP, fail, type Subjects } from './subject.ts'
+import { type CircuitBreaker, circuitBreaker, exponential, type Policy, policy, retry, timeout } from '@banyan/resilience'
+import { answer, CHEAP, FAILING, fail, type Subject, type Subjects } from './subject.ts'
 
 const plainly = (stock: Policy) => ({ call: () => stock.run(answer), calls: CHEAP })
 
@@ -7,9 +7,16 @@ const plainly = (stock: Policy) => ({ call: () => stock.run(answer), calls: CHEA
 const counting = () => circuitBreaker({ window: { calls: 10_000_000 }, minimumCalls: 10_000_000 })
 const countingByTime = () => circuitBreaker({ window: { timeMs: 600_000 }, minimumCalls: 10_000_000 })
 
-async function failing(stock: Policy, before: number) {
-  for (let i = 0; i < before; i += 1) await stock.outcome(fail)
-  return { call: () => stock.run(fail).catch(() => {}), calls: 5_000 }
+async function failing(breaker: CircuitBreaker, before: number): Promise<Subject> {
+  const stock = policy('stock', breaker)
+  return {
+    call: () => stock.run(fail).catch(() => {}),
+    calls: FAILING,
+    async prepare() {
+      breaker.reset()
+      for (let i = 0; i < before; i += 1) await stock.outcome(fail)
+    },
+  }
 }
 
 async function openOutcome() {
@@ -44,8 +51,8 @@ export const banyan: Subjects = {
   retry: async () => plainly(policy('stock', steady())),
   three: async () => plainly(policy('stock', steady(), circuitBreaker(), timeout(400))),
   open: openOutcome,
-  'failing, 0 in the window': () => failing(policy('stock', counting()), 0),
-  'failing, 50,000 in the window': () => failing(policy('stock', counting()), 50_000),
-  'failing, 0 in the time window': () => failing(policy('stock', countingByTime()), 0),
-  'failing, 50,000 in the time window': () => failing(policy('stock', countingByTime()), 50_000),
+  'failing, 0 in the window': () => failing(counting(), 0),
+  'failing, 50,000 in the window': () => failing(counting(), 50_000),
+  'failing, 0 in the time window': () => failing(countingByTime(), 0),
+  'failing, 50,000 in the time window': () => failing(countingByTime(), 50_000),
 }

@@ -39,13 +39,14 @@ async function create({ by, subject: name }: PolicyTask): Promise<Subject> {
 }
 
 /** Slices of the subject and of a bare call take turns, so that a machine that is busy is so for both. */
-async function time({ call, calls }: Subject, slices: number): Promise<PolicyResult> {
+async function time({ call, calls, prepare }: Subject, slices: number): Promise<PolicyResult> {
   const bare: number[] = []
   const measured: number[] = []
   // The first ones warm up the compiler.
-  const warmUp = Math.ceil(40_000 / calls / 4) + 3
+  const warmUp = calls < 1_000 ? 3 : Math.ceil(10_000 / calls) + 3
   for (let slice = -warmUp; slice < slices; slice += 1) {
     const without = await slowly(answer, CHEAP)
+    await prepare?.()
     const within = await slowly(call, calls)
     if (slice < 0) continue
     bare.push(without)

@@ -1,5 +1,5 @@
 import { importPeer } from '../peers.ts'
-import { answer, CHEAP, DEAR, fail, type Subjects } from './subject.ts'
+import { answer, CHEAP, DEAR, FAILING, fail, type Subject, type Subjects } from './subject.ts'
 
 interface CockatielPolicy {
   execute(work: () => Promise<number>): Promise<number>
@@ -23,13 +23,23 @@ const breakerOf = (peer: Cockatiel) =>
 const retryOf = (peer: Cockatiel) => peer.retry(peer.handleAll, { maxAttempts: 2, backoff: new peer.ExponentialBackoff() })
 const calling = (policy: CockatielPolicy, calls: number) => ({ call: () => policy.execute(answer), calls })
 
-async function failing(before: number) {
+async function failing(before: number): Promise<Subject> {
   const peer = await load()
-  // Never so many a second: it counts and does not open.
+  let policy = counting(peer)
+  return {
+    call: () => policy.execute(fail).catch(() => {}),
+    calls: FAILING,
+    async prepare() {
+      policy = counting(peer)
+      for (let i = 0; i < before; i += 1) await policy.execute(fail).catch(() => {})
+    },
+  }
+}
+
+/** Never so many a second: it counts and does not open. */
+function counting(peer: Cockatiel): CockatielPolicy {
   const breaker = new peer.SamplingBreaker({ threshold: 0.99, duration: 600_000, minimumRps: 1_000_000_000 })
-  const policy = peer.circuitBreaker(peer.handleAll, { halfOpenAfter: 30_000, breaker })
-  for (let i = 0; i < before; i += 1) await policy.execute(fail).catch(() => {})
-  return { call: () => policy.execute(fail).catch(() => {}), calls: 5_000 }
+  return peer.circuitBreaker(peer.handleAll, { halfOpenAfter: 30_000, breaker })
 }
 
 async function open() {

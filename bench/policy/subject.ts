@@ -4,6 +4,8 @@ export interface Subject {
   call(): Promise<unknown>
   /** How many calls make a slice: enough for the clock, few where a call is dear. */
   readonly calls: number
+  /** Makes ready for a slice; not measured. */
+  prepare?(): Promise<void>
 }
 
 /** Subjects by name, set up when they are wanted. */
@@ -22,3 +24,5 @@ export const fail = async (): Promise<number> => {
 export const CHEAP = 20_000
 /** Of calls that set timers. */
 export const DEAR = 2_000
+/** Of failing calls: few beside the 50,000 that fill a window. */
+export const FAILING = 2_000
