@@ -17,6 +17,8 @@ export interface Call {
   readonly limits: CallLimits
   /** A WebSocket handshake. */
   readonly isUpgrade?: boolean
+  /** Told of a 103. */
+  readonly onEarlyHints?: ((headers: HeaderList) => void) | undefined
 }
 
 /** All milliseconds, but for `retries`. */
@@ -111,6 +113,7 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
       signal: deadline.signal,
       idleTimeoutMs: limits.idleTimeoutMs,
       isUpgrade: call.isUpgrade ?? false,
+      ...(call.onEarlyHints && { onInterim: (status: number, hints: HeaderList) => status === 103 && call.onEarlyHints?.(hints) }),
     })
     endSpan(traced.span, answer, (status) => status >= 400)
     const latencyMs = world.monotonic() - startedAt

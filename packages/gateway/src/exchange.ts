@@ -25,6 +25,8 @@ export interface GatewayRequest {
   readonly signal: AbortSignal
   /** A WebSocket handshake. */
   readonly isUpgrade: boolean
+  /** Hands a 103 on to the client. Left out: it would not know what to do with one. */
+  readonly onEarlyHints?: ((headers: HeaderList) => void) | undefined
 }
 
 /** An answer on its way back to the client. Never changed: a plugin gives back a changed copy. */

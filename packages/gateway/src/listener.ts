@@ -5,6 +5,7 @@ import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
 import type { GatewayConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayResponse } from './exchange.ts'
+import { type HeaderList, headerValues } from './headers.ts'
 import { type Pipeline, refusalOf } from './pipeline.ts'
 import { problem } from './problem.ts'
 import { noBody } from './request-body.ts'
@@ -159,7 +160,11 @@ async function exchange(
     holding = false
   }
   const { signal, settle } = clientSignal(response)
-  const { response: answer, body, finish } = await options.handle(message, { signal, isUpgrade: false, onBodyWanted })
+  const {
+    response: answer,
+    body,
+    finish,
+  } = await options.handle(message, { signal, isUpgrade: false, onBodyWanted, onEarlyHints: earlyHints(message, response) })
   const result = await sendResponse(answer, {
     message,
     response,
@@ -171,6 +176,20 @@ async function exchange(
   settle()
   finish(result === 'gone' ? 499 : answer.status, result)
 }
+
+/** Hands early hints on; HTTP/1.0 knows no interim answers. */
+function earlyHints({ httpVersion }: IncomingMessage, response: ServerResponse): ((headers: HeaderList) => void) | undefined {
+  if (httpVersion !== '1.1') return undefined
+  return (headers) => {
+    const links = headerValues(headers, 'link').flatMap((value) => value.split(/,\s*(?=<)/))
+    // They are advice: what Node would not write as a Link is dropped, and so is what comes too late.
+    if (response.headersSent || links.length === 0 || !links.every((link) => LINK.test(link))) return
+    response.writeEarlyHints({ link: links })
+  }
+}
+
+/** What `writeEarlyHints` takes, else it throws. @see RFC 8288, section 3 */
+const LINK = /^(?:<[^>]*>)(?:\s*;\s*[^;"\s]+(?:=(")?[^;"\s]*\1)?)*$/
 
 /** Aborts when the client's connection closes before the answer is out. */
 function clientSignal(connection: ServerResponse | Duplex): { signal: AbortSignal; settle: () => void } {

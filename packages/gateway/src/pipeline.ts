@@ -4,7 +4,7 @@ import { context, type Histogram, metrics } from '@opentelemetry/api'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { arrivalOf, withoutForwarded } from './forwarded.ts'
-import { endToEnd, headerOf, isIdentityHeader, withHeader, withoutHeaders } from './headers.ts'
+import { endToEnd, type HeaderList, headerOf, isIdentityHeader, withHeader, withoutHeaders } from './headers.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
@@ -40,6 +40,8 @@ export interface Client {
   readonly isUpgrade: boolean
   /** Sends `100 Continue` to a client that waits for it. */
   readonly onBodyWanted: () => void
+  /** Sends `103 Early Hints`. Left out: the client would not know what to do with it. */
+  readonly onEarlyHints?: ((headers: HeaderList) => void) | undefined
 }
 
 /** Takes a request from the listener to an answer. Never rejects. */
@@ -155,6 +157,7 @@ function toRequest(
     body,
     signal: client.signal,
     isUpgrade: client.isUpgrade,
+    onEarlyHints: client.onEarlyHints,
   }
 }
 

@@ -16,8 +16,8 @@ export function proxyHandler(route: RouteConfig, limits: CallLimits, destination
   return async (request) => {
     const path = `${destination.basePath}${rewrite(request)}${request.query}`
     const headers = withoutHeaders(request.headers, dropped)
-    const { method, body, isUpgrade } = request
-    const call = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade }
+    const { method, body, isUpgrade, onEarlyHints } = request
+    const call = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade, onEarlyHints }
     const answer = await destination.call(call, !isUpgrade && mayRepeat(request), request.signal)
     return toResponse(answer)
   }
