@@ -1,6 +1,6 @@
 // How clients behave unless they are given a policy of their own. To change it for every client, change it here.
 import type { World } from '@banyan/core'
-import { bulkhead, circuitBreaker, exponential, type Policy, policy, retry, retryBudget } from '@banyan/resilience'
+import { bulkhead, circuitBreaker, exponential, type Policy, policy, retry, retryBudget, timeout } from '@banyan/resilience'
 import { isNeverSent } from './never-sent.ts'
 
 /** How long a call may take, retries and all, when its operation does not say; milliseconds. */
@@ -9,11 +9,20 @@ export const CALL_TIMEOUT_MS = 5_000
 /** What a caller is told to wait when the service gave no hint itself; milliseconds. */
 export const RETRY_AFTER_MS = 1_000
 
+export interface DefaultPolicyOptions {
+  /**
+   * How long one attempt may take, milliseconds. Default: as long as the whole call, as only its operation's author knows how long
+   * it rightly takes. With less, an instance that accepts and never replies costs a call that may be repeated no more than this.
+   */
+  attemptTimeoutMs?: number
+}
+
 /**
  * The policy of the calls to one service: three attempts of what may be repeated, within a budget; a breaker that opens when
  * half of the calls fail; a bound on how many run at once. The time of the whole call is its operation's, see `client`.
  */
-export function defaultPolicy(service: string, world: World): Policy {
+export function defaultPolicy(service: string, world: World, options: DefaultPolicyOptions = {}): Policy {
+  const { attemptTimeoutMs } = options
   return policy(
     service,
     retry({
@@ -36,5 +45,6 @@ export function defaultPolicy(service: string, world: World): Policy {
       world,
     }),
     bulkhead({ limit: 100, queue: 400, maxWaitMs: 1_000, world }),
+    ...(attemptTimeoutMs === undefined ? [] : [timeout(attemptTimeoutMs, { world })]),
   )
 }

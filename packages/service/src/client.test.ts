@@ -118,6 +118,30 @@ test('what may be repeated is tried three times, with a fresh time left', async 
   expect(new Set(requests.map((request) => request.tried)).size).toBe(1)
 })
 
+test('Retry-After is waited for in full; one that is too long for a call is handed to the caller at once', async () => {
+  const later = (seconds: number) => problem(503, 'ERR_BUSY', { retryAfterMs: seconds * 1_000 })
+  const { world, requests, inventory } = setup(later(2), ok({ n: 1 }))
+  const call = inventory.look({ params: { id: '1' } })
+  await world.advance(1_999)
+  expect(requests).toHaveLength(1)
+  await world.advance(1_001)
+  expect(await call).toEqual({ n: 1 })
+  const long = setup(later(60))
+  const { error } = await long.ending(long.inventory.look({ params: { id: '1' } }))
+  expect(error).toMatchObject({ code: 'ERR_PROBLEM', status: 503, retryAfterMs: 60_000 })
+  expect(long.requests).toHaveLength(1)
+})
+
+test('an attempt for which no time is left is not made', async () => {
+  const world = manualWorld()
+  const calls: number[] = []
+  const transport: Transport = { call: async () => ok({ n: calls.push(1) }), async close() {} }
+  const run = vi.fn((work) => work({ signal: new AbortController().signal, attempt: 2, remainingMs: 0, key: undefined }))
+  const own = client(stock, { transport, world, policy: { ...defaultPolicy('inventory', world), run } })
+  await expect(own.look({ params: { id: '1' } })).rejects.toMatchObject({ code: 'ERR_REQUEST_TIMEOUT', status: 504 })
+  expect(calls).toEqual([])
+})
+
 test('a POST with a key is repeated, one without is not', async () => {
   const keyed = setup(problem(500))
   expect((await keyed.ending(keyed.inventory.reserve({ body: { quantity: 1 }, key: 'k' }))).error).toMatchObject({ status: 500 })

@@ -103,7 +103,7 @@ function callIn(target: Target, input: CallInput, options: CallOptions): Promise
   const started = world.monotonic()
   const measure = (status: number) => instruments().clientDuration.record((world.monotonic() - started) / 1_000, target.labels(status))
   return inClientSpan(name, attributes, (span) =>
-    callThrough(target, input, options, span).then(
+    callThrough(target, input, options, span, started).then(
       (response) => {
         measure(response.status)
         return readAnswer(name, operation, response)
@@ -117,8 +117,8 @@ function callIn(target: Target, input: CallInput, options: CallOptions): Promise
 }
 
 /** The call through its policy; answers that may be worth another attempt are errors in there. */
-function callThrough(target: Target, input: CallInput, options: CallOptions, span: Span): Promise<TransportResponse> {
-  const { name, operation, policy } = target
+function callThrough(target: Target, input: CallInput, options: CallOptions, span: Span, started: number): Promise<TransportResponse> {
+  const { name, operation, policy, world } = target
   try {
     const deadlineMs = deadlineOf(target, options)
     const signal = joinSignals(options.signal, currentRequest()?.signal)
@@ -131,7 +131,7 @@ function callThrough(target: Target, input: CallInput, options: CallOptions, spa
     return policy
       .run((call) => attempt(target, sent, call), run)
       .catch((error: unknown) => {
-        throw callerError(name, error, deadlineMs)
+        throw callerError(name, error, Math.min(deadlineMs, world.monotonic() - started))
       })
   } catch (error) {
     return Promise.reject(error)
@@ -173,8 +173,8 @@ function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, 
   })
 }
 
-function outOfTime(name: string, deadlineMs: number, cause?: unknown): ServiceError {
-  const ms = Math.max(0, Math.round(deadlineMs))
+function outOfTime(name: string, waitedMs: number, cause?: unknown): ServiceError {
+  const ms = Math.max(0, Math.round(waitedMs))
   return new ServiceError('ERR_REQUEST_TIMEOUT', `${name} did not answer within ${ms} ms`, { status: 504, cause })
 }
 
@@ -184,11 +184,11 @@ function isWorthRetrying(status: number): boolean {
 }
 
 /** What a policy says, in this room's words. */
-function callerError(name: string, error: unknown, deadlineMs: number): unknown {
+function callerError(name: string, error: unknown, tookMs: number): unknown {
   if (error instanceof ResilienceError) {
     const { code, retryAfterMs = RETRY_AFTER_MS, cause } = error
-    if (code === 'ERR_TIMEOUT') return outOfTime(name, deadlineMs, error)
-    if (code === 'ERR_RETRY_BUDGET' && cause !== undefined) return callerError(name, cause, deadlineMs)
+    if (code === 'ERR_TIMEOUT') return outOfTime(name, tookMs, error)
+    if (code === 'ERR_RETRY_BUDGET' && cause !== undefined) return callerError(name, cause, tookMs)
     return new ServiceError('ERR_SERVICE_UNAVAILABLE', `${name} was not called: ${error.message}`, {
       status: 503,
       retryAfterMs,

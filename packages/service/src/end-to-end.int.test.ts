@@ -1,12 +1,15 @@
-import { api, CodedError, type Instance, type Registry, refuse, type Snapshot } from '@banyan/core'
+import { api, CodedError, refuse } from '@banyan/core'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { type Client, client } from './client.ts'
+import { framed } from './framed-server.ts'
+import { framedTransport } from './framed-transport.ts'
 import { httpTransport } from './http-transport.ts'
 import { inProcessTransport } from './in-process.ts'
 import { currentRequest } from './request-scope.ts'
 import { type Handlers, serve } from './serve.ts'
 import { type Service, service } from './service.ts'
+import { memoryRegistry } from './test/memory-registry.ts'
 
 const stockApi = api('stock', {
   operations: {
@@ -36,37 +39,6 @@ const ordersApi = api('orders', {
   },
 })
 
-/** A registry in memory, for services of this test. */
-function registryInMemory(): Registry {
-  const instances = new Map<string, Instance>()
-  const watchers = new Set<() => void>()
-  let revision = 0
-  const changed = () => {
-    revision += 1
-    for (const tell of watchers) tell()
-  }
-  return {
-    async register(instance) {
-      instances.set(instance.id, instance)
-      changed()
-      return {
-        async deregister() {
-          if (instances.delete(instance.id)) changed()
-        },
-      }
-    },
-    watch(name, onChange) {
-      const tell = () => {
-        const snapshot: Snapshot = { instances: [...instances.values()].filter((each) => each.service === name), revision, stale: false }
-        onChange(snapshot)
-      }
-      watchers.add(tell)
-      queueMicrotask(tell)
-      return { stop: () => void watchers.delete(tell) }
-    },
-  }
-}
-
 const cleanUps: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
@@ -84,16 +56,17 @@ interface Shop {
   sawKey: string[]
 }
 
-async function setup(shape: 'http' | 'in-process'): Promise<Shop> {
-  const registry = registryInMemory()
+async function setup(shape: 'http' | 'framed' | 'in-process'): Promise<Shop> {
+  const registry = memoryRegistry()
   const local = shape === 'in-process' ? inProcessTransport() : undefined
-  const transport = local ?? httpTransport({ registry })
+  const transport = local ?? (shape === 'framed' ? framedTransport({ registry }) : httpTransport({ registry }))
   const options = { registry, drainMs: 20, finishMs: 2_000, ...(local && { transport: local }) }
   const [direct, shop] = [client(stockApi, { transport }), client(ordersApi, { transport })]
   const notes = { aborted: [], waiting: new Set<string>(), sawKey: [] }
   cleanUps.push(() => transport.close())
 
   async function start(it: Service): Promise<Service> {
+    if (shape === 'framed') it.use(framed())
     cleanUps.push(() => it.stop())
     await it.start()
     return it
@@ -140,7 +113,7 @@ function stockHandlers({ aborted, waiting, sawKey }: Pick<Shop, 'aborted' | 'wai
   }
 }
 
-describe.each(['http', 'in-process'] as const)('over %s', (shape) => {
+describe.each(['http', 'framed', 'in-process'] as const)('over %s', (shape) => {
   test('a typed call goes through two services, its key and trace along', async () => {
     const { shop, sawKey } = await setup(shape)
     expect(await shop.place({ body: { product: 'mug', quantity: 3 }, key: 'k' })).toEqual({

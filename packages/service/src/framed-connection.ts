@@ -133,7 +133,8 @@ class Calls implements FramedConnection {
     this.#serverTakes = serverTakes
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
     socket.on('drain', () => this.#wake())
-    socket.setTimeout(idleMs, () => this.#onSilence())
+    socket.setTimeout(idleMs)
+    socket.on('timeout', () => this.#onSilence())
     // Nobody's process stays for a connection without calls.
     socket.unref()
   }

@@ -1,18 +1,9 @@
 import type { Socket } from 'node:net'
 import { frameReader } from './framed-reader.ts'
-import {
-  FRAME_HEAD_BYTES,
-  type FramedRequest,
-  FrameError,
-  helloText,
-  KIND,
-  type Kind,
-  readHello,
-  readRequestFrame,
-  responseHead,
-} from './framed-wire.ts'
+import { framedTurns } from './framed-turns.ts'
+import { FRAME_HEAD_BYTES, FrameError, helloText, KIND, type Kind, readHello, readRequestFrame, responseHead } from './framed-wire.ts'
 import { frameBytes, frameWriter } from './framed-writer.ts'
-import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
+import type { TransportResponse, UniversalHandler } from './transport.ts'
 
 export interface FramedSessionOptions {
   readonly service: string
@@ -35,44 +26,11 @@ export interface FramedSession {
 /** Answers that wait for a client to read them, bytes: with more, no more calls are read from it. */
 const MAX_WAITING_BYTES = 1024 * 1024
 
-/** One call on its way. A class, as one is made for each: see `Scope` in request-scope.ts. */
-class Running implements TransportRequest {
-  readonly service: string
-  readonly method: string
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | undefined
-  cancelled = false
-  #controller: AbortController | undefined
-
-  constructor(service: string, { method, path, headers, body }: FramedRequest) {
-    this.service = service
-    this.method = method
-    this.path = path
-    this.headers = headers
-    this.body = body
-  }
-
-  /** Made when a handler first reads it. */
-  get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController()
-      if (this.cancelled) this.#controller.abort(gone())
-    }
-    return this.#controller.signal
-  }
-
-  cancel(): void {
-    this.cancelled = true
-    this.#controller?.abort(gone())
-  }
-}
-
 /** Serves the calls that come over `socket`. A frame that is malformed ends this connection and nothing else. */
 export function framedSession(options: FramedSessionOptions): FramedSession {
   const { service, socket, handle, maxFrameBytes, maxInFlight, onBroken } = options
   const writer = frameWriter(socket)
-  const running = new Map<number, Running>()
+  const turns = framedTurns({ service, handle, maxInFlight, onAnswer })
   /** What the client takes at most; 0 before its hello. */
   let clientTakes = 0
   let leaving = false
@@ -81,7 +39,7 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
     if (clientTakes === 0) greet(kind, content)
     else if (kind === KIND.request) begin(call, content)
     // What is not known has been answered meanwhile.
-    else if (kind === KIND.cancel) running.get(call)?.cancel()
+    else if (kind === KIND.cancel) turns.cancel(call)
     else if (kind === KIND.ping) writer.frame(KIND.pong, call)
     else if (kind !== KIND.pong) throw new FrameError(`a frame of kind ${kind} comes from no client`)
   }
@@ -96,20 +54,15 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
   }
 
   function begin(call: number, content: Buffer): void {
-    if (running.has(call)) throw new FrameError(`the call ${call} is on its way already`)
-    const request = new Running(service, readRequestFrame(content))
-    running.set(call, request)
-    if (running.size >= maxInFlight) socket.pause()
-    // Universal handlers never reject.
-    void handle(request).then((response) => end(call, request, response))
+    if (!turns.take(call, readRequestFrame(content))) throw new FrameError(`the call ${call} is on its way already`)
+    if (turns.full) socket.pause()
   }
 
-  function end(call: number, { cancelled }: Running, response: TransportResponse): void {
-    running.delete(call)
+  function onAnswer(call: number, response: TransportResponse | undefined): void {
     if (socket.destroyed) return
-    if (!cancelled) answer(call, response)
-    if (socket.isPaused() && mayRead()) socket.resume()
-    else if (!mayRead()) socket.pause()
+    if (response) answer(call, response)
+    if (mayRead()) socket.resume()
+    else socket.pause()
   }
 
   function answer(call: number, response: TransportResponse): void {
@@ -120,7 +73,7 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
   }
 
   function mayRead(): boolean {
-    return running.size < maxInFlight && socket.writableLength < MAX_WAITING_BYTES
+    return !turns.full && socket.writableLength < MAX_WAITING_BYTES
   }
 
   const reader = frameReader(maxFrameBytes, onFrame)
@@ -138,9 +91,7 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
   })
   // What went wrong with a connection shows in its calls, which are cancelled.
   socket.on('error', () => {})
-  socket.on('close', () => {
-    for (const request of running.values()) request.cancel()
-  })
+  socket.on('close', () => turns.cancelAll())
 
   return {
     leave() {
@@ -150,10 +101,6 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
       else writer.frame(KIND.leaving, 0)
     },
   }
-}
-
-function gone(): DOMException {
-  return new DOMException('the client has gone', 'AbortError')
 }
 
 /** The least that a frame may be limited to. */

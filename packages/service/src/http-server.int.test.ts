@@ -202,6 +202,41 @@ test('own routes stand beside the contract', async () => {
   expect(await (await fetch(`${url}/version`)).text()).toBe('7')
 })
 
+test("a middleware of the user's goes before the contract, and so does a route of theirs on the same path", async () => {
+  const guarded = service('shelf', { drainMs: 0 })
+  guarded.use(
+    routes((app) => {
+      app.use('/shelf/:id', async (context, next) => {
+        if (context.req.header('authorization') !== 'Bearer x') return context.text('who are you?', 401)
+        await next()
+        context.header('x-guarded', 'yes')
+      })
+      app.get('/shelf/special', (context) => context.text('mine'))
+    }),
+  )
+  guarded.use(
+    serve(shelf, {
+      put: ({ params, body }) => ({ id: params.id, quantity: body.quantity }),
+      add: ({ key }) => ({ key }),
+      get: ({ params }) => ({ id: params.id }),
+      drop: () => {},
+    }),
+  )
+  const at = (await guarded.start()).url
+  try {
+    const headers = { authorization: 'Bearer x' }
+    expect((await fetch(`${at}/shelf/a`)).status).toBe(401)
+    const good = await fetch(`${at}/shelf/a`, { headers })
+    expect([await good.json(), good.headers.get('x-guarded')]).toEqual([{ id: 'a' }, 'yes'])
+    expect(await (await fetch(`${at}/shelf/special`, { headers })).text()).toBe('mine')
+    // Where no middleware is on the way, the contract answers by itself.
+    const added = await fetch(`${at}/shelf`, { method: 'POST', headers: { 'idempotency-key': 'k' } })
+    expect([added.status, await added.json()]).toEqual([201, { key: 'k' }])
+  } finally {
+    await guarded.stop()
+  }
+})
+
 test('an answer given while the server closes says that it was the last on its connection', async () => {
   const closing = service('shelf', { drainMs: 0 })
   let arrived = false

@@ -34,6 +34,8 @@ export interface HttpServer {
    * @throws {ServiceError} `ERR_PORT_TAKEN`, `ERR_LISTEN_FAILED`
    */
   listen(): Promise<{ port: number }>
+  /** From now on every answer says that it is the last on its connection, so that callers part from it by themselves. */
+  leave(): void
   /** Takes no more connections, lets requests in flight finish for `finishMs`, then cuts what is left. */
   close(finishMs: number): Promise<void>
 }
@@ -68,14 +70,19 @@ export function httpServer(options: HttpServerOptions): HttpServer {
   bound(server)
   server.on('clientError', refuseClient)
 
+  function leave(): void {
+    closing = true
+    for (const outgoing of open) if (!outgoing.headersSent) outgoing.setHeader('connection', 'close')
+  }
+
   return {
     app,
     answer,
     listen: () => listen(server, service, host, port),
+    leave,
     async close(finishMs) {
       if (!server.listening) return
-      closing = true
-      for (const outgoing of open) if (!outgoing.headersSent) outgoing.setHeader('connection', 'close')
+      leave()
       const closed = new Promise<true>((resolve) => server.close(() => resolve(true)))
       const until = world.monotonic() + finishMs
       while (!(await Promise.race([closed, sleep(world, SWEEP_MS)]))) {

@@ -21,6 +21,7 @@ export { routes, serve } from './serve.ts'
 
 export type { CallOptions, Client, ClientMethod, ClientOptions } from './client.ts'
 export { client } from './client.ts'
+export type { DefaultPolicyOptions } from './client-defaults.ts'
 export { defaultPolicy } from './client-defaults.ts'
 export type { RequestScope } from './request-scope.ts'
 export { currentRequest, runOutOfScope } from './request-scope.ts'

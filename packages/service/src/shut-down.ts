@@ -34,6 +34,7 @@ export async function shutDown(options: ShutDownOptions): Promise<void> {
   const { registration } = started
   if (registration) {
     await part('leaving the registry', () => registration.deregister())
+    http.leave()
     await sleep(world, drainMs)
   }
   started.detach?.()

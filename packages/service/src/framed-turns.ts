@@ -1,0 +1,107 @@
+import type { FramedRequest } from './framed-wire.ts'
+import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
+
+/** The calls of one connection: so many are handled at once, the others wait for their turn. */
+export interface FramedTurns {
+  /** Whether no further call should be read. */
+  readonly full: boolean
+  /** @returns false when a call of this number is here already */
+  take(call: number, request: FramedRequest): boolean
+  /** Nobody waits for this call any more; nothing happens when it is not here. */
+  cancel(call: number): void
+  cancelAll(): void
+}
+
+export interface FramedTurnsOptions {
+  readonly service: string
+  readonly handle: UniversalHandler
+  readonly maxInFlight: number
+  /** A call is done. `undefined`: nobody waits for the answer. */
+  readonly onAnswer: (call: number, response: TransportResponse | undefined) => void
+}
+
+/** Creates {@link FramedTurns}. */
+export function framedTurns({ service, handle, maxInFlight, onAnswer }: FramedTurnsOptions): FramedTurns {
+  const all = new Map<number, Running>()
+  /** Those of `all` whose turn has not come. */
+  const waiting: Running[] = []
+  let active = 0
+
+  function start(request: Running): void {
+    active += 1
+    // Universal handlers never reject.
+    void handle(request).then((response) => end(request, response))
+  }
+
+  function end(request: Running, response: TransportResponse): void {
+    active -= 1
+    all.delete(request.call)
+    startNext()
+    onAnswer(request.call, request.cancelled ? undefined : response)
+  }
+
+  function startNext(): void {
+    let next = waiting.shift()
+    for (; next?.cancelled; next = waiting.shift()) all.delete(next.call)
+    if (next) start(next)
+  }
+
+  return {
+    get full() {
+      return active >= maxInFlight
+    },
+    take(call, request) {
+      if (all.has(call)) return false
+      const running = new Running(service, call, request)
+      all.set(call, running)
+      if (active < maxInFlight) start(running)
+      else waiting.push(running)
+      return true
+    },
+    cancel(call) {
+      all.get(call)?.cancel()
+    },
+    cancelAll() {
+      for (const running of all.values()) running.cancel()
+    },
+  }
+}
+
+/** One call on its way. A class, as one is made for each: see `Scope` in request-scope.ts. */
+class Running implements TransportRequest {
+  readonly service: string
+  readonly call: number
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+  cancelled = false
+  #controller: AbortController | undefined
+
+  constructor(service: string, call: number, { method, path, headers, body }: FramedRequest) {
+    this.service = service
+    this.call = call
+    this.method = method
+    this.path = path
+    this.headers = headers
+    this.body = body
+  }
+
+  /** Made when a handler first reads it. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.cancelled) this.#controller.abort(gone())
+    }
+    return this.#controller.signal
+  }
+
+  cancel(): void {
+    this.cancelled = true
+    this.#controller?.abort(gone())
+  }
+}
+
+function gone(): DOMException {
+  return new DOMException('the client has gone', 'AbortError')
+}
