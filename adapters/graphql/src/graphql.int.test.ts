@@ -236,6 +236,7 @@ test('the time of a request is the time of all its fields', async () => {
   expect(data).toEqual({ slow: null, item: { sku: 'a' } })
   expect(errors?.[0]).toMatchObject({ path: ['slow'], extensions: { code: 'ERR_REQUEST_TIMEOUT', status: 504 } })
   await aborted
+  expect(await ask('{ list { sku } }', {}, { 'x-timeout-ms': 'soon' })).toMatchObject({ status: 400, code: 'ERR_TIMEOUT_INVALID' })
 })
 
 test('a caller that goes away ends the handlers of its fields', async () => {

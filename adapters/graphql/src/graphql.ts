@@ -9,7 +9,7 @@ import {
   type ServiceContext,
   ServiceError,
   servedCall,
-  TIMEOUT_HEADER,
+  timeoutOf,
 } from '@banyan/service/internal'
 import { contractSchema, type OperationField } from './contract-schema.ts'
 import { GraphqlError, problemError } from './errors.ts'
@@ -131,11 +131,11 @@ async function readRequest({ req }: HttpContext, maxBodyBytes: number): Promise<
   return new Request(new URL(req.path, 'http://localhost'), { method: 'POST', headers, body })
 }
 
+/** @throws {ServiceError} `ERR_TIMEOUT_INVALID` (400) */
 function requestContext({ req }: HttpContext, { world }: ServiceContext, timeoutMs: number): RequestContext {
-  const started = world.monotonic()
-  const asked = Number(req.header(TIMEOUT_HEADER) ?? Number.POSITIVE_INFINITY)
-  const mostMs = asked >= 0 ? Math.min(asked, timeoutMs) : timeoutMs
-  return { headers: req.header(), signal: () => req.raw.signal, remainingMs: () => mostMs - (world.monotonic() - started) }
+  const headers = req.header()
+  const deadline = world.monotonic() + Math.min(timeoutMs, timeoutOf(headers, timeoutMs))
+  return { headers, signal: () => req.raw.signal, remainingMs: () => deadline - world.monotonic() }
 }
 
 async function resolveField(

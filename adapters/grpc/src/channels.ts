@@ -32,6 +32,8 @@ export function channels(options: ChannelsOptions): Channels {
     // Attempts are the policy's to make, and addresses the registry's to tell.
     'grpc.enable_retries': 0,
     'grpc.service_config_disable_resolution': 1,
+    // Instances are inside; a proxy of the environment is for what is outside.
+    'grpc.enable_http_proxy': 0,
     // An instance that comes back is called again soon: who goes on failing is left alone by discovery.
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 1_000,

@@ -36,13 +36,17 @@ export function contractService(
 async function answer(method: ProtoMethod, call: BytesCall, context: ServiceContext): Promise<Buffer | TransportResponse> {
   const { operation, operationName, request } = method
   try {
-    const { query, body, ...params } = readRequest(request, call.request)
+    const json = readRequest(request, call.request)
     const remainingMs = Number(call.getDeadline()) - context.world.now()
     const response = await context.endpoint.over('grpc')(
       servedCall({
         ...{ service: context.service, name: operationName, operation, headers: headersOf(call.metadata), signal: () => signalOf(call) },
-        // Path parameters are texts: the message has no other field beside these two.
-        input: { params: params as Record<string, string>, query, body },
+        // The parameters of the path are taken by their names, and are texts in the message.
+        input: {
+          params: json as Record<string, string>,
+          ...(operation.query && { query: json.query }),
+          ...(operation.body && { body: json.body }),
+        },
         ...(Number.isFinite(remainingMs) && { timeoutMs: remainingMs }),
       }),
     )

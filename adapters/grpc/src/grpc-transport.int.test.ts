@@ -1,7 +1,7 @@
 import { api, type Registry, refuse, type Schema } from '@banyan/core'
 import { policy, timeout } from '@banyan/resilience'
 import { client, httpTransport, serve, service, type Transport } from '@banyan/service'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { grpc, grpcTransport } from './index.ts'
 import { memoryRegistry, silentServer, startStock, stockApi, stockHandlers } from './test/stock.ts'
 
@@ -34,6 +34,7 @@ test('a client over gRPC is the client over HTTP: answers, refusals, queries, no
   expect(await stock.reserve({ params: { sku: 'a' }, body: { quantity: 2 }, key: 'k1' })).toEqual({ sku: 'a', left: 8 })
   expect(await stock.reserve({ params: { sku: 'a' }, body: { quantity: 11 }, key: 'k2' })).toEqual(refuse('sold-out', 'only 10 left'))
   expect(await stock.drop({ params: { sku: 'a' } })).toBeUndefined()
+  expect(await stock.find({ params: { query: 'mug' } })).toEqual([{ sku: 'mug', left: 1 }])
   expect(seen.keys).toEqual(['k1', 'k2'])
 })
 
@@ -98,6 +99,16 @@ test('an instance that cannot be connected to is passed over, one without gRPC i
   const stock = client(stockApi, { transport: transportOf(registry), policy: policy('once', timeout(5_000)) })
   for (let call = 0; call < 20; call += 1) expect(await stock.get({ params: { sku: 'a' } })).toEqual({ sku: 'a', left: 3 })
   expect(await over().get({ params: { sku: 'a' } })).toEqual({ sku: 'a', left: 3 })
+})
+
+test('calls between services go past a proxy of the environment', async () => {
+  vi.stubEnv('http_proxy', 'http://127.0.0.1:9')
+  try {
+    const { over } = await opened()
+    expect(await over().get({ params: { sku: 'a' } })).toEqual({ sku: 'a', left: 3 })
+  } finally {
+    vi.unstubAllEnvs()
+  }
 })
 
 test('who finds nobody hears what to look for', async () => {

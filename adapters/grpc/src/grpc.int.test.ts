@@ -5,7 +5,7 @@ import protobuf from 'protobufjs'
 import { afterEach, expect, test } from 'vitest'
 import { grpc, protoText } from './index.ts'
 import { decodeRpcStatus } from './rpc-status.ts'
-import { startStock, stockApi, stockHandlers } from './test/stock.ts'
+import { NO_PROXY, startStock, stockApi, stockHandlers } from './test/stock.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -16,7 +16,7 @@ const root = protobuf.parse(protoText(stockApi)).root
 
 async function opened(options: Parameters<typeof startStock>[0] = {}) {
   const started = await startStock(options)
-  const raw = new Client(`127.0.0.1:${started.port}`, credentials.createInsecure())
+  const raw = new Client(`127.0.0.1:${started.port}`, credentials.createInsecure(), NO_PROXY)
   open.push({ close: () => started.stock.stop() }, raw)
   return { ...started, raw }
 }
@@ -146,7 +146,7 @@ test('a message that is too large is refused, and so is a body that is', async (
   const large = await failure(call(raw, 'Reserve', { sku: 'a', body: { quantity: 1, note: 'x'.repeat(700) } }, { metadata }))
   expect([large.code, detailsOf(large)?.info?.reason]).toEqual([status.RESOURCE_EXHAUSTED, 'ERR_BODY_TOO_LARGE'])
   // Small on the way, large when it is unpacked.
-  const packing = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { 'grpc.default_compression_algorithm': 2 })
+  const packing = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { ...NO_PROXY, 'grpc.default_compression_algorithm': 2 })
   open.push(packing)
   const bomb = await failure(call(packing, 'Reserve', { sku: 'a', body: { quantity: 1, note: 'x'.repeat(5_000_000) } }, { metadata }))
   expect(bomb.code).toBe(status.RESOURCE_EXHAUSTED)
@@ -197,7 +197,7 @@ test('at a stop calls in flight are answered, and no new ones are taken', async 
   const running = call(raw, 'Slow', {})
   await seen.running
   const stopped = stock.stop()
-  const other = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
+  const other = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), NO_PROXY)
   open.push(other)
   await expect
     .poll(async () => (await failure(call(other, 'Get', { sku: 'a' }).then(() => Promise.reject({ code: 0 })))).code)

@@ -1,7 +1,7 @@
 import type { Component } from '@banyan/core'
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js'
 import { afterEach, expect, test } from 'vitest'
-import { startStock } from './test/stock.ts'
+import { NO_PROXY, startStock } from './test/stock.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -15,7 +15,7 @@ const same = (buffer: Buffer) => buffer
 
 async function opened(extra?: Component) {
   const started = await startStock({ healthPollMs: 20, ...(extra && { extra }), service: { drainMs: 300 } })
-  const raw = new Client(`127.0.0.1:${started.port}`, credentials.createInsecure())
+  const raw = new Client(`127.0.0.1:${started.port}`, credentials.createInsecure(), NO_PROXY)
   open.push({ close: () => started.stock.stop() }, raw)
   const check = (service: string) =>
     new Promise<string | undefined>((resolve, reject) => {

@@ -2,7 +2,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import descriptor from 'protobufjs/ext/descriptor/index.js'
 import { afterEach, expect, test } from 'vitest'
-import { startStock } from './test/stock.ts'
+import { NO_PROXY, startStock } from './test/stock.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -22,7 +22,7 @@ const types = protobuf.parse(`
 
 async function opened(options: Parameters<typeof startStock>[0] = {}) {
   const started = await startStock(options)
-  const raw = new Client(`127.0.0.1:${started.port}`, credentials.createInsecure())
+  const raw = new Client(`127.0.0.1:${started.port}`, credentials.createInsecure(), NO_PROXY)
   open.push({ close: () => started.stock.stop() }, raw)
   const same = (buffer: Buffer) => buffer
   return (version: string, request: object) =>

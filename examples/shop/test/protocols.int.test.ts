@@ -27,6 +27,9 @@ import { type OpenShop, openShop } from './open-shop.ts'
 const resolve = createRequire(import.meta.url).resolve
 const folderOf = (name: string) => dirname(resolve(`${name}/package.json`))
 
+/** grpc-js would go through the proxy of an environment that has one. */
+const NO_PROXY = { 'grpc.enable_http_proxy': 0 } as const
+
 let shop: OpenShop
 let instance: { Address: string; Port: number; Meta: Record<string, string> }
 let address: string
@@ -59,7 +62,7 @@ function call(stub: Client, method: string, input: object, options: { deadline?:
 async function reflect(version: 'v1' | 'v1alpha', request: object): Promise<Record<string, unknown>> {
   const file = join(folderOf('@grpc/reflection'), 'build/proto/grpc/reflection', version, 'reflection.proto')
   const Reflection = constructorOf(loadPackageDefinition(loadSync(file, { longs: String })), `grpc.reflection.${version}.ServerReflection`)
-  const stub = new Reflection(address, credentials.createInsecure())
+  const stub = new Reflection(address, credentials.createInsecure(), NO_PROXY)
   const stream = (stub as unknown as { serverReflectionInfo(): ClientDuplexStream<object, Record<string, unknown>> }).serverReflectionInfo()
   try {
     return await new Promise((done, fail) => {
@@ -79,7 +82,7 @@ async function reflected(): Promise<Client> {
   // A FileDescriptorSet: each file as field 1.
   const set = Buffer.concat(files.flatMap((bytes) => [Buffer.from([0x0a]), varint(bytes.length), Buffer.from(bytes)]))
   const Catalog = constructorOf(loadPackageDefinition(loadFileDescriptorSetFromBuffer(set, { longs: Number })), 'catalog.v1.Catalog')
-  return new Catalog(address, credentials.createInsecure())
+  return new Catalog(address, credentials.createInsecure(), NO_PROXY)
 }
 
 function varint(value: number): Buffer {
@@ -116,7 +119,7 @@ test('who has the descriptors by reflection alone calls the catalog', async () =
 test('the standard health service says that the catalog is ready, and knows no other', async () => {
   const file = join(folderOf('grpc-health-check'), 'proto/health/v1/health.proto')
   const Health = constructorOf(loadPackageDefinition(loadSync(file, { enums: String })), 'grpc.health.v1.Health')
-  const health = new Health(address, credentials.createInsecure())
+  const health = new Health(address, credentials.createInsecure(), NO_PROXY)
   expect(await call(health, 'check', { service: '' })).toEqual({ status: 'SERVING' })
   expect(await call(health, 'check', { service: 'catalog.v1.Catalog' })).toEqual({ status: 'SERVING' })
   await expect(call(health, 'check', { service: 'orders.v1.Orders' })).rejects.toMatchObject({ code: status.NOT_FOUND })
@@ -143,7 +146,7 @@ test('the same typed client finds the catalog over gRPC, by the registry', async
 
 test('bad input over gRPC: what is wrong has a status, and the next call is answered', async () => {
   const catalog = await reflected()
-  const raw = new Client(address, credentials.createInsecure())
+  const raw = new Client(address, credentials.createInsecure(), NO_PROXY)
   const same = (bytes: Buffer) => bytes
   const send = (method: string, bytes: Buffer) =>
     new Promise<ServiceError | null>((done) => {
@@ -205,7 +208,7 @@ test('a GraphQL query of which one field fails has the answers of the others', a
 test('a trace goes on over gRPC and GraphQL', async () => {
   const [overGrpc, overGraphql] = ['1', '2'].map((digit) => digit.repeat(32)) as [string, string]
   const traceparent = (traceId: string) => `00-${traceId}-${'3'.repeat(16)}-01`
-  const raw = new Client(address, credentials.createInsecure())
+  const raw = new Client(address, credentials.createInsecure(), NO_PROXY)
   const metadata = new Metadata()
   metadata.set('traceparent', traceparent(overGrpc))
   const same = (bytes: Buffer) => bytes

@@ -11,6 +11,7 @@ export type { ServiceContext } from './service-context.ts'
 // A call that came over another protocol
 
 export type { CallInput } from './client-request.ts'
+export { timeoutOf } from './request-scope.ts'
 export type { ServedCallOptions } from './served-call.ts'
 export { servedCall } from './served-call.ts'
 export type { Field, IntegerShape, ListShape, MapShape, ObjectShape, Shape, Slot, TextShape } from './shape.ts'

@@ -29,6 +29,7 @@ export const stockApi = api('stock', {
     drop: { method: 'DELETE', path: '/stock/{sku}', protocols: ['grpc'] },
     slow: { method: 'GET', path: '/slow', response: z.object({ remainingMs: z.number() }), protocols: ['grpc'] },
     count: { method: 'PUT', path: '/count', body: z.object({ names: z.array(z.string().max(10)) }), protocols: ['grpc'] },
+    find: { method: 'GET', path: '/find/{query}', response: z.array(Item), protocols: ['grpc'] },
     inside: { method: 'GET', path: '/inside', response: z.string() },
   },
 })
@@ -70,6 +71,7 @@ export function stockHandlers(): { handlers: Handlers<typeof stockApi>; seen: Se
       return { remainingMs }
     },
     count: () => {},
+    find: ({ params }) => [{ sku: params.query, left: 1 }],
     inside: () => 'inside',
   }
   return { handlers, seen }
@@ -136,3 +138,6 @@ export async function silentServer(): Promise<{ port: number; close: () => void 
     },
   }
 }
+
+/** For bare clients of a test: grpc-js would go through the proxy of an environment that has one. */
+export const NO_PROXY = { 'grpc.enable_http_proxy': 0 } as const
