@@ -17,11 +17,11 @@ export interface RegistrationsResult {
   readonly perSecond: number
 }
 
+let next = 0
 const { url, inFlight, instances, seconds, what } = settingsOfContestant<RegistrationsTask>()
 const pool = new Pool(url, { connections: inFlight, pipelining: 1 })
 // Known before: what is measured has as many instances from its first moment as at its end.
 for (let i = 0; i < instances; i += 1) await register(i)
-let next = 0
 let done = 0
 const until = performance.now() + seconds * 1_000
 const started = performance.now()
@@ -38,7 +38,9 @@ async function worker(): Promise<void> {
 
 function register(i: number): Promise<void> {
   const check = { TTL: '10m', Status: 'passing' }
-  const body = { ID: `load-${i}`, Name: `service-${i % 50}`, Address: '10.0.0.1', Port: 1_000 + i, Check: check }
+  // Each says something new: one that says the same again is only a heartbeat.
+  const meta = { turn: String(next) }
+  const body = { ID: `load-${i}`, Name: `service-${i % 50}`, Address: '10.0.0.1', Port: 1_000 + i, Meta: meta, Check: check }
   return put('/v1/agent/service/register', JSON.stringify(body))
 }
 

@@ -38,6 +38,19 @@ test('a heartbeat moves the time of expiry and wakes nobody', () => {
   expect(findCheck(after(beaten, { type: 'tick' }, 18), 'service:a')?.check.status).toBe('critical')
 })
 
+test('registering again with nothing new wakes nobody, and gives a TTL its whole time', () => {
+  const event = { type: 'register', service: service('a'), checks: [ttl('a', 10, 'passing')] } as const
+  const before = run([[0, event]])
+  const again = after(before, event, 5)
+  expect(again.index).toBe(before.index)
+  expect(nextDueAt(again)).toBe(15)
+  expect(again.entries.get('a')?.checks[0]?.kind).toBe(before.entries.get('a')?.checks[0]?.kind)
+  const expired = after(again, { type: 'tick' }, 15)
+  expect(after(expired, event, 16).index).toBeGreaterThan(expired.index)
+  const other = { ...event, service: { ...event.service, meta: { version: '8' } } }
+  expect(after(again, other, 16).index).toBeGreaterThan(again.index)
+})
+
 test('registering again keeps the status of a check that says none, and maintenance', () => {
   const before = run([
     [0, { type: 'register', service: service('a'), checks: [ttl('a', 10, 'passing')] }],

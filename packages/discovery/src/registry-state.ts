@@ -136,7 +136,21 @@ function register(
     ? known.filter(({ id, kind }) => kind.type === 'maintenance' || checks.some((check) => check.id === id))
     : known
   const entry = { node: localNode, service, checks: merged(kept, checks, now), createIndex: before?.createIndex ?? 0, modifyIndex: 0 }
+  if (before && changes.size === 0 && saysTheSame(before, entry)) return renew(state, before, entry)
   return write(state, { entries: changes.set(service.id, entry) })
+}
+
+/** Whether a new registration changes nothing that anybody waits for, as in Consul. */
+function saysTheSame(before: Entry, entry: Entry): boolean {
+  const said = ({ service, checks }: Entry) =>
+    JSON.stringify([service, checks.map(({ output: _output, expiresAt: _expiresAt, criticalSince: _since, ...check }) => check)])
+  return said(before) === said(entry)
+}
+
+/** Only the deadlines are new. Each check keeps its kind, so that one that runs goes on running. */
+function renew(state: RegistryState, before: Entry, { checks }: Entry): RegistryState {
+  const renewed = checks.map((check, i) => ({ ...check, kind: before.checks[i]?.kind ?? check.kind }))
+  return { ...state, entries: new Map(state.entries).set(before.service.id, { ...before, checks: renewed }) }
 }
 
 function removeCheck(state: RegistryState, checkId: string): RegistryState {
