@@ -15,8 +15,8 @@ By simulation (the manual world, a seed a round; the same on every machine): equ
 times slower; all are down, with three attempts and a retry budget; a new host with slow start; a zone that cannot do all its calls.
 
 Nanoseconds a pick, at 10, 100, 1,000 and 10,000 instances, for every balancer, beside an index drawn at random: of upstream().pick()
-as it is used, and of a pick with the end of its call, 64 calls under way. Each in a process of its own; time is what the thread worked,
-so other programs count little, but they do take the processor's caches.
+as it is used, and of a pick with the end of its call, 64 calls under way. Each in a process of its own; the median of batches of 1,024, so that
+other programs count little, but they do take the processor's caches.
 
 About 3 minutes for 5 rounds; --quick takes one.
 

@@ -20,14 +20,8 @@ export interface SpeedResult {
 
 /** Calls that are under way at any time. */
 const IN_FLIGHT = 64
-/** Picks in a row before their calls end, so that the clock is read seldom. */
-const BATCH = 4_096
-
-/** Time this thread worked; what others on the machine do is not in it. Milliseconds. */
-function workedMs(): number {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1_000
-}
+/** Picks in a row before their calls end and the clock is read: short beside the turns in which processes share a processor. */
+const BATCH = 1_024
 
 function listOf(count: number, subject: SpeedTask['subject']): Instance[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -51,16 +45,16 @@ async function balanced(count: number, subject: Exclude<SpeedTask['subject'], 'b
 /** Keeps what was picked, so that nothing can be left out as unused. */
 let kept = 0
 
-/** Nanoseconds of one of `BATCH` things: the median of many batches, since what else runs here empties the caches now and then. */
+/** Nanoseconds of one of `BATCH` things: the median of many batches, so that those during which something else had the processor do not count. */
 function medianNs(picks: number, batch: () => void, between: () => void = () => {}): number {
-  const worked: number[] = []
+  const took: number[] = []
   for (let round = 0; round < picks / BATCH; round += 1) {
-    const began = workedMs()
+    const began = performance.now()
     batch()
-    worked.push(workedMs() - began)
+    took.push(performance.now() - began)
     between()
   }
-  return (median(worked) / BATCH) * 1e6
+  return (median(took) / BATCH) * 1e6
 }
 
 function bareNs(count: number, picks: number, { random }: World): number {

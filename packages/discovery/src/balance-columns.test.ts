@@ -8,7 +8,7 @@ test('whatever comes and goes, each has the part of the range that its weight sa
     weight: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 65_535 }), fc.constantFrom(0.01, 0.25, 0.5)),
   })
   fc.assert(
-    fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
+    fc.property(fc.array(change, { maxLength: 60, size: 'max' }), (changes) => {
       const columns = weightColumns()
       const naive = new Map<number, number>()
       for (const { slot, weight } of changes) {

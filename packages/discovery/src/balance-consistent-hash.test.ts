@@ -57,7 +57,7 @@ test('whatever calls come and end, none has more in flight than its bound when i
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 8 }),
-      fc.array(step, { maxLength: 80 }),
+      fc.array(step, { maxLength: 80, size: 'max' }),
       (weights, steps) => {
         const { balancer, begin, end } = site('consistent-hash', weights)
         const total = weights.reduce((sum, weight) => sum + weight, 0)

@@ -1,4 +1,4 @@
-import { type EndpointTable, IN_FLIGHT, MEASURED_AT, PEAK, stride, WEIGHT } from './balance-table.ts'
+import { type EndpointTable, IN_FLIGHT, PEAK, stride, WEIGHT } from './balance-table.ts'
 
 /** What a failed call counts as, milliseconds: a host that fails fast must not look like a fast host. */
 const errorMs = 1_000
@@ -23,16 +23,16 @@ const leastMs = 0.001
  *
  * @see Finagle, "Peak EWMA"
  */
-export function observe({ numbers }: EndpointTable, slot: number, ok: boolean, latencyMs: number, now: number): void {
+export function observe({ measuredAt, numbers }: EndpointTable, slot: number, ok: boolean, latencyMs: number, now: number): void {
   const at = slot * stride
   const seenMs = Math.max(ok ? latencyMs : Math.max(latencyMs, errorMs), leastMs)
   const old = numbers[at + PEAK] ?? Number.NaN
   const seen = Math.log(seenMs) + now / decayMs
   if (old > seen) {
-    const keep = Math.exp(((numbers[at + MEASURED_AT] ?? 0) - now) / decayMs)
+    const keep = Math.exp(((measuredAt[slot] ?? 0) - now) / decayMs)
     numbers[at + PEAK] = Math.log(Math.exp(old - now / decayMs) + seenMs * (1 - keep)) + now / decayMs
   } else numbers[at + PEAK] = seen
-  numbers[at + MEASURED_AT] = now
+  measuredAt[slot] = now
 }
 
 /**

@@ -9,8 +9,8 @@ test('whatever comes and goes, a key finds the slot a sorted list would find, an
   const change = fc.record({ slot: fc.integer({ min: 0, max: 9 }), points: fc.constantFrom(0, 0, 1, 5, 40, 200) })
   fc.assert(
     fc.property(
-      fc.array(change, { maxLength: 25 }),
-      fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: 20 }),
+      fc.array(change, { maxLength: 25, size: 'max' }),
+      fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: 20, size: 'max' }),
       (changes, keys) => {
         const ring = hashRing()
         const sizes = new Map<number, number>()

@@ -9,28 +9,34 @@ export interface EndpointTable {
   readonly instances: (Instance | undefined)[]
   /** What one more call to a slot would cost: apart, since a pick compares two of them and reads the rest of one. Replaced as the table grows. */
   costs: Float64Array
-  /** Eight for each slot, of which the fields below are used. Replaced as the table grows. */
+  /** When the latency of a slot was measured: apart too, since only the end of a call needs it. */
+  measuredAt: Float64Array
+  /** The rest, four for each slot, which are the fields below. */
   numbers: Float64Array
   /** Calls in flight, to all endpoints together. */
   totalInFlight: number
 }
 
-/** Numbers a slot has: 64 bytes, a line of the cache. */
-export const stride = 8
+/** Numbers a slot has in `numbers`: 32 bytes, half a line of the cache. */
+export const stride = 4
 /** Calls of this process that have not ended. */
 export const IN_FLIGHT = 0
 /** The weight that counts now. */
 export const WEIGHT = 1
 /** The latency as a peak-sensitive moving average, on the scale of `balance-cost.ts`; `NaN` before the first answer. */
 export const PEAK = 2
-/** When the latency was true. */
-export const MEASURED_AT = 3
 /** How often the slot changed hands: tells those apart who had it one after the other. */
-const TICKET = 4
+const TICKET = 3
 
 /** A table without endpoints. */
 export function endpointTable(): EndpointTable {
-  return { instances: [], costs: new Float64Array(16), numbers: new Float64Array(16 * stride), totalInFlight: 0 }
+  return {
+    instances: [],
+    costs: new Float64Array(16),
+    measuredAt: new Float64Array(16),
+    numbers: new Float64Array(16 * stride),
+    totalInFlight: 0,
+  }
 }
 
 /** What one more call to `slot` would cost: a logarithm that may be compared with others at any time. Lower is better. */
@@ -58,6 +64,7 @@ export function occupy(table: EndpointTable, slot: number, instance: Instance): 
   const at = slot * stride
   if (slot >= table.costs.length) {
     table.costs = copied(table.costs, new Float64Array(table.costs.length * 2))
+    table.measuredAt = copied(table.measuredAt, new Float64Array(table.measuredAt.length * 2))
     table.numbers = copied(table.numbers, new Float64Array(table.numbers.length * 2))
   }
   table.instances[slot] = instance
@@ -65,7 +72,7 @@ export function occupy(table: EndpointTable, slot: number, instance: Instance): 
   table.numbers[at + IN_FLIGHT] = 0
   table.numbers[at + WEIGHT] = 1
   table.numbers[at + PEAK] = Number.NaN
-  table.numbers[at + MEASURED_AT] = 0
+  table.measuredAt[slot] = 0
 }
 
 /** Frees `slot`. Calls still in flight there no longer count. */

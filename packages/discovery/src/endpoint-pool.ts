@@ -65,7 +65,7 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
     occupy(table, slot, instance)
     // Of those who were there when we came, nothing says that they are new.
     if (isLate) warming.begin(slot, now)
-    book.enter(slot)
+    book.enter()
     setWeight(slot, now)
   }
   function update(slot: number, instance: Instance, now: number): void {

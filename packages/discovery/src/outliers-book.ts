@@ -7,8 +7,9 @@ export interface OutlierBook {
   readonly panics: boolean
   /** When somebody comes back; `Infinity` while none is avoided. */
   readonly returnsAt: number
-  /** An endpoint that is new. */
-  enter(slot: number): void
+  /** One endpoint more. */
+  enter(): void
+  /** The endpoint at `slot` is gone; it must have been there, and calls to it are not to be learnt from any more. */
   leave(slot: number): void
   isAvoided(slot: number): boolean
   /** Ends the time of those who were avoided long enough. */
@@ -31,7 +32,8 @@ const nobody: readonly Avoided[] = []
  * @param changed called with each endpoint that becomes, or no longer is, one to choose from
  */
 export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void): OutlierBook {
-  const standings: (Standing | undefined)[] = []
+  /** Of those who failed lately. Of most there is nothing to keep, so a call that succeeds looks into a small map and is done. */
+  const standings = new Map<number, Standing>()
   let count = 0
   const out = new Set<number>()
   const counted = tallies(limit.intervalMs)
@@ -41,13 +43,17 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
   /** To be called when the number of all or of the avoided changed. */
   function settle(): void {
     returnsAt = Number.POSITIVE_INFINITY
-    for (const slot of out) returnsAt = Math.min(returnsAt, standings[slot]?.until ?? returnsAt)
+    for (const slot of out) returnsAt = Math.min(returnsAt, standings.get(slot)?.until ?? returnsAt)
     const before = panics
     panics = out.size > 0 && isPanic(count, out.size, limit)
     if (panics !== before) for (const slot of out) changed(slot)
   }
+  function keep(slot: number, standing: Standing): void {
+    if (standing.failures === 0 && standing.times === 0) standings.delete(slot)
+    else standings.set(slot, standing)
+  }
   function avoid(slot: number, standing: Standing, now: number): Avoided {
-    standings[slot] = standing
+    standings.set(slot, standing)
     out.add(slot)
     changed(slot)
     settle()
@@ -58,8 +64,8 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
   }
   function sweep(now: number): readonly Avoided[] {
     return outliersOf(counted.close(now), limit).flatMap((slot) => {
-      const standing = standings[slot]
-      return standing && !out.has(slot) && mayAvoid() ? [avoid(slot, avoided(standing, now, limit), now)] : []
+      const isRoom = !out.has(slot) && mayAvoid()
+      return isRoom ? [avoid(slot, avoided(standings.get(slot) ?? fresh, now, limit), now)] : []
     })
   }
 
@@ -71,13 +77,12 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
       return returnsAt
     },
     isAvoided: (slot) => out.has(slot),
-    enter(slot) {
-      standings[slot] = fresh
+    enter() {
       count += 1
       settle()
     },
     leave(slot) {
-      standings[slot] = undefined
+      standings.delete(slot)
       count -= 1
       out.delete(slot)
       counted.forget(slot)
@@ -85,7 +90,7 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
     },
     letReturn(now) {
       for (const slot of out) {
-        if (isAvoided(standings[slot] ?? fresh, now)) continue
+        if (isAvoided(standings.get(slot) ?? fresh, now)) continue
         out.delete(slot)
         changed(slot)
       }
@@ -93,13 +98,13 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
     },
     learn(slot, outcome, now) {
       const swept = now >= counted.endsAt ? sweep(now) : nobody
-      const before = standings[slot]
+      const before = standings.get(slot) ?? fresh
       // Sent before it came back: says nothing about now.
-      if (!before || outcome.admitted < before.until) return swept
+      if (outcome.admitted < before.until) return swept
       counted.count(slot, outcome.ok, now)
       const standing = after(before, outcome, now, mayAvoid, limit)
       if (standing.until !== before.until) return [...swept, avoid(slot, standing, now)]
-      if (standing !== before) standings[slot] = standing
+      if (standing !== before) keep(slot, standing)
       return swept
     },
   }

@@ -1,3 +1,4 @@
+import { copied } from './balance-table.ts'
 import type { OutlierLimit } from './outliers.ts'
 
 /** How the calls of one endpoint ended within an interval. */
@@ -19,7 +20,8 @@ export interface Tallies {
 
 /** {@link Tallies} in intervals of `intervalMs`; the first begins with the first call. */
 export function tallies(intervalMs: number): Tallies {
-  let counts: ({ slot: number; ok: number; failed: number } | undefined)[] = []
+  /** Two numbers a slot: calls that succeeded, calls that failed. */
+  let counts = new Int32Array(32)
   let endsAt = Number.NaN
   return {
     get endsAt() {
@@ -27,20 +29,20 @@ export function tallies(intervalMs: number): Tallies {
     },
     count(slot, ok, now) {
       if (Number.isNaN(endsAt)) endsAt = now + intervalMs
-      let tally = counts[slot]
-      if (!tally) {
-        tally = { slot, ok: 0, failed: 0 }
-        counts[slot] = tally
-      }
-      if (ok) tally.ok += 1
-      else tally.failed += 1
+      if (slot * 2 >= counts.length) counts = copied(counts, new Int32Array(Math.max(counts.length * 2, slot * 2 + 2)))
+      const at = slot * 2 + (ok ? 0 : 1)
+      counts[at] = (counts[at] ?? 0) + 1
     },
     forget(slot) {
-      counts[slot] = undefined
+      counts.fill(0, slot * 2, slot * 2 + 2)
     },
     close(now) {
-      const closed = now < endsAt + intervalMs ? counts.filter((tally) => tally !== undefined) : []
-      counts = []
+      const closed: Tally[] = []
+      for (let slot = 0; slot * 2 < counts.length && now < endsAt + intervalMs; slot += 1) {
+        const [ok = 0, failed = 0] = counts.subarray(slot * 2, slot * 2 + 2)
+        if (ok + failed > 0) closed.push({ slot, ok, failed })
+      }
+      counts.fill(0)
       endsAt = now + intervalMs
       return closed
     },

@@ -99,7 +99,7 @@ const anEvent: fc.Arbitrary<{ dtMs: number; event: WatchEvent }> = fc.record({
 
 test('whatever comes: the healthy are there, nobody is invented, nobody is kept beyond the delay, revisions tell changes', () => {
   fc.assert(
-    fc.property(fc.array(anEvent, { maxLength: 30 }), (events) => {
+    fc.property(fc.array(anEvent, { maxLength: 30, size: 'max' }), (events) => {
       let state = unheard
       let now = 0
       let heldSince: number | undefined
@@ -166,7 +166,7 @@ function naiveWatch() {
 
 test('whatever comes, the watch shows and keeps whom a watch that is told one by one does', () => {
   fc.assert(
-    fc.property(fc.array(anEvent, { maxLength: 40 }), (events) => {
+    fc.property(fc.array(anEvent, { maxLength: 40, size: 'max' }), (events) => {
       const naive = naiveWatch()
       let state = unheard
       let now = 0
