@@ -1,18 +1,17 @@
 import { api } from '@banyan/core'
-import protobuf from 'protobufjs'
 import descriptor from 'protobufjs/ext/descriptor/index.js'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { encodeMessage } from './encode.ts'
 import { fileDescriptors } from './proto-descriptor.ts'
 import { protoFile } from './proto-file.ts'
+import { rootOf } from './test/root-of.ts'
 
 const body = z.object({ note: z.string().optional(), counts: z.record(z.string(), z.int()), rest: z.unknown(), tags: z.array(z.string()) })
 const file = protoFile(api('stock', { operations: { put: { method: 'PUT', path: '/stock/{sku}', body, protocols: ['grpc'] } } }))
 
 test('a program that has nothing but the descriptors reads what is sent', () => {
-  const files = [...fileDescriptors(file).values()].map((bytes) => descriptor.FileDescriptorProto.decode(bytes))
-  const root = protobuf.Root.fromDescriptor(descriptor.FileDescriptorSet.create({ file: files }))
+  const root = rootOf([...fileDescriptors(file).values()])
   const type = root.lookupType('stock.v1.PutRequest')
   const sent = encodeMessage(file.methods[0]?.request as never, { sku: 'a', body: { counts: { x: 2 }, rest: ['r', null], tags: ['t'] } })
   const read = type.toObject(type.decode(sent.ok ? sent.bytes : new Uint8Array()), { longs: Number, arrays: true })

@@ -1,7 +1,7 @@
 import { Client, credentials } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
-import descriptor from 'protobufjs/ext/descriptor/index.js'
 import { afterEach, expect, test } from 'vitest'
+import { rootOf } from './test/root-of.ts'
 import { NO_PROXY, startStock } from './test/stock.ts'
 
 const open: { close(): unknown }[] = []
@@ -44,10 +44,7 @@ test.each(['v1', 'v1alpha'])('reflection %s lists the services and describes the
     listServicesResponse: { service: [{ name: 'stock.v1.Stock' }, { name: 'grpc.health.v1.Health' }] },
   })
   const { fileDescriptorResponse } = await ask(version, { fileContainingSymbol: 'stock.v1.Stock.Reserve' })
-  const files = (fileDescriptorResponse as { fileDescriptorProto: Uint8Array[] }).fileDescriptorProto.map((bytes) =>
-    descriptor.FileDescriptorProto.decode(bytes),
-  )
-  const root = protobuf.Root.fromDescriptor(descriptor.FileDescriptorSet.create({ file: files }))
+  const root = rootOf((fileDescriptorResponse as { fileDescriptorProto: Uint8Array[] }).fileDescriptorProto)
   expect(root.lookupType('stock.v1.ReserveRequestBody').fieldsArray.map(({ name, id }) => [name, id])).toEqual([
     ['quantity', 1],
     ['note', 2],

@@ -1,6 +1,14 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import { api, isRepeatable, isServedOver, type OperationAnswer, type OperationInput, type OperationOutput, type OperationRequest } from './api.ts'
+import {
+  api,
+  isRepeatable,
+  isServedOver,
+  type OperationAnswer,
+  type OperationInput,
+  type OperationOutput,
+  type OperationRequest,
+} from './api.ts'
 import type { Refusal } from './refusal.ts'
 
 const inventory = api('inventory', {
