@@ -71,9 +71,3 @@ export function ended(table: EndpointTable, slot: number, ok: boolean, latencyMs
   observe(table, slot, ok, latencyMs, now)
   priceAt(table, slot, now)
 }
-
-/** The latency of `slot` as of `now`, milliseconds; `undefined` before its first answer. */
-export function latencyOf({ numbers }: EndpointTable, slot: number, now: number): number | undefined {
-  const peak = numbers[slot * stride + PEAK] ?? Number.NaN
-  return Number.isNaN(peak) ? undefined : Math.exp(peak - now / decayMs)
-}

@@ -1,4 +1,5 @@
 import { type ManualWorld, manualWorld } from '@banyan/core'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { balancer } from './balance.ts'
 import { ended, started } from './balance-cost.ts'
@@ -69,4 +70,31 @@ test('a zone that empties while calls run hands over at once, and gets them back
   made.weigh(0, 1)
   made.weigh(1, 1)
   expect([made.size, share(50)]).toEqual([5, 1])
+})
+
+test('whatever comes, goes and changes its zone, it chooses among those that are there, and in its own zone while that is large enough', () => {
+  const change = fc.record({ slot: fc.integer({ min: 0, max: 8 }), zone: fc.constantFrom('a', 'b', 'c', undefined), there: fc.boolean() })
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 40, size: 'max' }), (changes) => {
+      const { table, made } = zones({})
+      const there = new Map<number, string | undefined>()
+      for (const { slot, zone, there: stays } of changes) {
+        made.weigh(slot, 0)
+        there.delete(slot)
+        if (stays) {
+          addTo(table, made, slot, instanceOf(`i${slot}`, zone === undefined ? {} : { zone }))
+          there.set(slot, zone)
+        }
+        const own = [...there.values()].filter((each) => each === 'a').length
+        const isLarge = own > 0 && own * new Set(there.values()).size * 1.4 >= there.size
+        expect(made.size).toBe(there.size)
+        for (let pick = 0; pick < 10; pick += 1) {
+          const chosen = made.next(0, 0)
+          expect(there.size === 0 ? chosen === -1 : there.has(chosen)).toBe(true)
+          if (isLarge) expect(there.get(chosen)).toBe('a')
+        }
+      }
+    }),
+    { numRuns: 200 },
+  )
 })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { balances } from './balance.ts'
-import { latencyOf } from './balance-cost.ts'
+import { decayMs } from './balance-cost.ts'
+import { costOf } from './balance-table.ts'
 import { equal, site } from './test/balance-bench.ts'
 
 test.each(balances)('%s chooses nothing among none, the only one of one, and every one of some', (balance) => {
@@ -83,15 +84,17 @@ test('a latency rises at once and falls slowly; a failure counts as a second', (
   const after = (ok: boolean, latencyMs: number, now: number) => {
     begin(0, now)
     end(0, ok, latencyMs, now)
-    return latencyOf(table, 0, now) ?? Number.NaN
+    return latencyAt(now)
   }
-  expect(latencyOf(table, 0, 0)).toBeUndefined()
+  // With no call in flight, what one more would cost is its latency.
+  const latencyAt = (now: number) => Math.exp(costOf(table, 0) - now / decayMs)
+  expect(latencyAt(0)).toBe(0)
   expect(after(true, 10, 0)).toBeCloseTo(10)
   expect(after(true, 500, 1)).toBeCloseTo(500)
   expect(after(true, 10, 1_001)).toBeGreaterThan(400)
   expect(after(true, 10, 40_000)).toBeLessThan(25)
   expect(after(false, 3, 40_001)).toBeCloseTo(1_000)
-  expect(latencyOf(table, 0, 50_001)).toBeCloseTo(1_000 / Math.E)
+  expect(latencyAt(50_001)).toBeCloseTo(1_000 / Math.E)
 })
 
 test('a seed repeats the choices', () => {

@@ -40,10 +40,14 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
   let returnsAt = Number.POSITIVE_INFINITY
   let panics = false
 
-  /** To be called when the number of all or of the avoided changed. */
+  /** To be called when somebody is avoided, or no longer. */
   function settle(): void {
     returnsAt = Number.POSITIVE_INFINITY
     for (const slot of out) returnsAt = Math.min(returnsAt, standings.get(slot)?.until ?? returnsAt)
+    review()
+  }
+  /** To be called when the number of all changed. */
+  function review(): void {
     const before = panics
     panics = out.size > 0 && isPanic(count, out.size, limit)
     if (panics !== before) for (const slot of out) changed(slot)
@@ -79,14 +83,14 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
     isAvoided: (slot) => out.has(slot),
     enter() {
       count += 1
-      settle()
+      review()
     },
     leave(slot) {
       standings.delete(slot)
       count -= 1
-      out.delete(slot)
       counted.forget(slot)
-      settle()
+      if (out.delete(slot)) settle()
+      else review()
     },
     letReturn(now) {
       for (const slot of out) {

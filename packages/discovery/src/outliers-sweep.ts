@@ -39,7 +39,8 @@ export function tallies(intervalMs: number): Tallies {
     close(now) {
       const closed: Tally[] = []
       for (let slot = 0; slot * 2 < counts.length && now < endsAt + intervalMs; slot += 1) {
-        const [ok = 0, failed = 0] = counts.subarray(slot * 2, slot * 2 + 2)
+        const ok = counts[slot * 2] ?? 0
+        const failed = counts[slot * 2 + 1] ?? 0
         if (ok + failed > 0) closed.push({ slot, ok, failed })
       }
       counts.fill(0)
