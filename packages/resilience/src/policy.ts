@@ -1,27 +1,15 @@
 import { systemWorld, type World } from '@banyan/core'
-import { LoneCall, type Protected, Run, type RunOptions, Scope } from './call.ts'
+import { type Protected, Run, type RunOptions, Scope } from './call.ts'
+import { Bound, Heard } from './caller.ts'
 import { Cancellation } from './cancellation.ts'
-import { type Deadline, deadlinesOf } from './deadlines.ts'
-import { deliverResult, type End, Race } from './end.ts'
-import { type RejectedBy, ResilienceError, rejectedBy, rejection } from './errors.ts'
-import { isHeard, tell } from './events.ts'
+import { type End, Race } from './end.ts'
+import { isHeard } from './events.ts'
 import { type Explanation, explain } from './explain.ts'
+import { begin, invoke } from './invoke.ts'
 import type { Layer, Next } from './layer.ts'
 import { checkNumber } from './option-checks.ts'
+import { type Outcome, Told } from './outcome.ts'
 import { type PolicySnapshot, restoreLayers, snapshotLayers } from './policy-snapshot.ts'
-import { timedOut } from './timeout.ts'
-
-/** Why a policy ended a call. */
-export interface Rejected {
-  readonly rejectedBy: RejectedBy
-  readonly policy: string
-  readonly retryAfterMs?: number
-}
-
-/** How a call ended, as a value. `attempts`: how often the function was called. */
-export type Outcome<T> =
-  | { readonly ok: true; readonly value: T; readonly attempts: number }
-  | { readonly ok: false; readonly error: unknown; readonly rejected?: Rejected; readonly attempts: number }
 
 /** Layers around a function. */
 export interface Policy<Alt = never> {
@@ -123,147 +111,6 @@ function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]):
     run.cancel = cancel
     bounded(new Scope(run, cancel, 1), new Bound(name, run, cancel, signal, deadlineMs, end))
   }
-}
-
-/** The innermost of all: calls the function. */
-function invoke(scope: Scope, end: End): void {
-  if (scope.aborted) {
-    end.bad(scope.reason)
-    return
-  }
-  const { run } = scope
-  let result: unknown
-  try {
-    run.attempts += 1
-    result = run.work(scope)
-  } catch (error) {
-    end.bad(error)
-    return
-  }
-  deliverResult(result, end)
-}
-
-/** The same for a call whose layer watches its promise. */
-function begin(work: Protected<unknown>, world: World): Promise<unknown> {
-  try {
-    const result = work(new LoneCall(world))
-    return result instanceof Promise ? result : Promise.resolve(result)
-  } catch (error) {
-    return Promise.reject(error)
-  }
-}
-
-/** A call within what its caller set: ends it when the caller aborts or its time is up, and lets go of both at its end. */
-class Bound implements End, Deadline {
-  readonly at: number
-  place = -1
-  readonly #name: string
-  readonly #run: Run
-  readonly #cancel: Cancellation
-  readonly #signal: AbortSignal | undefined
-  readonly #end: End
-  readonly #deadlineMs: number
-
-  constructor(name: string, run: Run, cancel: Cancellation, signal: AbortSignal | undefined, deadlineMs: number, end: End) {
-    this.#name = name
-    this.#run = run
-    this.#cancel = cancel
-    this.#signal = signal
-    this.#end = end
-    this.#deadlineMs = deadlineMs
-    this.at = cancel.deadline
-    if (signal?.aborted) cancel.abort(signal.reason)
-    else if (deadlineMs <= 0) this.expire()
-    else {
-      signal?.addEventListener('abort', this.#onAbort, { once: true })
-      if (deadlineMs < Number.POSITIVE_INFINITY) deadlinesOf(run.world).add(this)
-    }
-  }
-
-  ok(value: unknown): void {
-    this.#leave()
-    this.#end.ok(value)
-  }
-
-  bad(error: unknown): void {
-    this.#leave()
-    this.#end.bad(error)
-  }
-
-  readonly #onAbort = (): void => this.#cancel.abort(this.#signal?.reason)
-
-  expire(): void {
-    const deadlineMs = Math.max(0, this.#deadlineMs)
-    this.#cancel.abort(rejection(this.#run.asValue, () => timedOut(this.#name, deadlineMs)))
-  }
-
-  #leave(): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
-    deadlinesOf(this.#run.world).remove(this)
-  }
-}
-
-/** Tells those who listen how the call ended. */
-class Heard implements End {
-  readonly #name: string
-  readonly #run: Run
-  readonly #end: End
-  readonly #startedAt: number
-
-  constructor(name: string, run: Run, end: End) {
-    this.#name = name
-    this.#run = run
-    this.#end = end
-    this.#startedAt = run.world.monotonic()
-  }
-
-  ok(value: unknown): void {
-    this.#tell(true, undefined)
-    this.#end.ok(value)
-  }
-
-  bad(error: unknown): void {
-    this.#tell(false, error instanceof ResilienceError ? rejectedBy[error.code] : undefined)
-    this.#end.bad(error)
-  }
-
-  #tell(ok: boolean, by: RejectedBy | undefined): void {
-    const { attempts, world } = this.#run
-    tell('call', { policy: this.#name, ok, durationMs: world.monotonic() - this.#startedAt, attempts, rejectedBy: by })
-  }
-}
-
-/** Gives the end to the caller as a value. */
-class Told implements End {
-  readonly #name: string
-  readonly #run: Run
-  readonly #resolve: (outcome: Outcome<unknown>) => void
-
-  constructor(name: string, run: Run, resolve: (outcome: Outcome<unknown>) => void) {
-    this.#name = name
-    this.#run = run
-    this.#resolve = resolve
-  }
-
-  ok(value: unknown): void {
-    this.#resolve({ ok: true, value, attempts: this.#run.attempts })
-  }
-
-  bad(error: unknown): void {
-    const rejected = rejectionOf(this.#name, error, this.#run)
-    const { attempts } = this.#run
-    this.#resolve(rejected === undefined ? { ok: false, error, attempts } : { ok: false, error, attempts, rejected })
-  }
-}
-
-function rejectionOf(name: string, error: unknown, run: Run): Rejected | undefined {
-  if (error instanceof ResilienceError) {
-    const { code, policy: by, retryAfterMs } = error
-    return retryAfterMs === undefined
-      ? { rejectedBy: rejectedBy[code], policy: by }
-      : { rejectedBy: rejectedBy[code], policy: by, retryAfterMs }
-  }
-  return run.cancel?.aborted && error === run.cancel.reason ? { rejectedBy: 'cancelled', policy: name } : undefined
 }
 
 /** The clock that the layers have in common. */

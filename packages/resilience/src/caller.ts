@@ -1,0 +1,87 @@
+import type { Run } from './call.ts'
+import type { Cancellation } from './cancellation.ts'
+import { type Deadline, deadlinesOf } from './deadlines.ts'
+import type { End } from './end.ts'
+import { type RejectedBy, ResilienceError, rejectedBy, rejection } from './errors.ts'
+import { tell } from './events.ts'
+import { timedOut } from './timeout.ts'
+
+/** A call within what its caller set: ends it when the caller aborts or its time is up, and lets go of both at its end. */
+export class Bound implements End, Deadline {
+  readonly at: number
+  place = -1
+  readonly #name: string
+  readonly #run: Run
+  readonly #cancel: Cancellation
+  readonly #signal: AbortSignal | undefined
+  readonly #end: End
+  readonly #deadlineMs: number
+
+  constructor(name: string, run: Run, cancel: Cancellation, signal: AbortSignal | undefined, deadlineMs: number, end: End) {
+    this.#name = name
+    this.#run = run
+    this.#cancel = cancel
+    this.#signal = signal
+    this.#end = end
+    this.#deadlineMs = deadlineMs
+    this.at = cancel.deadline
+    if (signal?.aborted) cancel.abort(signal.reason)
+    else if (deadlineMs <= 0) this.expire()
+    else {
+      signal?.addEventListener('abort', this.#onAbort, { once: true })
+      if (deadlineMs < Number.POSITIVE_INFINITY) deadlinesOf(run.world).add(this)
+    }
+  }
+
+  ok(value: unknown): void {
+    this.#leave()
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    this.#leave()
+    this.#end.bad(error)
+  }
+
+  readonly #onAbort = (): void => this.#cancel.abort(this.#signal?.reason)
+
+  expire(): void {
+    const deadlineMs = Math.max(0, this.#deadlineMs)
+    this.#cancel.abort(rejection(this.#run.asValue, () => timedOut(this.#name, deadlineMs)))
+  }
+
+  #leave(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    deadlinesOf(this.#run.world).remove(this)
+  }
+}
+
+/** Tells those who listen how the call ended. */
+export class Heard implements End {
+  readonly #name: string
+  readonly #run: Run
+  readonly #end: End
+  readonly #startedAt: number
+
+  constructor(name: string, run: Run, end: End) {
+    this.#name = name
+    this.#run = run
+    this.#end = end
+    this.#startedAt = run.world.monotonic()
+  }
+
+  ok(value: unknown): void {
+    this.#tell(true, undefined)
+    this.#end.ok(value)
+  }
+
+  bad(error: unknown): void {
+    this.#tell(false, error instanceof ResilienceError ? rejectedBy[error.code] : undefined)
+    this.#end.bad(error)
+  }
+
+  #tell(ok: boolean, by: RejectedBy | undefined): void {
+    const { attempts, world } = this.#run
+    tell('call', { policy: this.#name, ok, durationMs: world.monotonic() - this.#startedAt, attempts, rejectedBy: by })
+  }
+}
