@@ -60,8 +60,9 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
 
   async function renew(owner: SagaOwner): Promise<void> {
     const at = world.monotonic()
-    const wasSure = isSure()
     if (await database.transaction((tx) => workers.renew(tx, owner, world.now() + leaseMs))) {
+      // Not asked before: what could not be begun while this was under way waits, too.
+      const wasSure = isSure()
       renewedAt = at
       if (!wasSure) onHeld()
       return

@@ -188,6 +188,32 @@ describe('a worker that was not sure of its lease for a moment', () => {
   })
 })
 
+it('a renewal that took longer than the lease wakes what waited for it', async () => {
+  const b = bench()
+  const slow = line()
+  let answer: () => void = () => {}
+  const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+    .step('hotel', { do: () => new Promise<void>((resolve) => (answer = resolve)), undo: nothing('x') })
+    .step('flight', { do: () => void b.calls.push('flight'), undo: nothing('x') })
+    .done()
+  await b.run([definition], { line: slow })
+  await startSaga(b.database, definition, { tripId: 't1' })
+  await b.world.advance(0)
+  // Two slow renewals, each begun and followed by the next one while the lease is sure; in the second one it is not sure for a moment.
+  slow.cut()
+  await b.world.advance(1_175)
+  slow.mend()
+  await b.world.advance(25)
+  slow.cut()
+  await b.world.advance(1_550)
+  answer()
+  await b.world.advance(0)
+  expect(b.calls).toEqual([])
+  slow.mend()
+  await b.world.advance(3_000)
+  expect(b.calls).toEqual(['flight'])
+})
+
 describe("a saga that was stored as a worker's own and never handed to it", () => {
   it('is looked for by the worker itself', async () => {
     const b = bench()
