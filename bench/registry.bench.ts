@@ -10,8 +10,8 @@ import { alone, note, printVerdicts, series, type Verdict } from './verdict.ts'
 const HELP = `npm run bench -- registry [--rounds 5] [--quick]
 
 What the embedded registry takes and gives, over HTTP on this machine, its state in a file:
-  change to 200 watchers   from sending a registration to each of 200 clients' being told (consulRegistry, a connection each): 200 changes,
-                           so 40,000 samples a round
+  change to 200 watchers   of a service with 5 instances: from sending a registration to each of 200 clients' being told (consulRegistry, a
+                           connection each, all in one process and so on one core): 200 changes, 40,000 samples a round
   registrations            a second, of 1,000 instances of 50 services that register again, 50 in flight; and their heartbeats
   blocking queries held    10,000, each on a connection of its own: memory of the registry for each, and from a change to the last answer
 The registry is a process, each of these another. About 2 minutes for 5 rounds; --quick takes one, a fifth of the size.

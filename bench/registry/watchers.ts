@@ -15,7 +15,9 @@ export interface WatchersResult {
 }
 
 /** Not measured: the code is still being compiled. */
-const WARM_UP = 10
+const WARM_UP = 20
+/** Of the service that is watched; every answer lists them all. */
+const INSTANCES = 5
 
 const { url, watchers, changes } = settingsOfContestant<WatchersTask>()
 let sentAt = 0
@@ -54,7 +56,13 @@ async function change(i: number, make: () => void): Promise<void> {
 }
 
 async function register(i: number): Promise<void> {
-  const body = { ID: `orders-${i % 20}`, Name: 'orders', Address: '127.0.0.1', Port: 3_000 + (i % 20), Meta: { change: String(i) } }
+  const body = {
+    ID: `orders-${i % INSTANCES}`,
+    Name: 'orders',
+    Address: '127.0.0.1',
+    Port: 3_000 + (i % INSTANCES),
+    Meta: { change: String(i) },
+  }
   const response = await fetch(`${url}/v1/agent/service/register`, { method: 'PUT', body: JSON.stringify(body) })
   if (response.status !== 200) throw new Error(`the registry answered ${response.status}: ${await response.text()}`)
 }

@@ -34,7 +34,9 @@ export function registryHandler(options: HandlerOptions): (request: IncomingMess
       answer(response, await route.answer({ name, query: url.searchParams, body, access, gone: gone.signal }))
     } catch (error) {
       if (gone.signal.aborted) return
-      if (!(error instanceof DiscoveryError)) log.error({ url: request.url, error: messageOf(error) }, 'the registry failed to answer')
+      // Without what stands behind the "?": it may be a token.
+      const path = request.url?.split('?')[0]
+      if (!(error instanceof DiscoveryError)) log.error({ path, error: messageOf(error) }, 'the registry failed to answer')
       problem(response, error)
     }
   }
