@@ -18,7 +18,7 @@ test('a program that has nothing but the descriptors reads what is sent', () => 
   // protobufjs sees in a descriptor's map the list of entries that it is on the wire.
   expect(read).toEqual({
     sku: 'a',
-    body: { counts: [{ key: 'x', value: 2 }], tags: ['t'], rest: { listValue: { values: [{ stringValue: 'r' }, { nullValue: 0 }] } } },
+    body: { counts: [{ key: 'x', value: 2 }], tags: ['t'], rest: { list_value: { values: [{ string_value: 'r' }, { null_value: 0 }] } } },
   })
 })
 

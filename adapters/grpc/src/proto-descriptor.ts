@@ -1,6 +1,6 @@
-import protobuf from 'protobufjs'
 import descriptor from 'protobufjs/ext/descriptor/index.js'
 import { type ProtoField, type ProtoFile, type ProtoMessage, type ProtoType, serviceNameOf } from './proto-model.ts'
+import { jsonNameOf } from './proto-names.ts'
 
 const STRUCT_FILE = 'google/protobuf/struct.proto'
 
@@ -29,6 +29,7 @@ export function reflected(file: ProtoFile): { name: string; files: Uint8Array[] 
 
 // The numbers of google.protobuf.FieldDescriptorProto.Type and Label.
 const TYPES = { string: 9, int64: 3, double: 1, bool: 8, message: 11, value: 11, struct: 11 } as const
+const ENUM = 14
 const OPTIONAL = 1
 const REPEATED = 3
 
@@ -73,33 +74,35 @@ function absolute(file: ProtoFile, name: string): string {
   return `.${file.package}.${name}`
 }
 
+/** google/protobuf/struct.proto, with the names it has everywhere: protobufjs brings it with names of its own. */
 function structDescriptor(): Uint8Array {
-  const root = new protobuf.Root()
-  root.addJSON(protobuf.common.get(STRUCT_FILE)?.nested ?? {})
-  root.resolveAll()
-  const set = root.toDescriptor('proto3')
-  const [file] = descriptor.FileDescriptorSet.toObject(set).file as StructFile[]
-  for (const message of file?.messageType ?? []) {
-    for (const holder of [message, ...(message.nestedType ?? [])]) {
-      for (const field of holder.field ?? []) {
-        // protobufjs leaves names relative, and names the entries of a map after its field.
-        if (field.typeName === 'Fields') field.typeName = '.google.protobuf.Struct.FieldsEntry'
-        else if (field.typeName) field.typeName = `.google.protobuf.${field.typeName}`
-      }
-    }
-    for (const nested of message.nestedType ?? []) if (nested.name === 'Fields') nested.name = 'FieldsEntry'
+  const name = (message: string) => `.google.protobuf.${message}`
+  const one = (field: string, number: number, type: number, typeName?: string) => {
+    return { name: field, jsonName: jsonNameOf(field), number, label: OPTIONAL, type, ...(typeName !== undefined && { typeName }) }
   }
-  return encode({ ...file, name: STRUCT_FILE })
-}
-
-interface StructFile {
-  messageType?: StructMessage[]
-}
-
-interface StructMessage {
-  name: string
-  field?: { typeName?: string }[]
-  nestedType?: StructMessage[]
+  const many = (field: string, typeName: string) => ({ ...one(field, 1, TYPES.message, typeName), label: REPEATED })
+  const kinds = [
+    one('null_value', 1, ENUM, name('NullValue')),
+    one('number_value', 2, TYPES.double),
+    one('string_value', 3, TYPES.string),
+    one('bool_value', 4, TYPES.bool),
+    one('struct_value', 5, TYPES.message, name('Struct')),
+    one('list_value', 6, TYPES.message, name('ListValue')),
+  ]
+  const entry = {
+    name: 'FieldsEntry',
+    field: [one('key', 1, TYPES.string), one('value', 2, TYPES.message, name('Value'))],
+    options: { mapEntry: true },
+  }
+  return encode({
+    ...{ name: STRUCT_FILE, package: 'google.protobuf', syntax: 'proto3' },
+    messageType: [
+      { name: 'Struct', field: [many('fields', name('Struct.FieldsEntry'))], nestedType: [entry] },
+      { name: 'Value', field: kinds.map((field) => ({ ...field, oneofIndex: 0 })), oneofDecl: [{ name: 'kind' }] },
+      { name: 'ListValue', field: [many('values', name('Value'))] },
+    ],
+    enumType: [{ name: 'NullValue', value: [{ name: 'NULL_VALUE', number: 0 }] }],
+  })
 }
 
 function encode(file: object): Uint8Array {
