@@ -3,6 +3,7 @@ import { staticRegistry } from '@banyan/discovery'
 import { client, framed, framedTransport, httpTransport, serve, service } from '@banyan/service'
 import { z } from 'zod'
 import { type RpcSubject, reserve } from './subject.ts'
+import { handTraceContextOn } from './trace-context.ts'
 
 const stockApi = api('stock', {
   operations: {
@@ -15,8 +16,9 @@ const stockApi = api('stock', {
   },
 })
 
-/** As it comes: contract on both sides, deadline, trace context, retry, breaker, bulkhead, balancing. */
-export function banyan(over: 'http' | 'framed'): RpcSubject {
+/** As it comes: contract on both sides, deadline, retry, breaker, bulkhead, balancing; trace context where telemetry is set up (`traced`). */
+export function banyan(over: 'http' | 'framed', traced: boolean): RpcSubject {
+  if (traced) handTraceContextOn()
   return {
     async serve() {
       const registry = memoryRegistry()

@@ -21,8 +21,9 @@ export interface RpcResult {
 export type ServerCpu = number
 
 const subjects: Readonly<Record<string, () => Promise<RpcSubject>>> = {
-  'banyan-http': async () => (await import('./banyan.ts')).banyan('http'),
-  'banyan-framed': async () => (await import('./banyan.ts')).banyan('framed'),
+  'banyan-http': async () => (await import('./banyan.ts')).banyan('http', true),
+  'banyan-framed': async () => (await import('./banyan.ts')).banyan('framed', false),
+  'banyan-framed-traced': async () => (await import('./banyan.ts')).banyan('framed', true),
   'undici-node': async () => (await import('./undici.ts')).undiciTo('node'),
   'undici-hono': async () => (await import('./undici.ts')).undiciTo('hono'),
   moleculer: async () => (await import('./moleculer.ts')).moleculer,
@@ -30,9 +31,8 @@ const subjects: Readonly<Record<string, () => Promise<RpcSubject>>> = {
   grpc: async () => (await import('./grpc.ts')).grpc,
 }
 
-/** Compiled and connected before time runs: so many calls, and so long at least. */
-const WARM_UP_CALLS = 30_000
-const WARM_UP_MS = 1_500
+/** Compiled and connected before time runs: so many calls, in pieces of this length, but not longer than so many pieces. */
+const WARM_UP = { calls: 30_000, pieceMs: 1_000, pieces: 8 }
 
 const task = settingsOfContestant<RpcTask>()
 const load = subjects[task.subject]
@@ -45,7 +45,8 @@ if (task.role === 'server') {
 } else {
   const call = await subject.connect(task.address)
   await check(call)
-  for (let calls = 0; calls < WARM_UP_CALLS; ) calls += (await run(call, task.inFlight, WARM_UP_MS)).calls
+  for (let piece = 0, calls = 0; piece < WARM_UP.pieces && calls < WARM_UP.calls; piece += 1)
+    calls += (await run(call, task.inFlight, WARM_UP.pieceMs)).calls
   await tell('warm', true)
   await new Promise((resolve) => process.once('message', resolve))
   await tell('result', await run(call, task.inFlight, task.seconds * 1_000))

@@ -1,6 +1,5 @@
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { importPeer } from '../peers.ts'
+import { freePort } from './free-port.ts'
 import { type Order, type RpcSubject, reserve, type Stock } from './subject.ts'
 
 /** What this benchmark uses of `moleculer`. */
@@ -49,13 +48,4 @@ function optionsOf(nodeID: string, serverPort: number, clientPort: number): obje
     logger: false,
     transporter: { type: 'TCP', options: { udpDiscovery: false, urls, port: nodeID === 'server' ? serverPort : clientPort } },
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -1,6 +1,5 @@
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { importPeer } from '../peers.ts'
+import { freePort } from './free-port.ts'
 import { type Order, type RpcSubject, reserve, type Stock } from './subject.ts'
 
 type Decorator = (target: object, name?: string, descriptor?: PropertyDescriptor) => void
@@ -56,13 +55,4 @@ export const nest: RpcSubject = {
     await client.connect()
     return (order) => firstValueFrom(client.send('reserve', order))
   },
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
