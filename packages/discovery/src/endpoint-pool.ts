@@ -1,4 +1,5 @@
 import type { Instance } from '@banyan/core'
+import { unitsOfWeight } from './balance-columns.ts'
 import { ended, priceAt, started } from './balance-cost.ts'
 import { mixed } from './balance-hash.ts'
 import { slowStart } from './balance-slow-start.ts'
@@ -56,7 +57,7 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
     balancer.weigh(slot, isUsed(slot) ? weightOf(table, slot) : 0)
   }
   function setWeight(slot: number, now: number): void {
-    table.numbers[slot * stride + WEIGHT] = (table.instances[slot]?.weight ?? 1) * warming.partOf(slot, now)
+    table.numbers[slot * stride + WEIGHT] = withinBounds(table.instances[slot]?.weight ?? 1) * warming.partOf(slot, now)
     priceAt(table, slot, now)
     weigh(slot)
   }
@@ -122,6 +123,11 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
       return named(table, book.learn(slot, outcome, now))
     },
   }
+}
+
+/** A registry may list any weight; one that is no weight must not keep the others from being taken over. */
+function withinBounds(weight: number): number {
+  return weight >= 1 / unitsOfWeight ? Math.min(weight, 65_535) : 1 / unitsOfWeight
 }
 
 /** Gives slots to ids; one that was given back is used again. */

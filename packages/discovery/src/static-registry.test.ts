@@ -42,3 +42,7 @@ test.each([
 ])('refuses %s', (address, error) => {
   expect(() => staticRegistry({ orders: [address] })).toThrow(error)
 })
+
+test('refuses a weight that is none', () => {
+  expect(() => staticRegistry({ orders: [{ host: 'h', port: 1, weight: 0 }] })).toThrow('the weight of "h:1" is 0, wanted 1 to 65535')
+})

@@ -8,7 +8,7 @@ export type StaticAddress = string | (Partial<Instance> & Pick<Instance, 'host' 
  * known and something else keeps them healthy. Registering changes nothing; a service not in the list has no instances.
  *
  * @throws {TypeError} for an address that is not `host:port`
- * @throws {RangeError} for a port that is not 1 to 65535
+ * @throws {RangeError} for a port or a weight that is not 1 to 65535
  */
 export function staticRegistry(services: Readonly<Record<string, readonly StaticAddress[]>>): Registry {
   const known = new Map(
@@ -37,6 +37,9 @@ function toInstance(service: string, address: StaticAddress): Instance {
   const { host, port } = given
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new RangeError(`cannot list service "${service}": the port of "${host}:${port}" is not 1 to 65535`)
+  const { weight = 1 } = typeof address === 'string' ? {} : address
+  if (!(weight >= 1 && weight <= 65_535))
+    throw new RangeError(`cannot list service "${service}": the weight of "${host}:${port}" is ${weight}, wanted 1 to 65535`)
   return { id: `${service}@${host}:${port}`, ...given, service }
 }
 

@@ -191,6 +191,14 @@ test('a call that ends after its instance left counts for nobody, not for the on
   expect(new Set(picks(2))).toEqual(new Set(['b', 'c']))
 })
 
+test('weights that are none are taken for the least or the most there is', () => {
+  const { list, picks } = setUp({ balance: 'weighted' })
+  list([instance('a', { weight: 0 }), instance('b', { weight: Number.NaN }), instance('c', { weight: 1e9 }), instance('d', { weight: -3 })])
+  expect(new Set(picks(5))).toContain('c')
+  list([instance('a', { weight: 0 })])
+  expect(picks(1)).toEqual(['a'])
+})
+
 test('a balancer of your own is asked for every pick', () => {
   const { list, picks } = setUp({
     balance: (table) => ({ size: 1, weigh() {}, next: () => table.instances.findIndex((each) => each?.id === 'b') }),
