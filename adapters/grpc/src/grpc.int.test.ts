@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import type { Logger } from '@banyan/core'
 import { client, inProcessTransport } from '@banyan/service'
 import { Client, credentials, Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
@@ -208,11 +209,16 @@ test('at a stop calls in flight are answered, and no new ones are taken', async 
 })
 
 test('a stop does not wait longer than it may for a call that never ends', async () => {
-  const { raw, seen, stock } = await opened({ service: { finishMs: 200 } })
+  const said: string[] = []
+  const keep = (_: object, message: string) => void said.push(message)
+  const log: Logger = { debug() {}, info() {}, warn: keep, error: keep }
+  const { raw, seen, stock } = await opened({ service: { finishMs: 200, log } })
   const running = failure(call(raw, 'Slow', {}))
   await seen.running
   await stock.stop()
   expect([status.UNAVAILABLE, status.CANCELLED, status.INTERNAL]).toContain((await running).code)
+  expect(said[0]).toBe('cutting calls over gRPC of "stock" that did not finish within 180 ms')
+  expect(said.join()).not.toContain('took longer')
 })
 
 test('what cannot be served is said at the start', async () => {

@@ -1,4 +1,4 @@
-import type { Component, World } from '@banyan/core'
+import type { Component } from '@banyan/core'
 import { portMeta, type ServiceContext } from '@banyan/service/internal'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { contractService } from './contract-service.ts'
@@ -71,7 +71,7 @@ export function grpc(options: GrpcOptions): Component<ServiceContext> {
       })
       health.addTo(server)
       if (reflection) addReflection(server, files)
-      close = closer(server, health, context.world)
+      close = closer(server, health, context)
       context.onDrain(close)
       const bound = await bind(server, context, port, credentials)
       context.announce(portMeta('grpc', bound))
@@ -79,7 +79,7 @@ export function grpc(options: GrpcOptions): Component<ServiceContext> {
     },
     async stop() {
       // Closed already, unless a start failed half-way.
-      await close?.(0)
+      await close?.(1_000)
     },
   }
 }
@@ -102,23 +102,25 @@ function bind(server: Server, { host, service }: ServiceContext, port: number, c
   })
 }
 
-/** No new calls; those in flight have `finishMs`, then they are cut. */
-function closer(server: Server, health: HealthService, world: World): (finishMs: number) => Promise<void> {
+/** No new calls; those in flight have nearly `finishMs`, so that cutting them is within it too. */
+function closer(server: Server, health: HealthService, { world, log, service }: ServiceContext): (finishMs: number) => Promise<void> {
   let closed: Promise<void> | undefined
-  return (finishMs) => {
-    closed ??= (async () => {
-      await health.close()
-      await new Promise<void>((resolve) => {
-        const timer = world.after(finishMs, () => {
-          server.forceShutdown()
-          resolve()
-        })
-        server.tryShutdown(() => {
-          timer.cancel()
-          resolve()
-        })
+  const shutDown = async (mostMs: number) => {
+    await health.close()
+    await new Promise<void>((resolve) => {
+      const timer = world.after(mostMs, () => {
+        log.warn({}, `cutting calls over gRPC of "${service}" that did not finish within ${Math.round(mostMs)} ms`)
+        server.forceShutdown()
+        resolve()
       })
-    })()
+      server.tryShutdown(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+  return (finishMs) => {
+    closed ??= shutDown(finishMs * 0.9)
     return closed
   }
 }
