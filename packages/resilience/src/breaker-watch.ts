@@ -4,7 +4,7 @@ import type { Verdict } from './breaker-state.ts'
 import type { AbortListener, Cancellation } from './cancellation.ts'
 import type { End } from './end.ts'
 import { isShed, isTimeout, type Settled } from './failure.ts'
-import type { Watch } from './layer.ts'
+import type { Watch, Watcher } from './layer.ts'
 
 export interface WatchedRules {
   readonly machine: BreakerMachine
@@ -65,7 +65,7 @@ export class Watched implements End, AbortListener {
 
 export interface WatchOptions {
   /** Who the functions are bound for. */
-  readonly layer: { readonly watch: Watch | undefined }
+  readonly watcher: Watcher
   /** After a failure was told. */
   readonly changed: () => void
   /** Whether an isFailure of the user's is to see values too. */
@@ -77,7 +77,7 @@ export interface WatchOptions {
  * and a success changes nothing.
  */
 export function bindWatch(machine: BreakerMachine, judge: (settled: Settled) => Verdict, options: WatchOptions) {
-  const { layer, changed, asksValues } = options
+  const { watcher, changed, asksValues } = options
   let bound: { readonly epoch: number; readonly watch: Watch } | undefined
 
   function bind(epoch: number): Watch {
@@ -92,7 +92,7 @@ export function bindWatch(machine: BreakerMachine, judge: (settled: Settled) => 
     }
     const watch: Watch = {
       ok(value) {
-        if (asksValues || layer.watch !== watch) settle({ ok: true, value })
+        if (asksValues || watcher.watch !== watch) settle({ ok: true, value })
         return value
       },
       bad(error) {

@@ -35,19 +35,18 @@ export interface RunOptions {
   key?: string
 }
 
-/** The only attempt of a call that nothing can end from outside: all it holds is what its reader asks for. */
+/**
+ * The only attempt of a call that nothing can end from outside. It holds but one thing, which is made when its reader asks: most
+ * readers do not, and then it should cost next to nothing.
+ */
 export class LoneCall implements Call {
-  readonly #world: World
-  #cancel: Cancellation | undefined
-  #tried: Set<string> | undefined
+  #made: { signal?: AbortSignal; tried?: Set<string> } | undefined
 
-  constructor(world: World) {
-    this.#world = world
-  }
-
+  /** Never aborted. */
   get signal(): AbortSignal {
-    this.#cancel ??= new Cancellation(this.#world, Number.POSITIVE_INFINITY)
-    return this.#cancel.signal
+    this.#made ??= {}
+    this.#made.signal ??= new AbortController().signal
+    return this.#made.signal
   }
 
   get attempt(): number {
@@ -67,8 +66,9 @@ export class LoneCall implements Call {
   }
 
   get tried(): Set<string> {
-    this.#tried ??= new Set()
-    return this.#tried
+    this.#made ??= {}
+    this.#made.tried ??= new Set()
+    return this.#made.tried
   }
 }
 

@@ -55,6 +55,7 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     if (isHeard('circuit-breaker')) tell('circuit-breaker', { policy: name, from: from.kind, to: to.kind, epoch: to.epoch })
   })
   const queue = probeQueue(machine, world)
+  const watcher: { watch: Watch | undefined } = { watch: undefined }
   const judge = (settled: Settled): Verdict => verdictOf(settled, fails ?? isFailure)
 
   function around(policy: string, next: Next): Next {
@@ -69,14 +70,14 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     }
   }
 
-  const layer: CircuitBreaker & { watch: Watch | undefined } = {
+  const layer: CircuitBreaker = {
     get facts() {
       const limits = machine.limits()
       return { kind: 'circuit-breaker', text: describeBreaker(limits), waitMs: limits.maxWaiting > 0 ? limits.probeMaxWaitMs : 0 } as const
     },
     world,
     around,
-    watch: undefined,
+    watcher,
     gauges: () => STATES.map((state) => ({ name: 'state', state, value: machine.state().kind === state ? 1 : 0 })),
     ...controlsOf(machine, changed),
     get state() {
@@ -88,16 +89,16 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
     reconfigure(changes) {
       machine.reconfigure(changes)
       if (changes.isFailure) fails = changes.isFailure
-      rebind = bindWatch(machine, judge, { layer, changed, asksValues: fails !== undefined })
+      rebind = bindWatch(machine, judge, { watcher, changed, asksValues: fails !== undefined })
       changed()
     },
   }
-  let rebind = bindWatch(machine, judge, { layer, changed, asksValues: fails !== undefined })
+  let rebind = bindWatch(machine, judge, { watcher, changed, asksValues: fails !== undefined })
   const rules: WatchedRules = { machine, judge, changed }
 
   /** After whatever may have moved it. */
   function changed(): void {
-    layer.watch = rebind(machine.calmEpoch())
+    watcher.watch = rebind(machine.calmEpoch())
     queue.wake()
   }
   changed()

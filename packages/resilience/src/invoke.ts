@@ -1,4 +1,3 @@
-import type { World } from '@banyan/core'
 import { LoneCall, type Protected, type Scope } from './call.ts'
 import { deliverResult, type End } from './end.ts'
 
@@ -21,9 +20,9 @@ export function invoke(scope: Scope, end: End): void {
 }
 
 /** The same for a call whose layer watches its promise. */
-export function begin(work: Protected<unknown>, world: World): Promise<unknown> {
+export function begin(work: Protected<unknown>): Promise<unknown> {
   try {
-    const result = work(new LoneCall(world))
+    const result = work(new LoneCall())
     return result instanceof Promise ? result : Promise.resolve(result)
   } catch (error) {
     return Promise.reject(error)

@@ -27,10 +27,18 @@ export interface Gauge {
   readonly state?: string
 }
 
-/** What `promise.then` is given: see {@link Layer.watch}. */
+/** Two functions to hand to `promise.then`. */
 export interface Watch {
   readonly ok: (value: unknown) => unknown
   readonly bad: (error: unknown) => never
+}
+
+/**
+ * What stands in for `around` while nothing has to be remembered for a single call: two functions that watch its promise. `undefined` while
+ * something has. Looked at anew by each call; an object of its own, as small as can be, since that is all such a call looks at.
+ */
+export interface Watcher {
+  readonly watch: Watch | undefined
 }
 
 /**
@@ -45,11 +53,8 @@ export interface Layer<Alt = never> {
   readonly world?: World
   /** Puts the layer around the rest of the policy named `policy`. */
   around(policy: string, next: Next): Next
-  /**
-   * For a policy that has no other layer: two functions to hand to `promise.then`, in place of `around`, while nothing has to be
-   * remembered for a single call. `undefined` while something has. Looked at anew by each call.
-   */
-  readonly watch?: Watch | undefined
+  /** For a policy that has no other layer: see {@link Watcher}. */
+  readonly watcher?: Watcher
   /** Its figures of the moment. */
   gauges?(): readonly Gauge[]
   /** Its state, for `policy.snapshot()`: plain data that goes through JSON. */

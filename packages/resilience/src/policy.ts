@@ -52,13 +52,12 @@ export function policy<const L extends readonly Layer<unknown>[]>(name: string, 
   if (name === '') throw new TypeError('cannot create policy: the name is empty')
   const world = worldOf(name, layers)
   const execute = chainOf(name, world, layers)
-  const only = layers.length === 1 ? layers[0] : undefined
+  const watcher = layers.length === 1 ? layers[0]?.watcher : undefined
 
   // Layers hand on what `work` gives or an Alt; the chain itself does not know the types.
   function run(work: Protected<unknown>, options?: RunOptions): Promise<never> {
-    const watch = only?.watch
-    if (watch !== undefined && options === undefined && !isHeard('call'))
-      return begin(work, world).then(watch.ok, watch.bad) as Promise<never>
+    const watch = watcher?.watch
+    if (watch !== undefined && options === undefined && !isHeard('call')) return begin(work).then(watch.ok, watch.bad) as Promise<never>
     return new Promise((resolve, reject) => {
       // A throw in here, of a bad option, rejects.
       execute(new Run(work, world, false, options), options, { ok: resolve as (value: unknown) => void, bad: reject })
