@@ -3,8 +3,8 @@ import { hashRing } from './balance-ring.ts'
 import { type EndpointTable, inFlightOf, weightOf } from './balance-table.ts'
 import type { Balancer } from './balancer.ts'
 
-/** Points on the ring of an endpoint as heavy as the heaviest; lighter ones have fewer. The shares of equal ones differ by about a seventh. */
-const pointsEach = 48
+/** Points on the ring of an endpoint as heavy as the heaviest; lighter ones have fewer. The shares of equal ones differ by about a sixth. */
+const pointsEach = 40
 
 /** Added to the power of two of a weight, so that slow start's small ones count from 0. */
 const lowestPower = 8
