@@ -97,6 +97,32 @@ test('a latency rises at once and falls slowly; a failure counts as a second', (
   expect(latencyAt(50_001)).toBeCloseTo(1_000 / Math.E)
 })
 
+test('whatever calls end when, costs kept as logarithms are what the formula gives with plain numbers', () => {
+  const ending = fc.record({
+    ok: fc.boolean(),
+    latencyMs: fc.double({ min: 0.1, max: 5_000, noNaN: true }),
+    dtMs: fc.integer({ min: 0, max: 30_000 }),
+  })
+  fc.assert(
+    fc.property(fc.array(ending, { minLength: 1, maxLength: 60, size: 'max' }), fc.integer({ min: 0, max: 5 }), (endings, inFlight) => {
+      const { table, begin, end } = site('p2c', [2])
+      let [known, measuredAt, now] = [Number.NaN, 0, 1e9]
+      for (let call = 0; call < inFlight; call += 1) begin(0, now)
+      for (const { ok, latencyMs, dtMs } of endings) {
+        now += dtMs
+        begin(0, now)
+        end(0, ok, latencyMs, now)
+        const seen = ok ? latencyMs : Math.max(latencyMs, 1_000)
+        const keep = Math.exp((measuredAt - now) / decayMs)
+        known = known * keep > seen ? known * keep + seen * (1 - keep) : seen
+        measuredAt = now
+        expect(Math.exp(costOf(table, 0) - now / decayMs) / (known * (inFlight / 2 + 1))).toBeCloseTo(1, 6)
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
 test('a seed repeats the choices', () => {
   for (const balance of balances) {
     const sequence = () => {
