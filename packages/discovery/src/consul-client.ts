@@ -23,9 +23,6 @@ export interface ConsulRegistryOptions extends RegistryClientOptions {
 /** A registry that must be closed at the end. */
 export type ConsulRegistry = ClosableRegistry
 
-/** How much later than `waitMs` an answer may come: a sixteenth of jitter by the server, and this. */
-const overdueMs = 5_000
-
 /**
  * A registry client for Consul's HTTP API: the embedded registry and Consul itself.
  *
@@ -58,8 +55,8 @@ interface Question {
 async function list(http: ConsulHttp, service: string, { index, waitMs, signal }: Question): Promise<Listing> {
   const blocking = index > 0
   const path = `/v1/health/service/${encodeURIComponent(service)}${blocking ? `?index=${index}&wait=${Math.ceil(waitMs)}ms` : ''}`
-  const timeoutMs = overdueMs + (blocking ? waitMs * (1 + 1 / 16) : 0)
-  const response = await http.call('GET', path, { timeoutMs, signal })
+  // The watch has its own deadline for an answer, and its signal says when it has passed.
+  const response = await http.call('GET', path, { signal })
   if (response.status !== 200) throw refused(`list the instances of "${service}"`, response)
   return readListing(service, response)
 }

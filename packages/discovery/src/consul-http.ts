@@ -16,8 +16,8 @@ export interface ConsulHttp {
 
 /** What a call to the registry needs besides its path. */
 export interface CallOptions {
-  /** From sending to the whole answer, milliseconds. */
-  timeoutMs: number
+  /** From sending to the whole answer, milliseconds. Left out: `signal` says when it is over. */
+  timeoutMs?: number
   body?: object
   signal?: AbortSignal
 }
@@ -40,13 +40,13 @@ export function consulHttp(options: { url: string; token?: string | undefined; w
 
   return {
     async call(method, path, { timeoutMs, body, signal }) {
-      const deadline = deadlineOf(world, timeoutMs, signal)
+      const deadline = timeoutMs === undefined ? { signal, passed: () => false, end: () => {} } : deadlineOf(world, timeoutMs, signal)
       try {
         const response = await request(`${base}${path}`, {
           method,
           headers: body ? { ...headers, 'content-type': 'application/json' } : headers,
           body: body ? JSON.stringify(body) : null,
-          signal: deadline.signal,
+          ...(deadline.signal ? { signal: deadline.signal } : {}),
           dispatcher,
         })
         const text = await response.body.text()
