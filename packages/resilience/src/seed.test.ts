@@ -57,13 +57,13 @@ async function simulate(seed: number): Promise<string[]> {
     return 'fresh'
   }
   let ended = 0
-  for (let call = 0; call < 1_500; call += 1) {
+  for (let call = 0; call < 800; call += 1) {
     void stock.run(work).then(() => (ended += 1))
     await world.advance(world.random() * 80)
   }
   await world.advance(10_000)
   for (const stop of stops) stop()
-  expect(ended).toBe(1_500)
+  expect(ended).toBe(800)
   expect(world.pendingTimers()).toBe(0)
   return log
 }
