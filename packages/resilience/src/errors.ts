@@ -45,12 +45,15 @@ export class ResilienceError extends CodedError<ResilienceErrorCode> {
   }
 }
 
+/** Not where built-ins are frozen, and only engines like V8 know it. */
+const canLimitStacks = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
+
 /**
  * What `create` makes, without a stack when it goes to the caller as a value: nobody throws it, and its stack costs more than all the
  * rest of a rejection.
  */
 export function rejection(asValue: boolean, create: () => ResilienceError): ResilienceError {
-  if (!asValue) return create()
+  if (!asValue || !canLimitStacks) return create()
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   try {
