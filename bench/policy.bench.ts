@@ -16,7 +16,7 @@ What a policy costs a call, in nanoseconds above a bare "await fn()" of an async
   failing         a call that fails, with 0 and with 50,000 calls in the window
   heap            what is left of a million calls through three layers, after collecting garbage
 Each in a process of its own in each round, in turns; slices of bare calls and of the subject take turns in it. What counts is processor
-time, as nothing here waits: a busy machine disturbs less. About 2 minutes for 5 rounds; --quick takes one.
+time, as nothing here waits: a busy machine disturbs less. About 3 minutes for 5 rounds; --quick takes one.
 
 Writes bench/results/policy.json; --quick writes nothing. Fails when a target is missed.`
 
