@@ -71,6 +71,7 @@ async function simulate(seed: number): Promise<Record<string, number>> {
   const joins = await oneJoins(ours({ slowStartMs: 10_000 }), seed)
   const calm = await zones(ours({ zone: 'a' }), 600, seed)
   const busy = await zones(ours({ zone: 'a' }), 2_000, seed)
+  const home = await zones(ours({ zone: { name: 'a', overload: 1_000 } }), 2_000, seed)
   const fast = await oneFailsFast(ours(), seed)
   const others: Record<string, number> = {}
   for (const balance of ['least-requests', 'round-robin', 'weighted', 'consistent-hash'] satisfies Balance[])
@@ -89,6 +90,7 @@ async function simulate(seed: number): Promise<Record<string, number>> {
     ownShareCalm: calm.ownShare * 100,
     ownShareBusy: busy.ownShare * 100,
     p99Busy: busy.report.latencyMs.p99,
+    p99AtHome: home.report.latencyMs.p99,
   }
 }
 
@@ -125,9 +127,12 @@ function judgeSituations(worst: (name: string) => number, least: (name: string) 
     note('all down, 3 attempts: attempts a call', worst('amplification'), ''),
     alone('slow start: part of a new host in its first second', worst('joinsFirst'), { atMost: 0.3 }, ''),
     alone('slow start: its part 20 s later', least('joinsLast'), { atLeast: 0.9 }, ''),
-    alone('zone at half its capacity: calls that stay', least('ownShareCalm'), { atLeast: 95 }, ' %'),
+    alone('zone at half its capacity: calls that stay', least('ownShareCalm'), { atLeast: 90 }, ' %'),
     alone('zone with 1.7x its capacity: calls that stay', least('ownShareBusy'), { atLeast: 50 }, ' %'),
-    alone('zone with 1.7x its capacity: p99', worst('p99Busy'), { atMost: 200 }, ' ms'),
+    {
+      ...alone('zone with 1.7x its capacity: p99', worst('p99Busy'), { atMost: 300 }, ' ms'),
+      theirs: `all kept at home ${figure(least('p99AtHome'))} ms`,
+    },
   ]
 }
 
