@@ -71,6 +71,8 @@ export interface RunningSystem {
 }
 
 const STOP_MS = 3_500
+/** It has nothing to finish. */
+const REGISTRY_STOP_MS = 1_000
 
 /**
  * Starts a system on this machine: the trace collector in this process, everything else, the registry too, in processes of its
@@ -103,7 +105,10 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
     waitReady: () => within(world, readyTimeoutMs, supervisors, Promise.all(supervisors.map((one) => one.ready()))),
     stop() {
       stopping ??= (async () => {
-        await Promise.all(supervisors.map((one) => one.stop()))
+        // The registry last: who leaves in good order takes its name out of it first.
+        const [registries, others] = [supervisors.filter(isRegistry), supervisors.filter((one) => !isRegistry(one))]
+        await Promise.all(others.map((one) => one.stop()))
+        await Promise.all(registries.map((one) => one.stop()))
         await ground.stop()
       })()
       return stopping
@@ -176,11 +181,15 @@ async function supervisorsOf(
   rmSync(stateFile, { force: true })
   const registryPlan: RegistryPlan = { port: ground.registryPort, stateFile }
   const registryEnv = { ...env, [REGISTRY_VARIABLE]: JSON.stringify(registryPlan) }
-  return [...outside, ...own, supervisor({ ...common, name: REGISTRY, args: [registryMain], env: registryEnv })]
+  return [...outside, ...own, supervisor({ ...common, name: REGISTRY, args: [registryMain], env: registryEnv, stopMs: REGISTRY_STOP_MS })]
 }
 
 /** The name of the registry's process. */
 const REGISTRY = 'registry'
+
+function isRegistry({ name }: Supervisor): boolean {
+  return name === REGISTRY
+}
 
 const processMain = neighbour('process-main')
 const registryMain = neighbour('registry-main')
