@@ -153,7 +153,7 @@ function missing({ name, status, problem: own }: FailedPart): GatewayResponse {
 
 /** Headers about the one answer that the client wants, not about the parts; and those that would let a part come compressed. */
 function isAboutWhole(name: string): boolean {
-  return /^(?:accept|accept-encoding|content-.*|expect|host|if-.*|range|idempotency-key)$/.test(name)
+  return /^(?:accept|accept-encoding|content-.*|expect|host|if-.*|range|idempotency-key|x-timeout-ms)$/.test(name)
 }
 
 const WHY: Readonly<Record<number, string>> = {

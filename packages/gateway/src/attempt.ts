@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { World } from '@banyan/core'
 import type { Picked } from '@banyan/discovery'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
-import { type HeaderList, withHeader } from './headers.ts'
+import type { HeaderList } from './headers.ts'
 import type { RequestBody } from './request-body.ts'
 import { endSpan, startClientSpan, withTraceContext } from './trace.ts'
 import type { UpstreamAnswer, UpstreamClient } from './upstream-client.ts'
@@ -12,6 +12,7 @@ export interface Call {
   readonly method: string
   /** Normalised, with its query. */
   readonly path: string
+  /** Without `Content-Length` and `X-Timeout-Ms`: each try has its own. */
   readonly headers: HeaderList
   readonly body: RequestBody
   readonly limits: CallLimits
@@ -102,7 +103,7 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
   })
   const done = (ok: boolean) => picked.done({ ok, latencyMs: world.monotonic() - startedAt })
   try {
-    const headers = withHeader(call.headers, 'x-timeout-ms', String(Math.max(1, Math.floor(deadline.remainingMs()))))
+    const headers = [...call.headers, 'x-timeout-ms', String(Math.max(1, Math.floor(deadline.remainingMs())))]
     const { method, path, limits } = call
     const answer = await options.client.send({
       origin: `${options.scheme}://${address}`,
@@ -135,7 +136,7 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
 /** A stream's length goes with it when it is known; otherwise the client frames it in chunks. */
 function framed(headers: HeaderList, body: RequestBody, opened: AttemptOptions['body']): HeaderList {
   if (opened === undefined || body.length === undefined) return headers
-  return withHeader(headers, 'content-length', String(body.length))
+  return [...headers, 'content-length', String(body.length)]
 }
 
 interface Deadline {

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
-import { type HeaderList, headerOf, headerValues, withoutHeaders } from './headers.ts'
+import { type HeaderList, headerOf, headerValues } from './headers.ts'
 
 /** Says whether an address belongs to a proxy of our own, whose `X-Forwarded-*` headers may be believed. */
 export type TrustedNetworks = (address: string) => boolean
@@ -54,9 +54,9 @@ export function arrivalOf(headers: HeaderList, peer: string, host: string, isTru
   }
 }
 
-/** The headers without everything that says where a request came from or went to. */
-export function withoutForwarded(headers: HeaderList): string[] {
-  return withoutHeaders(headers, (name) => CLAIMS.test(name))
+/** Whether a header, by its lower-case name, says where a request came from or went to. */
+export function isForwardedHeader(lowerCaseName: string): boolean {
+  return CLAIMS.test(lowerCaseName)
 }
 
 // The last two make some frameworks serve another path than the one that was matched.

@@ -56,15 +56,24 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 const NEVER_HOP_BY_HOP =
   /^(?:authorization|cookie|set-cookie|host|content-.*|forwarded|x-forwarded-.*|x-real-ip|x-auth-.*|x-request-id|traceparent|tracestate|idempotency-key|cache-control|via)$/
 
-/** The headers that go on to the next hop: without the hop-by-hop ones and those that `Connection` names. */
-export function endToEnd(headers: HeaderList): string[] {
+/**
+ * The headers that go on to the next hop: without the hop-by-hop ones and those that `Connection` names.
+ *
+ * @param isDropped which others do not go on, by their lower-case names. Default: none
+ */
+export function endToEnd(headers: HeaderList, isDropped: (lowerCaseName: string) => boolean = () => false): string[] {
   const listed = connectionOptions(headers)
-  return withoutHeaders(headers, (name) => HOP_BY_HOP.has(name) || (listed.has(name) && !NEVER_HOP_BY_HOP.test(name)))
+  const isListed = listed.size === 0 ? () => false : (name: string) => listed.has(name) && !NEVER_HOP_BY_HOP.test(name)
+  return withoutHeaders(headers, (name) => HOP_BY_HOP.has(name) || isListed(name) || isDropped(name))
 }
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** What the `Connection` headers list, in lower case. */
 export function connectionOptions(headers: HeaderList): ReadonlySet<string> {
-  const options = headerValues(headers, 'connection').flatMap((value) => value.split(','))
+  const values = headerValues(headers, 'connection')
+  if (values.length === 0) return NONE
+  const options = values.flatMap((value) => value.split(','))
   return new Set(options.map((option) => option.trim().toLowerCase()))
 }
 

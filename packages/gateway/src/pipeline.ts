@@ -3,8 +3,8 @@ import type { Logger, World } from '@banyan/core'
 import { context, type Histogram, metrics } from '@opentelemetry/api'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
-import { arrivalOf, withoutForwarded } from './forwarded.ts'
-import { endToEnd, type HeaderList, headerOf, isIdentityHeader, withHeader, withoutHeaders } from './headers.ts'
+import { arrivalOf, isForwardedHeader } from './forwarded.ts'
+import { endToEnd, type HeaderList, headerOf, isIdentityHeader, withHeader } from './headers.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
@@ -142,7 +142,7 @@ function toRequest(
 ): GatewayRequest {
   const { rawHeaders, socket } = message
   const arrival = arrivalOf(rawHeaders, socket.remoteAddress ?? '', screened.hostHeader, snapshot.isTrusted)
-  const cleaned = withoutHeaders(withoutForwarded(endToEnd(rawHeaders)), (name) => isIdentityHeader(name) || name === 'x-request-id')
+  const cleaned = endToEnd(rawHeaders, isOurs)
   const { method, host, path, query } = screened
   return {
     id,
@@ -159,6 +159,11 @@ function toRequest(
     isUpgrade: client.isUpgrade,
     onEarlyHints: client.onEarlyHints,
   }
+}
+
+/** What the gateway tells a service itself, so that no client can. */
+function isOurs(name: string): boolean {
+  return isForwardedHeader(name) || isIdentityHeader(name) || name === 'x-request-id'
 }
 
 /** A client's own id is kept when it cannot be mistaken for something else in a log. */

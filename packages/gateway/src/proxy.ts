@@ -11,7 +11,8 @@ export function proxyHandler(route: RouteConfig, limits: CallLimits, destination
   const target = route.service === undefined ? { url: route.url ?? '' } : { service: route.service }
   const destination = destinationOf(target)
   const rewrite = pathRewriter(route)
-  const dropped = (name: string) => name === 'content-length' || name === 'expect' || (name === 'host' && !route.preserve_host)
+  const dropped = (name: string) =>
+    name === 'content-length' || name === 'x-timeout-ms' || name === 'expect' || (name === 'host' && !route.preserve_host)
 
   return async (request) => {
     const path = `${destination.basePath}${rewrite(request)}${request.query}`
