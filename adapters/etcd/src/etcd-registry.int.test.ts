@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { recordSnapshots, registrySuite, watchSuite } from '@banyan/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type EtcdRegistryOptions, etcdRegistry } from './etcd-registry.ts'
@@ -256,7 +257,7 @@ class Gate {
       const gone = new AbortController()
       response.once('close', () => gone.abort())
       void (async () => {
-        const body = await new Response(request as unknown as BodyInit).text() // Node takes its own streams here
+        const body = await text(request)
         const answer = await fetch(`${this.#target}${request.url}`, { method: 'POST', body, signal: gone.signal })
         response.writeHead(answer.status)
         for await (const chunk of answer.body ?? []) if (this.#mode === 'pass') response.write(chunk)

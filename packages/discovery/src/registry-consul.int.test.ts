@@ -30,7 +30,7 @@ describe('the npm package "consul"', () => {
   it('registers, passes, warns, fails, lists and deregisters', async () => {
     const consul = await client()
     const check = { name: 'beat', ttl: '30s', deregistercriticalserviceafter: '10m' }
-    await consul.agent.service.register({ name: 'orders', id: 'o-1', address: '10.0.0.7', port: 3001, tags: ['blue'], check })
+    await consul.agent.service.register({ name: 'orders', id: 'o-1', address: '10.0.0.7', port: 3001, tags: ['blue'], check } as Json)
     expect(await consul.health.service({ service: 'orders', passing: true })).toEqual([])
     await consul.agent.check.pass({ id: 'service:o-1', note: 'well' })
     const rows: Json = await consul.health.service({ service: 'orders', passing: true, tag: 'blue' })
@@ -72,7 +72,7 @@ describe('the npm package "consul"', () => {
     expect(await passing()).toBe(1)
     await consul.agent.maintenance({ enable: true, reason: 'kernel' })
     expect(await passing()).toBe(0)
-    const [node]: Json[] = await consul.catalog.nodes()
+    const [node]: Json[] = await consul.catalog.nodes({})
     expect(await consul.health.node(node.Node)).toMatchObject([{ CheckID: '_node_maintenance', Notes: 'kernel', Status: 'critical' }])
     await consul.agent.maintenance(false)
     expect(await passing()).toBe(1)
@@ -109,7 +109,7 @@ describe('the npm package "consul"', () => {
     expect(await consul.agent.services()).toEqual({})
     await consul.catalog.deregister('legacy')
     expect(await consul.catalog.services()).toEqual({})
-    expect(((await consul.catalog.nodes()) as Json[]).map(({ Node }) => Node)).toEqual(['banyan'])
+    expect(((await consul.catalog.nodes({})) as Json[]).map(({ Node }) => Node)).toEqual(['banyan'])
   })
 
   it('filters as Consul does', async () => {
@@ -129,12 +129,12 @@ describe('the npm package "consul"', () => {
     expect(await consul.agent.members({})).toMatchObject([{ Name: 'banyan', Status: 1 }])
     expect(await consul.status.leader()).toBe('127.0.0.1:8300')
     expect(await consul.status.peers()).toEqual(['127.0.0.1:8300'])
-    expect(await consul.catalog.datacenters()).toEqual(['dc1'])
+    expect(await consul.catalog.datacenters({})).toEqual(['dc1'])
   })
 
   it('is told about a check that cannot be, a wrong token, and the parts that are not here', async () => {
     const consul = await client({ token: 'secret' }, 'secret')
-    await expect(consul.agent.service.register({ name: 'a', check: { ttl: '0s' } })).rejects.toMatchObject({ statusCode: 400 })
+    await expect(consul.agent.service.register({ name: 'a', check: { ttl: '0s' } } as Json)).rejects.toMatchObject({ statusCode: 400 })
     await expect(consul.kv.get('x')).rejects.toMatchObject({ statusCode: 501 })
     await expect(consul.agent.services({ token: 'wrong' } as Json)).rejects.toMatchObject({ statusCode: 403 })
     await expect(consul.agent.check.pass('nobody')).rejects.toMatchObject({ statusCode: 404 })

@@ -30,7 +30,7 @@ async function live(stateFile: string): Promise<Life> {
   const script = new URL('./test/registry-child.ts', import.meta.url).pathname
   const child = spawn(process.execPath, ['--conditions=@banyan/source', script, stateFile], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
   const said: string[] = []
-  child.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => said.push(text))
   const [{ url }] = (await once(child, 'message')) as [{ url: string }]
   const life: Life = {
     url,

@@ -132,7 +132,7 @@ function naive() {
       if (known) report(known, event.status)
     }
     if (event.type === 'maintenance') {
-      const known = find(event.id)
+      const known = event.id === undefined ? undefined : find(event.id)
       if (known) known.maintenance = event.reason !== undefined
     }
     if (event.type === 'tick') pass(0)

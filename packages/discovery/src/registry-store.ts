@@ -50,7 +50,7 @@ export function registryStore(options: { state: RegistryState; world: World; onC
     armedAt = dueAt === undefined ? undefined : Math.max(dueAt, world.monotonic())
     if (armedAt === undefined) return
     const firesAt = armedAt
-    timer = world.after(firesAt - world.monotonic(), () => {
+    timer = world.after(Math.max(0, firesAt - world.monotonic()), () => {
       const absent = world.monotonic() - firesAt > absentMs
       apply({ type: absent ? 'resumed' : 'tick' })
     })
