@@ -61,6 +61,6 @@ test('whatever happens, picks are of the list, not excluded if it can be, and ea
         expect(table.totalInFlight).toBe(counted.length)
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   )
 })

@@ -125,7 +125,7 @@ test('whatever comes: the healthy are there, nobody is invented, nobody is kept 
         if (heldSince !== undefined) expect(now - heldSince).toBeLessThan(limit.verifyMs)
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   )
 })
 
@@ -180,6 +180,6 @@ test('whatever comes, the watch shows and keeps whom a watch that is told one by
         expect(state.snapshot.revision > 0).toBe(naive.heard())
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   )
 })
