@@ -37,15 +37,20 @@ const tables = {
   resume: () => verdicts('resume', 'sagas in flight, `kill -9`, a new process'),
   relay: () => verdicts('relay', 'messages a second of one process'),
   commit: () => verdicts('commit', 'outbox'),
+  policy: () => verdicts('policy', 'ns of processor time a call takes above a bare await'),
+  balance: () => verdicts('balance', 'who gets which call'),
+  registry: () => verdicts('registry', 'the embedded registry'),
+  rpc: () => verdicts('rpc', 'calls a second, 50 in flight, one client and one server'),
 }
 
 /** What a benchmark found, line by line, with what was wanted: missed targets too. */
 function verdicts(name, title) {
   if (!existsSync(`bench/results/${name}.json`)) return 'Not measured yet.'
   const { verdicts: lines, settings, commit, date, machine } = resultsOf(name)
+  const server = settings.postgres ? `, PostgreSQL ${settings.postgres.version}, every commit synced` : ''
   const verdict = ({ met }) => (met === undefined ? '' : met ? 'met' : '**not met**')
   return [
-    `| ${title}, median of ${settings.rounds} rounds, PostgreSQL ${settings.postgres.version}, every commit synced | ours | beside | ratio | wanted | |`,
+    `| ${title}, median of ${settings.rounds} rounds${server} | ours | beside | ratio | wanted | |`,
     '|---|---|---|---|---|---|',
     ...lines.map((line) => {
       const { what, ours, theirs = '', ratio = '', target = '' } = line
