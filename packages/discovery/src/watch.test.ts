@@ -48,7 +48,7 @@ test('a registry that never answers, and does not mind being told to stop: stale
   behaves(never)
   await world.advance(30_000)
   expect(questions.at(-1)?.index).toBe(7)
-  await world.advance(36_800)
+  await world.advance(35_800)
   expect(last()).toMatchObject({ stale: false })
   await world.advance(1_500)
   expect(last()).toMatchObject({ stale: true, revision: 1 })
@@ -76,7 +76,7 @@ test('an answer that comes after it was given up is not heard', async () => {
         late ??= resolve
       }),
   )
-  await world.advance(6_000 + 2_000)
+  await world.advance(5_000 + 2_000)
   late?.(listing(1, ['a']))
   await world.advance(10)
   expect(heard.every(({ revision }) => revision === 0)).toBe(true)

@@ -27,11 +27,8 @@ export interface ServiceWatch {
 /** A registry that answers at once although nothing changed is not asked faster than this, milliseconds. */
 const shortestRoundMs = 100
 
-/**
- * How much later than `waitMs` and a sixteenth of it an answer may come, milliseconds. Clients give up after 5,000 and say why; this is for those
- * that do not.
- */
-const overdueMs = 6_000
+/** How much later than `waitMs` an answer may come, milliseconds: a sixteenth of jitter by the server, and this. */
+const overdueMs = 5_000
 
 /**
  * Follows a service by blocking queries. An answer that does not come in time counts as the registry being away, whatever `ask` does with
