@@ -35,11 +35,15 @@ describe('the checker', () => {
   })
   afterAll(() => engine.stop())
 
-  it('finds a participant without tombstones', { timeout: 60_000 }, async () => {
-    // With this seed nobody who keeps money answers in time for two of the first three orders: their calls come after the undo.
+  it('finds a participant without tombstones, in one of a few trials', { timeout: 120_000 }, async () => {
     const plan = [after('rival', 3_000)]
-    const { faults } = await brokenTrial({ seed: 44, scenario, engine, plan, broken: 'tombstone', timeoutMs: 15_000 })
-    expect(faults['not undone']?.length).toBeGreaterThan(0)
+    // Whether a call comes after its undo is up to the machine; with the first of these seeds nobody answers in time for two of three orders.
+    const found: string[] = []
+    for (let seed = 44; seed < 50 && found.length === 0; seed += 1) {
+      const { faults } = await brokenTrial({ seed, scenario, engine, plan, broken: 'tombstone', timeoutMs: 15_000 })
+      found.push(...(faults['not undone'] ?? []))
+    }
+    expect(found.length).toBeGreaterThan(0)
   })
 
   it('finds a worker that writes whoever owns the saga, in one of a few trials', { timeout: 120_000 }, async () => {

@@ -134,7 +134,7 @@ describe('messaging over PostgreSQL', () => {
     expect(await numbersOf('A1')).toEqual([1, 2, 3])
   })
 
-  it('parks one key and redrives it under load: its order is kept, and the others do not notice', async () => {
+  it('parks one key and redrives it under load: its order is kept, and the others do not notice', { timeout: 90_000 }, async () => {
     const bus = await openBus()
     const orders = open((await place()).url, 'orders')
     await start(relay(), orders, bus)

@@ -17,6 +17,10 @@ const stock = api('stock', {
   },
 })
 
+/** Long enough for a call in the middle of it on a busy machine. */
+const DRAIN_MS = 500
+const PATIENT = { timeout: 20_000 }
+
 const cleanUps: (() => unknown)[] = []
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
@@ -24,7 +28,7 @@ afterEach(async () => {
 
 /** A service that says who answered. Slow calls end when `release` is called. */
 async function starting(registry: Registry, over: 'http' | 'framed') {
-  const it: Service = service('stock', { registry, drainMs: 100, finishMs: 5_000 })
+  const it: Service = service('stock', { registry, drainMs: DRAIN_MS, finishMs: 15_000 })
   const held: (() => void)[] = []
   let id = ''
   it.use(
@@ -63,17 +67,17 @@ test.each(['http', 'framed'] as const)('calls all through the drain of an instan
   }
   const callers = Array.from({ length: 20 }, caller)
   const slow = Array.from({ length: 10 }, () => calls.slow())
-  await vi.waitUntil(() => first.held.length + second.held.length === 10 && first.held.length > 0, { timeout: 10_000 })
-  await vi.waitUntil(() => [first, second].every(({ id }) => (answered.get(id) ?? 0) > 20), { timeout: 10_000 })
+  await vi.waitUntil(() => first.held.length + second.held.length === 10 && first.held.length > 0, PATIENT)
+  await vi.waitUntil(() => [first, second].every(({ id }) => (answered.get(id) ?? 0) > 20), PATIENT)
   const stopping = first.it.stop()
-  await vi.waitUntil(() => registry.instances.length === 1, { timeout: 10_000 })
+  await vi.waitUntil(() => registry.instances.length === 1, PATIENT)
   const before = answered.get(second.id) ?? 0
   // Those in flight end only now, in the middle of the drain, or after it has stopped listening.
-  await vi.waitUntil(() => (answered.get(second.id) ?? 0) > before + 200, { timeout: 20_000 })
+  await vi.waitUntil(() => (answered.get(second.id) ?? 0) > before + 200, PATIENT)
   first.release()
   await stopping
   second.release()
-  await vi.waitUntil(() => (answered.get(second.id) ?? 0) > before + 300, { timeout: 20_000 })
+  await vi.waitUntil(() => (answered.get(second.id) ?? 0) > before + 300, PATIENT)
   stopped = true
   await Promise.all(callers)
   expect(failures).toEqual([])
@@ -100,9 +104,9 @@ test('the order of a drain: unready, out of the registry, answers go on, each th
   const { it: running, url, held, release } = await starting(registry, 'http')
   it = running
   const call = fetch(`${url}/slow`, { method: 'POST' })
-  await vi.waitUntil(() => held.length === 1)
+  await vi.waitUntil(() => held.length === 1, PATIENT)
   const stopping = running.stop()
-  await vi.waitUntil(() => events.includes('deregister'))
+  await vi.waitUntil(() => events.includes('deregister'), PATIENT)
   const answer = await fetch(`${url}/reservations`, {
     method: 'POST',
     body: '{"n":1}',
@@ -114,7 +118,7 @@ test('the order of a drain: unready, out of the registry, answers go on, each th
       fetch(url)
         .then(() => false)
         .catch(() => true),
-    { timeout: 10_000 },
+    PATIENT,
   )
   events.push('nobody listens')
   release()
