@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as soon } from 'node:timers/promises'
@@ -78,18 +78,34 @@ test('killed with kill -9 in the middle of writing its file, it starts with the 
     const start = Number((await fetch(`${life.url}/v1/catalog/services`)).headers.get('x-consul-index'))
     expect(start).toBeGreaterThan(index)
     await register(life.url, `kept-${round}`, '10m')
-    await until(async () => (await readFile(stateFile, 'utf8')).includes(`kept-${round}`))
     kept.push(`kept-${round}`)
-    // Large enough that writing takes a while.
-    const indexes = await Promise.all(Array.from({ length: 60 }, (_, i) => register(life.url, `big-${i}`, '10m', 60_000)))
-    index = Math.max(...indexes)
+    // Large enough that writing takes a while, and always another.
+    const write = async (_: unknown, n: number) => {
+      for (let i = 0; ; i += 1) index = Math.max(index, await register(life.url, `big-${n}`, '10m', 60_000 + i))
+    }
+    // They end, by the errors of their requests, when it is killed.
+    const writers = Promise.allSettled(Array.from({ length: 8 }, write))
     await until(() => existsSync(`${stateFile}.tmp`))
     await life.kill('SIGKILL')
+    await writers
     if (existsSync(`${stateFile}.tmp`)) interrupted += 1
   }
   // Else the test has shown nothing.
   expect(interrupted).toBeGreaterThan(0)
 }, 60_000)
+
+test('what it has answered it knows when it is killed with kill -9 that moment', async () => {
+  const stateFile = join(folder, 'registry.json')
+  const told: string[] = []
+  for (let round = 0; round < 4; round += 1) {
+    const life = await live(stateFile)
+    told.push(`o-${round}`)
+    // Large, so that it is not written by chance before the signal comes.
+    await register(life.url, `o-${round}`, '10m', 400_000)
+    await life.kill('SIGKILL')
+  }
+  expect(await idsAt((await live(stateFile)).url)).toEqual(told)
+}, 30_000)
 
 test('a registry that was paused for longer than a TTL expires nobody for it', async () => {
   const { url, signal } = await live(join(folder, 'registry.json'))

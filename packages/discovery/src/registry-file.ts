@@ -5,16 +5,16 @@ import { DiscoveryError } from './errors.ts'
 import { newRegistry, type RegistryState } from './registry-index.ts'
 import { readSavedState, toSaved } from './registry-saved.ts'
 
-/** Changes within this time are written together, milliseconds. */
-const debounceMs = 50
-/** A large state is written less often: at most this share of the time goes into writing. */
+/** At most this share of the time goes into writing; what changes in between is written together. */
 const writingShare = 0.1
 /** How long to wait before trying again to write, milliseconds. */
 const retryMs = 1_000
 /** Keeps a registry's state in a file. */
 export interface RegistryFile {
-  /** Writes `state` soon. */
+  /** Writes `state` soon: at once, when nothing was written lately. */
   save(state: RegistryState): void
+  /** Resolves when all that was saved so far is on the disk, or when the disk refused it, which the log says and which is tried on. */
+  saved(): Promise<void>
   /** Writes what is not written yet. */
   close(): Promise<void>
 }
@@ -57,22 +57,25 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
   let pending: RegistryState | undefined
   let timer: Timer | undefined
   let writing: Promise<void> = Promise.resolve()
-  let lastMs = 0
+  let nextAt = 0
+  let waiting: (() => void)[] = []
 
   async function write(): Promise<void> {
     timer = undefined
-    const state = pending
+    const [state, waiters] = [pending, waiting]
     if (!state) return
     pending = undefined
+    waiting = []
     const started = world.monotonic()
     try {
       await writeWhole(file, `${JSON.stringify(toSaved(state), undefined, 1)}\n`)
-      lastMs = world.monotonic() - started
+      nextAt = world.monotonic() + (world.monotonic() - started) / writingShare
     } catch (error) {
       log.error({ file, error: messageOf(error) }, `cannot write the registry's state file "${file}"; trying on`)
       pending ??= state
       timer ??= world.after(retryMs, enqueue)
     }
+    for (const done of waiters) done()
   }
   const enqueue = () => {
     writing = writing.then(write)
@@ -80,8 +83,9 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
   return {
     save(state) {
       pending = state
-      timer ??= world.after(Math.max(debounceMs, lastMs / writingShare), enqueue)
+      timer ??= world.after(Math.max(0, nextAt - world.monotonic()), enqueue)
     },
+    saved: () => (pending ? new Promise((resolve) => waiting.push(resolve)) : writing),
     async close() {
       timer?.cancel()
       enqueue()

@@ -21,6 +21,8 @@ export interface RouteContext {
   address: () => string
   /** The longest a blocking query may wait, milliseconds. */
   longestWaitMs: number
+  /** Resolves when what was changed so far is kept. */
+  saved: () => Promise<void>
 }
 
 /** All that the registry answers. */
@@ -40,8 +42,8 @@ export function registryRoutes(context: RouteContext): readonly Route[] {
       return agentService(known(store.get(), name, access, 'read'))
     }),
     agentHealth(store),
-    ...writingRoutes(store),
-    ...catalogRoutes(store),
+    ...writingRoutes(context),
+    ...catalogRoutes(context),
     ...queryRoutes(context),
   ]
 }
@@ -60,8 +62,9 @@ function agentHealth(store: RegistryStore): Route {
   }
 }
 
-function writingRoutes(store: RegistryStore): readonly Route[] {
-  const put = putter(store)
+function writingRoutes(context: RouteContext): readonly Route[] {
+  const { store } = context
+  const put = putter(context)
   const report = (path: string, status: CheckStatus) => put(path, (request) => reportOf(store, request, status, noteOf(request)))
   return [
     put('/v1/agent/service/register', async ({ body, access, query }) => {
@@ -104,8 +107,9 @@ function writingRoutes(store: RegistryStore): readonly Route[] {
   ]
 }
 
-function catalogRoutes(store: RegistryStore): readonly Route[] {
-  const put = putter(store)
+function catalogRoutes(context: RouteContext): readonly Route[] {
+  const { store } = context
+  const put = putter(context)
   return [
     put('/v1/catalog/register', async ({ body, access }) => {
       const registration = readCatalogRegistration(await body())
@@ -124,12 +128,16 @@ function catalogRoutes(store: RegistryStore): readonly Route[] {
   ]
 }
 
-function putter(store: RegistryStore) {
+/** A change is answered when it is kept: who was told of it finds it there after a crash. */
+function putter({ store, saved }: RouteContext) {
   return (path: string, change: (request: RegistryRequest) => RegistryEvent | Promise<RegistryEvent>): Route => ({
     method: 'PUT',
     path,
     async answer(request) {
-      store.apply(await change(request))
+      const event = await change(request)
+      const { index } = store.get()
+      // Most heartbeats change nothing.
+      if (store.apply(event).index !== index) await saved()
       return { json: path.startsWith('/v1/catalog/') ? 'true' : '' }
     },
   })

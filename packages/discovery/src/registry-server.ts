@@ -100,7 +100,7 @@ async function run(settings: Settings): Promise<Running> {
   const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   const registry = await livingRegistry(settings)
   const { store } = registry
-  const routes = registryRoutes({ store, world, address: () => address, longestWaitMs: settings.longestWaitMs })
+  const routes = registryRoutes({ store, world, address: () => address, longestWaitMs: settings.longestWaitMs, saved: registry.saved })
   const handle = registryHandler({ routes, accessOf: accessOf(rules), maxBodyBytes, log })
   const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => void handle(request, response))
   try {
@@ -149,6 +149,7 @@ async function livingRegistry({ stateFile, world, log }: Settings) {
   file?.save(state)
   return {
     store,
+    saved: () => file?.saved() ?? Promise.resolve(),
     runChecks: () => checks.sync(store.get()),
     async stop() {
       store.stop()
