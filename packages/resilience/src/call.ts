@@ -5,6 +5,8 @@ import { Cancellation } from './cancellation.ts'
 export interface Call {
   /** Aborted when the caller gave up, a timeout fired or the deadline passed; its reason says which. Made when first read. */
   readonly signal: AbortSignal
+  /** What `signal` is made of, cheaper to listen to; `undefined` when nothing can end the call before its time. */
+  readonly cancellation: Cancellation | undefined
   /** 1 for the first try. */
   readonly attempt: number
   /** 0 for the call itself, 1 and up for those that `hedge` sent after it. */
@@ -27,6 +29,8 @@ export type Protected<T> = (call: Call) => T | PromiseLike<T>
 export interface RunOptions {
   /** Ends the call at once when it aborts, also while it waits or backs off. */
   signal?: AbortSignal
+  /** The same in place of `signal`, for callers who have one. */
+  cancellation?: Cancellation
   /** Milliseconds from now in which the whole call must be done: the outer bound of every timeout inside. Default: none. */
   deadlineMs?: number
   /** Whether the call may be made twice. Default: true with a `key`, else what the retry layer's `idempotent` says. */
@@ -47,6 +51,10 @@ export class LoneCall implements Call {
     this.#made ??= {}
     this.#made.signal ??= new AbortController().signal
     return this.#made.signal
+  }
+
+  get cancellation(): undefined {
+    return undefined
   }
 
   get attempt(): number {
@@ -122,6 +130,10 @@ export class Scope implements Call {
   }
 
   get cancel(): Cancellation | undefined {
+    return this.#cancel
+  }
+
+  get cancellation(): Cancellation | undefined {
     return this.#cancel
   }
 

@@ -1,36 +1,45 @@
 import type { Run } from './call.ts'
-import type { Cancellation } from './cancellation.ts'
+import type { AbortListener, Cancellation } from './cancellation.ts'
 import { type Deadline, deadlinesOf } from './deadlines.ts'
 import type { End } from './end.ts'
 import { type RejectedBy, ResilienceError, rejectedBy, rejection } from './errors.ts'
 import { tell } from './events.ts'
 import { timedOut } from './timeout.ts'
 
+/** What a caller set for a call. */
+export interface Bounds {
+  readonly signal: AbortSignal | undefined
+  readonly outer: Cancellation | undefined
+  readonly deadlineMs: number
+  /** When `deadlineMs` is over. */
+  readonly at: number
+}
+
 /** A call within what its caller set: ends it when the caller aborts or its time is up, and lets go of both at its end. */
-export class Bound implements End, Deadline {
+export class Bound implements End, Deadline, AbortListener {
   readonly at: number
   place = -1
   readonly #name: string
   readonly #run: Run
   readonly #cancel: Cancellation
-  readonly #signal: AbortSignal | undefined
+  readonly #bounds: Bounds
   readonly #end: End
-  readonly #deadlineMs: number
 
-  constructor(name: string, run: Run, cancel: Cancellation, signal: AbortSignal | undefined, deadlineMs: number, end: End) {
+  constructor(name: string, run: Run, cancel: Cancellation, bounds: Bounds, end: End) {
     this.#name = name
     this.#run = run
     this.#cancel = cancel
-    this.#signal = signal
+    this.#bounds = bounds
     this.#end = end
-    this.#deadlineMs = deadlineMs
-    this.at = cancel.deadline
+    const { signal, outer, deadlineMs, at } = bounds
+    this.at = at
     if (signal?.aborted) cancel.abort(signal.reason)
     else if (deadlineMs <= 0) this.expire()
     else {
       signal?.addEventListener('abort', this.#onAbort, { once: true })
       if (deadlineMs < Number.POSITIVE_INFINITY) deadlinesOf(run.world).add(this)
     }
+    outer?.listen(this)
   }
 
   ok(value: unknown): void {
@@ -43,15 +52,20 @@ export class Bound implements End, Deadline {
     this.#end.bad(error)
   }
 
-  readonly #onAbort = (): void => this.#cancel.abort(this.#signal?.reason)
+  onAbort(reason: unknown): void {
+    this.#cancel.abort(reason)
+  }
+
+  readonly #onAbort = (): void => this.#cancel.abort(this.#bounds.signal?.reason)
 
   expire(): void {
-    const deadlineMs = Math.max(0, this.#deadlineMs)
+    const deadlineMs = Math.max(0, this.#bounds.deadlineMs)
     this.#cancel.abort(rejection(this.#run.asValue, () => timedOut(this.#name, deadlineMs)))
   }
 
   #leave(): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#bounds.signal?.removeEventListener('abort', this.#onAbort)
+    this.#bounds.outer?.unlisten(this)
     deadlinesOf(this.#run.world).remove(this)
   }
 }

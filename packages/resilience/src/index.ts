@@ -52,6 +52,13 @@ export { takeFrom } from './rate-quota.ts'
 export type { RateLimitStore, SharedRateLimiter, SharedRateLimiterOptions } from './shared-rate-limiter.ts'
 export { sharedRateLimiter } from './shared-rate-limiter.ts'
 
+// End calls and keep deadlines where a signal and a timer each would cost too much
+
+export type { AbortListener } from './cancellation.ts'
+export { Cancellation } from './cancellation.ts'
+export type { Deadline, Deadlines } from './deadlines.ts'
+export { deadlinesOf } from './deadlines.ts'
+
 // What went wrong, and what counts as wrong
 
 export type { RejectedBy, ResilienceErrorCode } from './errors.ts'

@@ -1,8 +1,9 @@
 import { manualWorld } from '@banyan/core'
-import { expect, expectTypeOf, test } from 'vitest'
+import { expect, expectTypeOf, test, vi } from 'vitest'
 import { adaptiveLimit } from './adaptive-limit.ts'
 import { bulkhead } from './bulkhead.ts'
 import type { Call } from './call.ts'
+import { Cancellation } from './cancellation.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
 import { fallback } from './fallback.ts'
 import type { Outcome } from './outcome.ts'
@@ -116,6 +117,43 @@ test('a failure that comes after the call has ended does not become an unhandled
   await world.advance(0)
   process.off('unhandledRejection', listener)
   expect(unhandled).toEqual([])
+})
+
+test('ends with the cancellation of its caller, alone or within a deadline', async () => {
+  const world = manualWorld()
+  const stock = policy('stock', retry({ world, attempts: 3 }))
+  const reason = new Error('the client has gone')
+  for (const deadlineMs of [undefined, 1_000]) {
+    const cancellation = new Cancellation(world)
+    let seen: Call | undefined
+    const result = stock.outcome(
+      (call) => {
+        seen = call
+        return new Promise(() => undefined)
+      },
+      { cancellation, ...(deadlineMs !== undefined && { deadlineMs }) },
+    )
+    expect(seen?.remainingMs).toBe(deadlineMs ?? Number.POSITIVE_INFINITY)
+    const heard = vi.fn()
+    seen?.cancellation?.listen({ onAbort: heard })
+    cancellation.abort(reason)
+    expect(heard).toHaveBeenCalledExactlyOnceWith(reason)
+    expect(seen?.signal.reason).toBe(reason)
+    expect(await result).toMatchObject({ ok: false, error: reason, rejected: { rejectedBy: 'cancelled' } })
+    expect(await stock.outcome(() => 1, { cancellation })).toMatchObject({ ok: false, error: reason, attempts: 0 })
+  }
+})
+
+test('leaves no listener on the cancellation of its caller', async () => {
+  const cancellation = new Cancellation(manualWorld())
+  const [listen, unlisten] = [vi.spyOn(cancellation, 'listen'), vi.spyOn(cancellation, 'unlisten')]
+  const { stock } = full()
+  await stock.run(() => Promise.resolve(1), { cancellation })
+  await stock.outcome(() => Promise.reject(new Error('down')), { cancellation, deadlineMs: 1_000, idempotent: false })
+  expect(listen).toHaveBeenCalled()
+  const left = new Set(listen.mock.calls.map(([listener]) => listener))
+  for (const [listener] of unlisten.mock.calls) left.delete(listener)
+  expect(left.size).toBe(0)
 })
 
 test('leaves no listener on the signal of the caller', async () => {

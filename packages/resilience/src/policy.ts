@@ -103,12 +103,17 @@ function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]):
 
   return (run, options, caller) => {
     const end = isHeard('call') ? new Heard(name, run, caller) : caller
-    const { signal, deadlineMs = Number.POSITIVE_INFINITY } = options ?? {}
+    const { signal, cancellation: outer, deadlineMs = Number.POSITIVE_INFINITY } = options ?? {}
     checkNumber(`run "${name}"`, 'deadlineMs', deadlineMs, { min: Number.NEGATIVE_INFINITY })
-    if (!signal && deadlineMs === Number.POSITIVE_INFINITY) return unbounded(new Scope(run, undefined, 1), end)
-    const cancel = new Cancellation(world, world.monotonic() + deadlineMs)
+    if (!signal && deadlineMs === Number.POSITIVE_INFINITY) {
+      if (!outer) return unbounded(new Scope(run, undefined, 1), end)
+      run.cancel = outer
+      return bounded(new Scope(run, outer, 1), end)
+    }
+    const at = world.monotonic() + deadlineMs
+    const cancel = new Cancellation(world, Math.min(at, outer?.deadline ?? at))
     run.cancel = cancel
-    bounded(new Scope(run, cancel, 1), new Bound(name, run, cancel, signal, deadlineMs, end))
+    bounded(new Scope(run, cancel, 1), new Bound(name, run, cancel, { signal, outer, deadlineMs, at }, end))
   }
 }
 
