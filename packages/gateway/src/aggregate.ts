@@ -1,4 +1,5 @@
 import { codeOf, type World } from '@banyan/core'
+import { Cancellation } from '@banyan/resilience'
 import type { Answer, CallLimits } from './attempt.ts'
 import type { PartConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
@@ -44,10 +45,11 @@ export function aggregateHandler(
   return async (request) => {
     if (request.isUpgrade) throw new GatewayError('ERR_UPGRADE_REFUSED', 'this path has no WebSocket', { status: 400 })
     // One missing required part decides: the others are not waited for.
-    const stop = new AbortController()
-    const signal = AbortSignal.any([request.signal, stop.signal])
+    const stop = new Cancellation(world)
+    const onGone = { onAbort: (reason: unknown) => stop.abort(reason) }
+    request.cancellation.listen(onGone)
     const asked = wanted.map(async (part) => {
-      const result = await ask(part, request, withClientTimeout(limits, request), signal, world)
+      const result = await ask(part, request, withClientTimeout(limits, request), stop, world)
       if ('error' in result && required.has(part.name)) throw new RequiredPartMissing(result)
       return result
     })
@@ -58,6 +60,8 @@ export function aggregateHandler(
       await Promise.allSettled(asked)
       if (error instanceof RequiredPartMissing) return missing(error.part)
       throw error
+    } finally {
+      request.cancellation.unlisten(onGone)
     }
   }
 }
@@ -77,7 +81,7 @@ async function ask(
   { name, config, destination }: Part,
   request: GatewayRequest,
   limits: CallLimits,
-  signal: AbortSignal,
+  cancellation: Cancellation,
   world: World,
 ): Promise<PartResult> {
   const startedAt = world.monotonic()
@@ -86,17 +90,17 @@ async function ask(
     method: 'GET',
     path: `${destination.basePath}${fillPath(config.path, request.params)}`,
     headers: [...withoutHeaders(request.headers, isAboutWhole), 'accept', 'application/json'],
-    body: noBody(world),
+    body: noBody,
     limits: { ...limits, timeoutMs, tryTimeoutMs: Math.min(limits.tryTimeoutMs, timeoutMs), idleTimeoutMs: timeoutMs },
   }
   try {
-    const answer = await destination.call(call, true, signal)
+    const answer = await destination.call(call, true, cancellation)
     const late = new GatewayError('ERR_UPSTREAM_TIMEOUT', `"${destination.name}" took too long to answer`, { status: 504 })
     const timer = world.after(startedAt + timeoutMs - world.monotonic(), () => dropAnswer(answer, late))
     const text = await readText(answer.body, maxPartBytes).finally(() => timer.cancel())
     return resultOf(name, answer, text)
   } catch (error) {
-    if (request.signal.aborted) throw error
+    if (request.cancellation.aborted) throw error
     const response = problemOf(error)
     const status = response.status === 500 ? 502 : response.status
     return {

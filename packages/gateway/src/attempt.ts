@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream'
 import type { World } from '@banyan/core'
 import type { Picked } from '@banyan/discovery'
+import { type AbortListener, Cancellation, type Deadline, deadlinesOf } from '@banyan/resilience'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
 import type { HeaderList } from './headers.ts'
 import type { RequestBody } from './request-body.ts'
-import { endSpan, startClientSpan, withTraceContext } from './trace.ts'
+import { endSpan, isTracing, startClientSpan, type Traced, withTraceContext } from './trace.ts'
 import type { UpstreamAnswer, UpstreamClient } from './upstream-client.ts'
 
 /** A request to a destination, over all its tries. */
@@ -45,7 +46,7 @@ export interface AttemptOptions {
   readonly destination: string
   /** The service's name in spans. */
   readonly gateway: string
-  readonly scheme: 'http' | 'https'
+  readonly endpoint: Endpoint
   readonly picked: Picked
   /** 1 for the first. */
   readonly number: number
@@ -53,9 +54,18 @@ export interface AttemptOptions {
   readonly startedAt: number
   /** The body for this try, opened. */
   readonly body: Awaited<ReturnType<RequestBody['open']>>
-  readonly signal: AbortSignal
+  /** The end of the whole call. */
+  readonly cancellation: Cancellation | undefined
   readonly client: UpstreamClient
   readonly world: World
+}
+
+/** An instance as requests see it; the same for all of them. */
+export interface Endpoint {
+  /** `http://127.0.0.1:3001`. */
+  readonly origin: string
+  /** `orders@127.0.0.1:3001`, for the log. */
+  readonly label: string
 }
 
 /** A try that failed, for the layers around it. Its message may be shown to clients. */
@@ -85,15 +95,111 @@ export function isUnavailable(status: number): boolean {
 /**
  * Sends a request to one endpoint and waits for the head of its answer.
  *
- * @throws {TryFailed} and what the body or the signal fails with
+ * @throws {TryFailed} and what the body fails with or the cancellation was aborted with
  */
-export async function attempt(options: AttemptOptions): Promise<Answer> {
-  const { call, destination, gateway, picked, number, body, world } = options
+export function attempt(options: AttemptOptions): Promise<Answer> {
+  return new Attempt(options).send()
+}
+
+/**
+ * One try under way. It is cut when time is up: once the whole request has come, the try's and the call's timeouts count; while it still
+ * comes, only a pause in it does. A class, as every request makes one.
+ */
+class Attempt implements AbortListener, Deadline {
+  at: number
+  place = -1
+  readonly #options: AttemptOptions
+  readonly #startedAt: number
+  readonly #cut: Cancellation
+  readonly #traced: Traced | undefined
+
+  constructor(options: AttemptOptions) {
+    const { world, cancellation } = options
+    this.#options = options
+    this.#startedAt = world.monotonic()
+    this.at = this.#expiresAt()
+    this.#cut = new Cancellation(world, this.at)
+    this.#traced = isTracing() ? startAttemptSpan(options) : undefined
+    deadlinesOf(world).add(this)
+    cancellation?.listen(this)
+  }
+
+  send(): Promise<Answer> {
+    const { call, endpoint, body, client, world } = this.#options
+    const { method, path, limits, onEarlyHints } = call
+    const headers = call.headers.slice()
+    headers.push('x-timeout-ms', String(Math.max(1, Math.floor(this.at - world.monotonic()))))
+    // A stream's length goes with it when it is known; otherwise the client frames it in chunks.
+    if (body !== undefined && call.body.length !== undefined) headers.push('content-length', String(call.body.length))
+    const request = {
+      origin: endpoint.origin,
+      method,
+      path,
+      headers: this.#traced ? withTraceContext(headers, this.#traced.context) : headers,
+      body,
+      cancellation: this.#cut,
+      idleTimeoutMs: limits.idleTimeoutMs,
+      isUpgrade: call.isUpgrade ?? false,
+      ...(onEarlyHints && { onInterim: (status: number, hints: HeaderList) => status === 103 && onEarlyHints(hints) }),
+    }
+    return client.send(request).then(this.#onAnswer, this.#onFailure)
+  }
+
+  readonly #onAnswer = (answer: UpstreamAnswer): Answer => {
+    this.#leave()
+    const { picked, endpoint, world } = this.#options
+    const { status, headers, body, trailers, tunnel } = answer
+    if (this.#traced) endSpan(this.#traced.span, answer, (code) => code >= 400)
+    const latencyMs = world.monotonic() - this.#startedAt
+    const outcome = { ok: !isUnavailable(status), latencyMs }
+    // In flight until the last byte, but as fast as its head came.
+    const stream = tunnel ?? (body instanceof Readable ? body : undefined)
+    if (stream) stream.once('close', () => picked.done(outcome))
+    else picked.done(outcome)
+    return { status, headers, body, upstream: endpoint.label, ...(trailers && { trailers }), ...(tunnel && { tunnel }) }
+  }
+
+  readonly #onFailure = (cause: unknown): never => {
+    this.#leave()
+    const { picked, destination, world } = this.#options
+    const error = failureOf(cause, destination)
+    if (this.#traced) endSpan(this.#traced.span, { error: cause }, () => true)
+    picked.done({ ok: !(error instanceof TryFailed && error.blamesUpstream), latencyMs: world.monotonic() - this.#startedAt })
+    throw error
+  }
+
+  /** The call is over. */
+  onAbort(reason: unknown): void {
+    this.#cut.abort(reason)
+  }
+
+  /** Time is up, unless more of the request has come meanwhile. */
+  expire(): void {
+    const { world, destination } = this.#options
+    const now = world.monotonic()
+    this.at = this.#expiresAt()
+    if (this.at > now) deadlinesOf(world).add(this)
+    else this.#cut.abort(new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 }))
+  }
+
+  #expiresAt(): number {
+    const { call, startedAt: callStartedAt } = this.#options
+    const { body, limits } = call
+    if (!body.isComplete) return body.progressAt + Math.max(limits.idleTimeoutMs, limits.timeoutMs)
+    const total = Math.max(callStartedAt, body.progressAt) + limits.timeoutMs
+    return Math.min(total, Math.max(this.#startedAt, body.progressAt) + limits.tryTimeoutMs)
+  }
+
+  #leave(): void {
+    const { world, cancellation } = this.#options
+    deadlinesOf(world).remove(this)
+    cancellation?.unlisten(this)
+  }
+}
+
+function startAttemptSpan({ call, destination, gateway, picked, number }: AttemptOptions): Traced {
   const { host, port } = picked.instance
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
-  const startedAt = world.monotonic()
-  const deadline = watch(options, startedAt)
-  const traced = startClientSpan(`${call.method} ${destination}`, {
+  return startClientSpan(`${call.method} ${destination}`, {
     'banyan.service': gateway,
     'banyan.upstream': destination,
     'http.request.method': call.method,
@@ -101,80 +207,6 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
     'server.port': port,
     ...(number > 1 && { 'http.request.resend_count': number - 1 }),
   })
-  const done = (ok: boolean) => picked.done({ ok, latencyMs: world.monotonic() - startedAt })
-  try {
-    const headers = [...call.headers, 'x-timeout-ms', String(Math.max(1, Math.floor(deadline.remainingMs())))]
-    const { method, path, limits } = call
-    const answer = await options.client.send({
-      origin: `${options.scheme}://${address}`,
-      method,
-      path,
-      headers: withTraceContext(framed(headers, call.body, body), traced.context),
-      body,
-      signal: deadline.signal,
-      idleTimeoutMs: limits.idleTimeoutMs,
-      isUpgrade: call.isUpgrade ?? false,
-      ...(call.onEarlyHints && { onInterim: (status: number, hints: HeaderList) => status === 103 && call.onEarlyHints?.(hints) }),
-    })
-    endSpan(traced.span, answer, (status) => status >= 400)
-    const latencyMs = world.monotonic() - startedAt
-    // In flight until the last byte, but as fast as its head came.
-    const settle = () => picked.done({ ok: !isUnavailable(answer.status), latencyMs })
-    if (answer.tunnel || answer.body instanceof Readable) (answer.tunnel ?? (answer.body as Readable)).once('close', settle)
-    else settle()
-    return { ...answer, upstream: `${destination}@${address}` }
-  } catch (cause) {
-    const error = failureOf(cause, destination)
-    endSpan(traced.span, { error: cause }, () => true)
-    done(!(error instanceof TryFailed && error.blamesUpstream))
-    throw error
-  } finally {
-    deadline.stop()
-  }
-}
-
-/** A stream's length goes with it when it is known; otherwise the client frames it in chunks. */
-function framed(headers: HeaderList, body: RequestBody, opened: AttemptOptions['body']): HeaderList {
-  if (opened === undefined || body.length === undefined) return headers
-  return [...headers, 'content-length', String(body.length)]
-}
-
-interface Deadline {
-  readonly signal: AbortSignal
-  remainingMs(): number
-  stop(): void
-}
-
-/**
- * Aborts when time is up: once the whole request has come, the try's and the call's timeouts count; while it still comes, only a
- * pause in it does.
- */
-function watch({ call, destination, signal, startedAt: callStartedAt, world }: AttemptOptions, startedAt: number): Deadline {
-  const { body, limits } = call
-  const controller = new AbortController()
-  const expiresAt = () => {
-    if (!body.isComplete) return body.progressAt + Math.max(limits.idleTimeoutMs, limits.timeoutMs)
-    const total = Math.max(callStartedAt, body.progressAt) + limits.timeoutMs
-    return Math.min(total, Math.max(startedAt, body.progressAt) + limits.tryTimeoutMs)
-  }
-  const remainingMs = () => expiresAt() - world.monotonic()
-  const check = () => {
-    const leftMs = remainingMs()
-    if (leftMs > 0) timer = world.after(leftMs, check)
-    else controller.abort(new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 }))
-  }
-  let timer = world.after(Math.max(0, remainingMs()), check)
-  const onAbort = () => controller.abort(signal.reason)
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
-  return {
-    signal: controller.signal,
-    remainingMs,
-    stop() {
-      timer.cancel()
-      signal.removeEventListener('abort', onAbort)
-    },
-  }
 }
 
 /** What a client may read of an error of the upstream client; the whole is its cause. */

@@ -1,7 +1,8 @@
-import { type Logger, messageOf, type Registry, type World } from '@banyan/core'
+import { type Instance, type Logger, messageOf, type Registry, type World } from '@banyan/core'
 import { type Picked, staticRegistry, type Upstream, upstream } from '@banyan/discovery'
 import {
   type BreakerStateName,
+  type Cancellation,
   type CircuitBreaker,
   circuitBreaker,
   exponential,
@@ -11,7 +12,7 @@ import {
   retry,
   retryBudget,
 } from '@banyan/resilience'
-import { type Answer, attempt, type Call, isUnavailable, TryFailed } from './attempt.ts'
+import { type Answer, type AttemptOptions, attempt, type Call, type Endpoint, isUnavailable, TryFailed } from './attempt.ts'
 import type { BreakerConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import { dropAnswer, type UpstreamClient } from './upstream-client.ts'
@@ -28,7 +29,7 @@ export interface Destination {
    * @param mayRepeat whether the request may be made twice
    * @throws a `CodedError` with the status to answer with
    */
-  call(call: Call, mayRepeat: boolean, signal: AbortSignal): Promise<Answer>
+  call(call: Call, mayRepeat: boolean, cancellation: Cancellation): Promise<Answer>
   state(): DestinationState
   stop(): void
 }
@@ -63,6 +64,9 @@ export function destination(target: Target, options: DestinationOptions): Destin
   const place = 'service' in target ? placeOfService(target.service, options.registry) : placeOfUrl(target.url)
   const { name } = place
   const endpoints = upstream({ registry: place.registry, service: name, world, log })
+  const endpointOf = newEndpoints(name, place.scheme)
+  const tryOptions = { destination: name, gateway: options.gateway, client: options.client, endpoints, endpointOf, world }
+  const onFailure = (error: unknown) => settle(error, name, log)
   const breaker = breakerOf(options)
   const budget = retryBudget({ world })
   /** By their number of retries, which routes choose; all share the breaker and the budget. */
@@ -88,16 +92,12 @@ export function destination(target: Target, options: DestinationOptions): Destin
   return {
     name,
     basePath: place.basePath,
-    async call(call, mayRepeat, signal) {
-      const tries = newTries(call, { ...options, ...place, endpoints, mayRepeat })
-      try {
-        return await policyFor(call.limits.retries).run((scope) => tries.next(scope.attempt, scope.signal), {
-          signal,
-          idempotent: mayRepeat,
-        })
-      } catch (error) {
-        return settle(error, name, log)
-      }
+    call(call, mayRepeat, cancellation) {
+      const tries = new Tries(call, mayRepeat, tryOptions)
+      const options = { cancellation, idempotent: mayRepeat }
+      return policyFor(call.limits.retries)
+        .run((scope) => tries.next(scope.attempt, scope.cancellation), options)
+        .catch(onFailure)
     },
     state: () => ({ name, instances: endpoints.snapshot().instances.length, breaker: breaker.state }),
     stop: () => endpoints.stop(),
@@ -151,53 +151,100 @@ class Repeatable extends GatewayError {
   }
 }
 
-interface TryOptions extends DestinationOptions, Place {
+interface TryOptions {
+  readonly destination: string
+  readonly gateway: string
+  readonly client: UpstreamClient
   readonly endpoints: Upstream
-  readonly mayRepeat: boolean
+  readonly endpointOf: (instance: Instance) => Endpoint
+  readonly world: World
 }
 
 /** The tries of one call: each to an endpoint not tried before, as far as there are others. */
-function newTries(call: Call, options: TryOptions) {
-  const { endpoints, world, name, mayRepeat } = options
-  const tried = new Set<string>()
-  const startedAt = world.monotonic()
-  let previous: Answer | undefined
+class Tries {
+  readonly #call: Call
+  readonly #options: TryOptions
+  readonly #mayRepeat: boolean
+  readonly #startedAt: number
+  #tried: ReadonlySet<string> | undefined
+  #last = ''
+  #previous: Answer | undefined
 
-  function isTimeLeft(): boolean {
-    return world.monotonic() < Math.max(startedAt, call.body.progressAt) + call.limits.timeoutMs
+  constructor(call: Call, mayRepeat: boolean, options: TryOptions) {
+    this.#call = call
+    this.#mayRepeat = mayRepeat
+    this.#options = options
+    this.#startedAt = options.world.monotonic()
   }
 
-  async function next(number: number, signal: AbortSignal): Promise<Answer> {
-    if (previous) dropAnswer(previous)
-    previous = undefined
-    const body = await call.body.open()
-    const picked = await pick(endpoints, tried, name)
-    tried.add(picked.instance.id)
-    try {
-      const answer = await attempt({ ...options, call, destination: name, picked, number, startedAt, body, signal })
-      const elsewhere = endpoints.snapshot().instances.some(({ id }) => !tried.has(id))
-      if (!isUnavailable(answer.status) || !mayRepeat || !elsewhere || !isRepeatable(number)) return answer
-      previous = answer
-      throw new Repeatable(undefined, answer)
-    } catch (error) {
-      if (error instanceof TryFailed && isRepeatable(number)) throw new Repeatable(error, undefined)
-      throw error
-    }
+  next(number: number, cancellation: Cancellation | undefined): Promise<Answer> {
+    if (this.#previous) dropAnswer(this.#previous)
+    this.#previous = undefined
+    if (number > 1) this.#tried = new Set([...(this.#tried ?? []), this.#last])
+    const { endpoints } = this.#options
+    // Nothing to wait for, as for most requests.
+    const picked = this.#call.body.length === 0 && endpoints.snapshot().revision > 0 ? endpoints.pick(this.#tried) : undefined
+    return picked ? this.#send(number, picked, undefined, cancellation) : this.#prepare(number, cancellation)
   }
 
-  function isRepeatable(number: number): boolean {
-    return call.body.isReplayable && number <= call.limits.retries && isTimeLeft()
+  async #prepare(number: number, cancellation: Cancellation | undefined): Promise<Answer> {
+    const { endpoints, destination } = this.#options
+    const body = await this.#call.body.open()
+    return this.#send(number, await pick(endpoints, this.#tried, destination), body, cancellation)
   }
 
-  return { next }
+  #send(number: number, picked: Picked, body: AttemptOptions['body'], cancellation: Cancellation | undefined): Promise<Answer> {
+    const { destination, gateway, client, endpointOf, world } = this.#options
+    const { instance } = picked
+    this.#last = instance.id
+    const [call, startedAt, endpoint] = [this.#call, this.#startedAt, endpointOf(instance)]
+    return attempt({ call, destination, gateway, endpoint, picked, number, startedAt, body, cancellation, client, world }).then(
+      (answer) => this.#judge(number, answer),
+      (error) => {
+        throw error instanceof TryFailed && this.#isRepeatable(number) ? new Repeatable(error, undefined) : error
+      },
+    )
+  }
+
+  /** The answer, unless it says that another endpoint should be asked. */
+  #judge(number: number, answer: Answer): Answer {
+    if (!isUnavailable(answer.status) || !this.#mayRepeat || !this.#isRepeatable(number) || !this.#isElsewhere()) return answer
+    this.#previous = answer
+    throw new Repeatable(undefined, answer)
+  }
+
+  #isElsewhere(): boolean {
+    const { instances } = this.#options.endpoints.snapshot()
+    return instances.some(({ id }) => id !== this.#last && !this.#tried?.has(id))
+  }
+
+  #isRepeatable(number: number): boolean {
+    const { body, limits } = this.#call
+    if (!body.isReplayable || number > limits.retries) return false
+    return this.#options.world.monotonic() < Math.max(this.#startedAt, body.progressAt) + limits.timeoutMs
+  }
 }
 
-async function pick(endpoints: Upstream, tried: ReadonlySet<string>, name: string): Promise<Picked> {
+async function pick(endpoints: Upstream, tried: ReadonlySet<string> | undefined, name: string): Promise<Picked> {
   // Nothing heard yet: a gateway that just started should not answer 503 for that.
   if (endpoints.snapshot().revision === 0) await endpoints.ready(firstLookMs)
   const picked = endpoints.pick(tried)
   if (picked) return picked
   throw new GatewayError('ERR_NO_INSTANCE', `"${name}" has no healthy instance now`, { status: 503, retryAfterMs: 1_000 })
+}
+
+/** Where each instance is, written once: a request should not put an address together. */
+function newEndpoints(name: string, scheme: 'http' | 'https'): (instance: Instance) => Endpoint {
+  const known = new WeakMap<Instance, Endpoint>()
+  return (instance) => {
+    const found = known.get(instance)
+    if (found) return found
+    const { host, port } = instance
+    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    const made = { origin: `${scheme}://${address}`, label: `${name}@${address}` }
+    known.set(instance, made)
+    return made
+  }
 }
 
 /** The end of a call that failed: an answer after all, or what to tell the client. */

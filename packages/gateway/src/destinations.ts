@@ -1,4 +1,5 @@
 import type { World } from '@banyan/core'
+import { Cancellation } from '@banyan/resilience'
 import type { BreakerConfig } from './config.ts'
 import { type Destination, type DestinationOptions, type DestinationState, destination, type Target } from './destination.ts'
 import { GatewayError } from './errors.ts'
@@ -57,14 +58,14 @@ export function newDestinations(options: Omit<DestinationOptions, 'breaker'>): D
 }
 
 async function fetchText(from: Destination, path: string, { timeoutMs, maxBytes }: FetchOptions, world: World): Promise<Fetched> {
-  const over = new AbortController()
+  const over = new Cancellation(world)
   const late = new GatewayError('ERR_UPSTREAM_TIMEOUT', `"${from.name}" took too long to answer`, { status: 504 })
   const timer = world.after(timeoutMs, () => over.abort(late))
   try {
     const limits = { timeoutMs, tryTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, retries: 2 }
-    const call = { method: 'GET', path, headers: ['accept', 'application/json'], body: noBody(world), limits }
-    const answer = await from.call(call, true, over.signal)
-    over.signal.addEventListener('abort', () => dropAnswer(answer, late), { once: true })
+    const call = { method: 'GET', path, headers: ['accept', 'application/json'], body: noBody, limits }
+    const answer = await from.call(call, true, over)
+    over.listen({ onAbort: () => dropAnswer(answer, late) })
     return { status: answer.status, text: await readText(answer.body, maxBytes) }
   } finally {
     timer.cancel()

@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
+import type { Cancellation } from '@banyan/resilience'
 import type { HeaderList } from './headers.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -21,8 +22,8 @@ export interface GatewayRequest {
   /** Who calls, as an authenticating plugin found out. */
   readonly subject: string | undefined
   readonly body: RequestBody
-  /** Aborted when the client is gone. */
-  readonly signal: AbortSignal
+  /** Aborted when the client is gone; `cancellation.signal` is an `AbortSignal` of it. */
+  readonly cancellation: Cancellation
   /** A WebSocket handshake. */
   readonly isUpgrade: boolean
   /** Hands a 103 on to the client. Left out: it would not know what to do with one. */

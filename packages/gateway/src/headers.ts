@@ -31,7 +31,9 @@ export function withoutHeaders(headers: HeaderList, isDropped: (lowerCaseName: s
 /** The headers with one set to one value. */
 export function withHeader(headers: HeaderList, name: string, value: string): string[] {
   const wanted = name.toLowerCase()
-  return [...withoutHeaders(headers, (other) => other === wanted), name, value]
+  const kept = headerOf(headers, wanted) === undefined ? headers.slice() : withoutHeaders(headers, (other) => other === wanted)
+  kept.push(name, value)
+  return kept
 }
 
 /**
@@ -61,26 +63,51 @@ const NEVER_HOP_BY_HOP =
  *
  * @param isDropped which others do not go on, by their lower-case names. Default: none
  */
-export function endToEnd(headers: HeaderList, isDropped: (lowerCaseName: string) => boolean = () => false): string[] {
+export function endToEnd(headers: HeaderList, isDropped?: (lowerCaseName: string) => boolean): string[] {
   const listed = connectionOptions(headers)
-  const isListed = listed.size === 0 ? () => false : (name: string) => listed.has(name) && !NEVER_HOP_BY_HOP.test(name)
-  return withoutHeaders(headers, (name) => HOP_BY_HOP.has(name) || isListed(name) || isDropped(name))
+  const isListed = listed.size === 0 ? undefined : (name: string) => listed.has(name) && !NEVER_HOP_BY_HOP.test(name)
+  const kept: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const lowerCase = name.toLowerCase()
+    if (HOP_BY_HOP.has(lowerCase) || isListed?.(lowerCase) || isDropped?.(lowerCase)) continue
+    kept.push(name, headers[index + 1] ?? '')
+  }
+  return kept
+}
+
+/** Whether a header, by its lower-case name, is about one connection. */
+export function isHopByHop(lowerCaseName: string): boolean {
+  return HOP_BY_HOP.has(lowerCaseName)
+}
+
+/** Whether a header, by its lower-case name, stays although a `Connection` header lists it. */
+export function isNeverHopByHop(lowerCaseName: string): boolean {
+  return NEVER_HOP_BY_HOP.test(lowerCaseName)
 }
 
 const NONE: ReadonlySet<string> = new Set()
 
-/** What the `Connection` headers list, in lower case. */
+/** What the `Connection` headers list, in lower case, but for what they list most often: those two name no header that goes on anyway. */
 export function connectionOptions(headers: HeaderList): ReadonlySet<string> {
-  const values = headerValues(headers, 'connection')
-  if (values.length === 0) return NONE
-  const options = values.flatMap((value) => value.split(','))
-  return new Set(options.map((option) => option.trim().toLowerCase()))
+  let listed: Set<string> | undefined
+  for (let index = 0; index < headers.length; index += 2) {
+    if (!sameName(headers[index], 'connection')) continue
+    const value = (headers[index + 1] ?? '').toLowerCase()
+    if (value === 'keep-alive' || value === 'close') continue
+    listed ??= new Set()
+    for (const option of value.split(',')) listed.add(option.trim())
+  }
+  return listed ?? NONE
 }
 
 /** Headers by which this gateway tells services who calls. A client's own ones are dropped, spelled with `_` too. */
 export function isIdentityHeader(lowerCaseName: string): boolean {
-  return /^x[-_]auth[-_]/.test(lowerCaseName)
+  // Most do not begin with an x, and then no pattern need be asked.
+  return lowerCaseName.charCodeAt(0) === X && /^x[-_]auth[-_]/.test(lowerCaseName)
 }
+
+const X = 'x'.charCodeAt(0)
 
 function sameName(name: string | undefined, wanted: string): boolean {
   return name !== undefined && name.length === wanted.length && name.toLowerCase() === wanted

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
+import { Cancellation } from '@banyan/resilience'
 import type { GatewayConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayResponse } from './exchange.ts'
@@ -139,17 +140,22 @@ function serve(
   const { socket } = message
   const waiting = busy.get(socket) ?? new Set()
   const own = { message, response }
+  const client = new Cancellation(options.world)
   busy.set(socket, waiting.add(own))
-  response.once('close', () => waiting.delete(own))
-  exchange(message, response, isHolding, options, state).catch((error) => {
+  response.once('close', () => {
+    waiting.delete(own)
+    // Before the answer is out: nobody wants it any more.
+    if (!response.writableFinished) client.abort(clientGone())
+  })
+  exchange(own, client, isHolding, options, state).catch((error) => {
     options.log.error({ err: error }, 'the gateway failed on a request')
     response.destroy()
   })
 }
 
 async function exchange(
-  message: IncomingMessage,
-  response: ServerResponse,
+  { message, response }: UnderWay,
+  cancellation: Cancellation,
   isHolding: boolean,
   options: ListenerOptions,
   state: ListenerState,
@@ -159,12 +165,8 @@ async function exchange(
     if (holding) response.writeContinue()
     holding = false
   }
-  const { signal, settle } = clientSignal(response)
-  const {
-    response: answer,
-    body,
-    finish,
-  } = await options.handle(message, { signal, isUpgrade: false, onBodyWanted, onEarlyHints: earlyHints(message, response) })
+  const client = { cancellation, isUpgrade: false, onBodyWanted, onEarlyHints: earlyHints(message, response) }
+  const { response: answer, body, finish } = await options.handle(message, client)
   const result = await sendResponse(answer, {
     message,
     response,
@@ -173,7 +175,6 @@ async function exchange(
     isDraining: () => state.isDraining,
     world: options.world,
   })
-  settle()
   finish(result === 'gone' ? 499 : answer.status, result)
 }
 
@@ -191,12 +192,8 @@ function earlyHints({ httpVersion }: IncomingMessage, response: ServerResponse):
 /** What `writeEarlyHints` takes, else it throws. @see RFC 8288, section 3 */
 const LINK = /^(?:<[^>]*>)(?:\s*;\s*[^;"\s]+(?:=(")?[^;"\s]*\1)?)*$/
 
-/** Aborts when the client's connection closes before the answer is out. */
-function clientSignal(connection: ServerResponse | Duplex): { signal: AbortSignal; settle: () => void } {
-  const gone = new AbortController()
-  const onClose = () => gone.abort(new GatewayError('ERR_CLIENT_GONE', 'the client has gone', { status: 499 }))
-  connection.once('close', onClose)
-  return { signal: gone.signal, settle: () => void connection.off('close', onClose) }
+function clientGone(): GatewayError {
+  return new GatewayError('ERR_CLIENT_GONE', 'the client has gone', { status: 499 })
 }
 
 async function upgrade(
@@ -207,14 +204,16 @@ async function upgrade(
   state: ListenerState,
 ): Promise<void> {
   socket.on('error', () => socket.destroy())
-  const { signal, settle } = clientSignal(socket)
-  const { response: answer, finish } = await handle(message, { signal, isUpgrade: true, onBodyWanted: () => undefined })
+  const cancellation = new Cancellation(world)
+  const onClose = () => cancellation.abort(clientGone())
+  socket.once('close', onClose)
+  const { response: answer, finish } = await handle(message, { cancellation, isUpgrade: true, onBodyWanted: () => undefined })
   if (!answer.tunnel) {
     await refuseUpgrade(message, socket, answer, world)
-    settle()
+    socket.off('close', onClose)
     return finish(answer.status, 'sent')
   }
-  settle()
+  socket.off('close', onClose)
   if (head.length > 0) socket.unshift(head)
   state.tunnels.add(socket)
   await connectTunnel(socket, answer, answer.tunnel)
@@ -227,7 +226,7 @@ async function refuseUpgrade(message: IncomingMessage, socket: Duplex, answer: G
   // Of an http server the socket of an upgrade is a net.Socket.
   response.assignSocket(message.socket)
   response.once('finish', () => socket.end())
-  await sendResponse(answer, { message, response, body: noBody(world), isHoldingBody: () => false, isDraining: () => true, world })
+  await sendResponse(answer, { message, response, body: noBody, isHoldingBody: () => false, isDraining: () => true, world })
 }
 
 function isWebSocket({ method, headers }: IncomingMessage): boolean {

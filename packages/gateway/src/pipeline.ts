@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger, World } from '@banyan/core'
+import type { Cancellation } from '@banyan/resilience'
 import { context, type Histogram, metrics } from '@opentelemetry/api'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
-import { arrivalOf, isForwardedHeader } from './forwarded.ts'
-import { endToEnd, type HeaderList, headerOf, isIdentityHeader, withHeader } from './headers.ts'
+import { arrivalOf } from './forwarded.ts'
+import { type HeaderList, headerOf, withHeader } from './headers.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
 import type { CompiledRoute, Snapshot } from './snapshot.ts'
-import { endSpan, startServerSpan, type Traced, traceIdOf } from './trace.ts'
+import { endSpan, isTracing, startServerSpan, type Traced, traceIdOf } from './trace.ts'
 
 /** Bounds of the histogram, seconds: those of OpenTelemetry's conventions for HTTP, and finer below. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -36,7 +37,8 @@ export interface Exchange {
 
 /** Where the request came from, and what to tell its client. */
 export interface Client {
-  readonly signal: AbortSignal
+  /** Aborted when it has gone. */
+  readonly cancellation: Cancellation
   readonly isUpgrade: boolean
   /** Sends `100 Continue` to a client that waits for it. */
   readonly onBodyWanted: () => void
@@ -63,19 +65,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
   return async (message, client) => {
     const startedAt = world.monotonic()
     const admitted = admit(message, client, options)
-    const { route, screened } = admitted
-    const traced = startServerSpan(`${message.method} ${route?.path ?? ''}`.trim(), message.rawHeaders, {
-      'banyan.service': name,
-      'http.request.method': message.method ?? '',
-      ...(screened && { 'url.path': screened.path }),
-      ...(route && { 'http.route': route.path }),
-    })
+    const traced = isTracing() ? startSpan(message, admitted, name) : undefined
     count += 1
-    const id = ownRequestId(message) ?? `${idFront}.${count.toString(36)}`
+    const id = ownRequestId(message, admitted) ?? `${idFront}.${count.toString(36)}`
     const response =
-      'refusal' in admitted
-        ? admitted.refusal
-        : await context.with(traced.context, () => admitted.route.handle(toRequest(message, admitted, client, options, id)))
+      'refusal' in admitted ? admitted.refusal : await handleIn(traced, admitted, toRequest(message, admitted, client, options, id))
     const record = { message, admitted, traced, response, startedAt, durations, id }
     return {
       response: { ...response, headers: withHeader(response.headers, 'x-request-id', id) },
@@ -83,6 +77,19 @@ export function pipeline(options: PipelineOptions): Pipeline {
       finish: (status, end) => finish(record, status, end, options),
     }
   }
+}
+
+function startSpan({ method = '', rawHeaders }: IncomingMessage, { route, screened }: Admitted, name: string): Traced {
+  return startServerSpan(`${method} ${route?.path ?? ''}`.trim(), rawHeaders, {
+    'banyan.service': name,
+    'http.request.method': method,
+    ...(screened && { 'url.path': screened.path }),
+    ...(route && { 'http.route': route.path }),
+  })
+}
+
+function handleIn(traced: Traced | undefined, { route }: Taken, request: GatewayRequest): Promise<GatewayResponse> {
+  return traced ? context.with(traced.context, () => route.handle(request)) : route.handle(request)
 }
 
 type Admitted =
@@ -117,7 +124,7 @@ function admit(message: IncomingMessage, client: Client, { current, via, world }
 }
 
 function bodyOf(message: IncomingMessage, length: number | undefined, maxBytes: number, client: Client, world: World): ClientBody {
-  if (length === 0 || client.isUpgrade) return noBody(world)
+  if (length === 0 || client.isUpgrade) return noBody
   return clientBody(message, { length, maxBytes, world, onWanted: client.onBodyWanted })
 }
 
@@ -142,8 +149,9 @@ function toRequest(
 ): GatewayRequest {
   const { rawHeaders, socket } = message
   const arrival = arrivalOf(rawHeaders, socket.remoteAddress ?? '', screened.hostHeader, snapshot.isTrusted)
-  const cleaned = endToEnd(rawHeaders, isOurs)
   const { method, host, path, query } = screened
+  const headers = screened.headers.forwarded
+  headers.push(...arrival.headers, 'x-request-id', id, 'via', `${message.httpVersion} ${options.via}`)
   return {
     id,
     method,
@@ -151,31 +159,26 @@ function toRequest(
     path,
     query,
     params,
-    headers: [...cleaned, ...arrival.headers, 'x-request-id', id, 'via', `${message.httpVersion} ${options.via}`],
+    headers,
     clientIp: arrival.clientIp,
     subject: undefined,
     body,
-    signal: client.signal,
+    cancellation: client.cancellation,
     isUpgrade: client.isUpgrade,
     onEarlyHints: client.onEarlyHints,
   }
 }
 
-/** What the gateway tells a service itself, so that no client can. */
-function isOurs(name: string): boolean {
-  return isForwardedHeader(name) || isIdentityHeader(name) || name === 'x-request-id'
-}
-
 /** A client's own id is kept when it cannot be mistaken for something else in a log. */
-function ownRequestId({ rawHeaders }: IncomingMessage): string | undefined {
-  const given = headerOf(rawHeaders, 'x-request-id')
+function ownRequestId({ rawHeaders }: IncomingMessage, { screened }: Admitted): string | undefined {
+  const given = screened ? screened.headers.requestId : headerOf(rawHeaders, 'x-request-id')
   return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : undefined
 }
 
 interface Record {
   readonly message: IncomingMessage
   readonly admitted: Admitted
-  readonly traced: Traced
+  readonly traced: Traced | undefined
   readonly response: GatewayResponse
   readonly startedAt: number
   readonly durations: Histogram
@@ -191,7 +194,7 @@ function finish(
   const { route, screened } = admitted
   const ms = Math.round((options.world.monotonic() - startedAt) * 10) / 10
   const method = message.method ?? ''
-  endSpan(traced.span, { status }, (code) => code >= 500)
+  if (traced) endSpan(traced.span, { status }, (code) => code >= 500)
   durations.record(ms / 1_000, {
     'http.request.method': method,
     'http.response.status_code': status,
@@ -201,7 +204,7 @@ function finish(
   // Without the query: it may carry secrets.
   const path = screened?.path ?? message.url?.split('?')[0] ?? ''
   const { upstream } = response
-  const traceId = traceIdOf(traced.span, message.rawHeaders)
+  const traceId = traceIdOf(traced?.span, message.rawHeaders)
   const fields = { method, path, status, ms, route: route?.name, upstream, requestId: id, traceId, ...(end !== 'sent' && { end }) }
   options.log.info(fields, `${method} ${path} ${status} ${ms} ms`)
 }

@@ -3,7 +3,7 @@ import type { RouteConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse, Handler } from './exchange.ts'
-import { endToEnd, headerOf, withoutHeaders } from './headers.ts'
+import { endToEnd, type HeaderList, headerOf } from './headers.ts'
 import { segmentsOf } from './path.ts'
 
 /** The end of a route with `service` or `url`: forwards the request and streams the answer back. */
@@ -11,17 +11,31 @@ export function proxyHandler(route: RouteConfig, limits: CallLimits, destination
   const target = route.service === undefined ? { url: route.url ?? '' } : { service: route.service }
   const destination = destinationOf(target)
   const rewrite = pathRewriter(route)
-  const dropped = (name: string) =>
-    name === 'content-length' || name === 'x-timeout-ms' || name === 'expect' || (name === 'host' && !route.preserve_host)
+  const keepsHost = route.preserve_host ?? false
 
-  return async (request) => {
+  return (request) => {
     const path = `${destination.basePath}${rewrite(request)}${request.query}`
-    const headers = withoutHeaders(request.headers, dropped)
+    const headers = withoutHops(request.headers, keepsHost)
     const { method, body, isUpgrade, onEarlyHints } = request
     const call = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade, onEarlyHints }
-    const answer = await destination.call(call, !isUpgrade && mayRepeat(request), request.signal)
-    return toResponse(answer)
+    return destination.call(call, !isUpgrade && mayRepeat(request), request.cancellation).then(toResponse)
   }
+}
+
+/** Without what each hop says itself. By the lengths of the names first: most headers are none of these. */
+function withoutHops(headers: HeaderList, keepsHost: boolean): string[] {
+  const kept: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const { length } = name
+    if ((length === 4 || length === 6 || length === 12 || length === 14) && isHops(name.toLowerCase(), keepsHost)) continue
+    kept.push(name, headers[index + 1] ?? '')
+  }
+  return kept
+}
+
+function isHops(name: string, keepsHost: boolean): boolean {
+  return name === 'content-length' || name === 'x-timeout-ms' || name === 'expect' || (name === 'host' && !keepsHost)
 }
 
 function toResponse({ status, headers, body, tunnel, upstream }: Answer): GatewayResponse {

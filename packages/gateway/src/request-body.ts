@@ -11,7 +11,7 @@ export interface RequestBody {
   readonly isReplayable: boolean
   /** All of it has come from the client. */
   readonly isComplete: boolean
-  /** When the last bytes came, in `world.monotonic()` time. */
+  /** When the last bytes came, in `world.monotonic()` time. `-Infinity`: none are to come. */
   readonly progressAt: number
   /**
    * The body for one try, from its start; the stream of an earlier try is destroyed. Rejects, or the stream fails,
@@ -38,10 +38,14 @@ export interface ClientBodyOptions {
 /** So much of a body is kept to send it again. More is sent as it comes, once. */
 export const replayBytes = 65_536
 
-/** A request without a body. */
-export function noBody(world: World): ClientBody {
-  const startedAt = world.monotonic()
-  return { length: 0, isReplayable: true, isComplete: true, progressAt: startedAt, open: () => Promise.resolve(undefined), discard() {} }
+/** Of a request without a body: nothing of it ever comes, so all times count from elsewhere. */
+export const noBody: ClientBody = {
+  length: 0,
+  isReplayable: true,
+  isComplete: true,
+  progressAt: Number.NEGATIVE_INFINITY,
+  open: () => Promise.resolve(undefined),
+  discard() {},
 }
 
 /**

@@ -29,7 +29,7 @@ const lingerMs = 2_000
  * Sends an answer to the client, no faster than the client takes it. An answer that the upstream cuts short cuts the client's
  * connection: it never looks whole.
  */
-export async function sendResponse(answer: GatewayResponse, client: ClientSide): Promise<SendResult> {
+export function sendResponse(answer: GatewayResponse, client: ClientSide): SendResult | Promise<SendResult> {
   const { response, message } = client
   if (response.destroyed) {
     dropAnswer(answer)
@@ -38,13 +38,17 @@ export async function sendResponse(answer: GatewayResponse, client: ClientSide):
   const isUnfinished = !message.complete && client.body.length !== 0
   const isClosing = isUnfinished && (client.isHoldingBody() || client.body.length === undefined || client.body.length > replayBytes)
   const { body } = writeHead(answer, client, isClosing || client.isDraining())
+  // Most answers have come with their heads, and most requests are whole by then: nothing to wait for.
+  if (!(body instanceof Readable) && client.body.isComplete) return end(response, message.method === 'HEAD' ? undefined : body)
+  return sendRest(body, client, isClosing)
+}
+
+async function sendRest(body: GatewayResponse['body'], client: ClientSide, isClosing: boolean): Promise<SendResult> {
+  const { response, message } = client
   if (body instanceof Readable) {
     const result = await stream(body, response)
     if (result !== 'sent') return result
-  } else if (body !== undefined && message.method !== 'HEAD') {
-    if (client.body.isComplete) return end(response, body)
-    response.write(body)
-  }
+  } else if (body !== undefined && message.method !== 'HEAD') response.write(body)
   if (!client.body.isComplete) await takeRest(client, isClosing)
   response.end()
   return 'sent'
@@ -53,8 +57,9 @@ export async function sendResponse(answer: GatewayResponse, client: ClientSide):
 /** A body up to this size goes out in one write with its head, as Node does with text only: the kernel's work is worth more than a copy. */
 const oneWrite = 16_384
 
-function end(response: ServerResponse, body: string | Uint8Array): SendResult {
-  if (typeof body === 'string' || body.length > oneWrite) response.end(body)
+function end(response: ServerResponse, body: string | Uint8Array | undefined): SendResult {
+  if (body === undefined) response.end()
+  else if (typeof body === 'string' || body.length > oneWrite) response.end(body)
   else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
   return 'sent'
 }

@@ -2,6 +2,7 @@ import {
   type Attributes,
   type Context,
   context,
+  ProxyTracerProvider,
   propagation,
   ROOT_CONTEXT,
   type Span,
@@ -12,6 +13,15 @@ import {
 import { type HeaderList, headerOf, withHeader, withoutHeaders } from './headers.ts'
 
 const tracer = trace.getTracer('@banyan/gateway')
+
+/**
+ * Whether anybody collects spans. Where nobody does, none are made: spans that go nowhere would cost a request more than its route and its
+ * balancer do.
+ */
+export function isTracing(): boolean {
+  const provider = trace.getTracerProvider()
+  return !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer('@banyan/gateway') !== undefined
+}
 
 /** A span and the context in which it is the current one. */
 export interface Traced {
@@ -63,8 +73,7 @@ export function withTraceContext(headers: HeaderList, traced: Context): HeaderLi
 }
 
 /** The trace id for the log: of the span, or where nobody traces here, of the `traceparent` that came in. */
-export function traceIdOf(span: Span, headers: HeaderList): string | undefined {
-  const { traceId } = span.spanContext()
-  if (!/^0+$/.test(traceId)) return traceId
+export function traceIdOf(span: Span | undefined, headers: HeaderList): string | undefined {
+  if (span) return span.spanContext().traceId
   return /^[\da-f]{2}-([\da-f]{32})-/.exec(headerOf(headers, 'traceparent') ?? '')?.[1]
 }

@@ -1,4 +1,5 @@
 import { type Duplex, Readable } from 'node:stream'
+import type { Cancellation } from '@banyan/resilience'
 import type { HeaderList } from './headers.ts'
 
 /** One request to one endpoint. */
@@ -12,7 +13,7 @@ export interface UpstreamRequest {
   readonly headers: HeaderList
   readonly body: Uint8Array | Readable | undefined
   /** Ends the request until its answer's head has come; then destroy the body. */
-  readonly signal: AbortSignal
+  readonly cancellation: Cancellation
   /** The longest pause within the answer's body, milliseconds. */
   readonly idleTimeoutMs: number
   /** A WebSocket handshake. */
@@ -39,7 +40,7 @@ export interface UpstreamClient {
   /**
    * @throws {GatewayError} `ERR_UPSTREAM_UNREACHABLE` when no byte was sent, `ERR_UPSTREAM_FAILED` when the connection broke,
    *   `ERR_UPSTREAM_INVALID` for an answer that is not clean HTTP/1.1, `ERR_REQUEST_INVALID` for a request that cannot be written;
-   *   the body's own error when it failed; the signal's reason
+   *   the body's own error when it failed; what the cancellation was aborted with
    */
   send(request: UpstreamRequest): Promise<UpstreamAnswer>
   /** Cuts all connections. */

@@ -3,7 +3,8 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { manualWorld } from '@banyan/core'
+import { manualWorld, systemWorld } from '@banyan/core'
+import { Cancellation } from '@banyan/resilience'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { bodyOf, closedPort, origin, rawOrigin, until } from '../test/harness.ts'
 import { SELF_SIGNED } from '../test/self-signed.ts'
@@ -17,14 +18,13 @@ function open(options: Http1ClientOptions = {}): UpstreamClient {
 }
 
 function get(address: string, more: Partial<UpstreamRequest> = {}): UpstreamRequest {
-  const signal = new AbortController().signal
   return {
     origin: `http://${address}`,
     method: 'GET',
     path: '/',
     headers: [],
     body: undefined,
-    signal,
+    cancellation: new Cancellation(systemWorld),
     idleTimeoutMs: 5_000,
     isUpgrade: false,
     ...more,
@@ -106,19 +106,21 @@ describe('a request', () => {
     await until(() => sockets[0]?.closed === true, 'the connection to close')
   })
 
-  it('ends when its signal aborts, while it waits for an answer', async () => {
+  it('ends when it is cancelled, while it waits for an answer', async () => {
     const { address, sockets } = await answering('')
-    const abort = new AbortController()
-    const sent = open().send(get(address, { signal: abort.signal }))
+    const abort = new Cancellation(systemWorld)
+    const sent = open().send(get(address, { cancellation: abort }))
     await until(() => sockets.length === 1, 'a connection')
     abort.abort(new Error('enough'))
     await expect(sent).rejects.toThrow('enough')
     await until(() => sockets[0]?.closed === true, 'the connection to close')
   })
 
-  it('is not sent when its signal has aborted before', async () => {
+  it('is not sent when it was cancelled before', async () => {
     const { address, heads } = await answering(HELLO)
-    await expect(open().send(get(address, { signal: AbortSignal.abort(new Error('enough')) }))).rejects.toThrow('enough')
+    const cancellation = new Cancellation(systemWorld)
+    cancellation.abort(new Error('enough'))
+    await expect(open().send(get(address, { cancellation }))).rejects.toThrow('enough')
     expect(heads).toEqual([])
   })
 })
@@ -202,13 +204,13 @@ describe('a connection', () => {
     expect(most).toBe(3)
   })
 
-  it('is not waited for by a request whose signal aborts', async () => {
+  it('is not waited for by a request that is cancelled', async () => {
     const { address } = await answering('')
     const client = open({ maxConnections: 1 })
-    const abort = new AbortController()
-    const first = client.send(get(address, { signal: abort.signal }))
-    const second = new AbortController()
-    const waits = client.send(get(address, { signal: second.signal }))
+    const abort = new Cancellation(systemWorld)
+    const first = client.send(get(address, { cancellation: abort }))
+    const second = new Cancellation(systemWorld)
+    const waits = client.send(get(address, { cancellation: second }))
     second.abort(new Error('not any more'))
     await expect(waits).rejects.toThrow('not any more')
     abort.abort(new Error('over'))

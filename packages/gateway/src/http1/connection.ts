@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { messageOf, type World } from '@banyan/core'
+import type { AbortListener } from '@banyan/resilience'
 import { GatewayError } from '../errors.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream-client.ts'
@@ -28,7 +29,6 @@ interface Exchange {
   readonly request: UpstreamRequest
   readonly resolve: (answer: UpstreamAnswer) => void
   readonly reject: (error: unknown) => void
-  readonly onAbort: () => void
   writer: RequestWriter | undefined
   head: ResponseHead | undefined
   /** What has come of the body while nobody had the answer. */
@@ -46,7 +46,7 @@ const NOTHING = Buffer.alloc(0)
  * One connection to an upstream: one request at a time, and the next one only after a whole and clean answer to one that was sent
  * whole. So no byte is ever read as part of another answer than its own.
  */
-export class Connection {
+export class Connection implements AbortListener {
   /** Since when it has been idle, in `world.monotonic()` time. */
   idleSince: number
   /** How long the other side keeps it, as it says, milliseconds. */
@@ -77,7 +77,7 @@ export class Connection {
    */
   send(request: UpstreamRequest, resolve: Exchange['resolve'], reject: Exchange['reject']): void {
     const { socket, host } = this.#options
-    const { signal, body, headers, method, isUpgrade } = request
+    const { cancellation, body, headers, method, isUpgrade } = request
     const announced = headerOf(headers, 'content-length')
     const isChunked = body instanceof Readable && announced === undefined
     let head: string
@@ -88,16 +88,18 @@ export class Connection {
       this.#options.onIdle(this)
       return
     }
-    const onAbort = () => this.#close(signal.reason)
-    const exchange: Exchange = {
-      ...{ request, resolve, reject, onAbort, parts: [], trailers: [], hasEnded: false },
-      ...{ head: undefined, body: undefined, writer: undefined },
-    }
+    const none = undefined
+    const exchange: Exchange = { request, resolve, reject, writer: none, head: none, parts: [], body: none, trailers: [], hasEnded: false }
     this.#current = exchange
-    signal.addEventListener('abort', onAbort, { once: true })
+    cancellation.listen(this)
     this.#parser.expect(method, isUpgrade)
     const length = announced === undefined ? undefined : Number(announced)
     exchange.writer = writeRequest(socket, { head, body, length }, (error) => this.#close(error))
+  }
+
+  /** The request under way is not wanted any more. */
+  onAbort(reason: unknown): void {
+    this.#close(reason)
   }
 
   destroy(): void {
@@ -205,8 +207,8 @@ export class Connection {
   }
 
   /** Once the head is out, whoever wants no more destroys the body. */
-  #ignoreAbort({ request, onAbort }: Exchange): void {
-    request.signal.removeEventListener('abort', onAbort)
+  #ignoreAbort({ request }: Exchange): void {
+    request.cancellation.unlisten(this)
   }
 
   #unclean({ message }: Error): GatewayError {

@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { messageOf, type World } from '@banyan/core'
+import type { AbortListener } from '@banyan/resilience'
 import { GatewayError } from '../errors.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream-client.ts'
 import { Connection } from './connection.ts'
@@ -18,11 +19,10 @@ export interface PoolOptions {
 }
 
 /** A request that has no connection yet. */
-interface Waiting {
+interface Waiting extends AbortListener {
   readonly request: UpstreamRequest
   readonly resolve: (answer: UpstreamAnswer) => void
   readonly reject: (error: unknown) => void
-  readonly onAbort: () => void
 }
 
 /** Off what the other side says: its answer and our next request pass each other on the way. */
@@ -48,9 +48,9 @@ export class Pool {
   /** @throws what {@link UpstreamClient.send} throws */
   send(request: UpstreamRequest): Promise<UpstreamAnswer> {
     return new Promise((resolve, reject) => {
-      const { signal } = request
-      const kept = signal.aborted ? undefined : this.#takeIdle()
-      if (signal.aborted) reject(signal.reason)
+      const { cancellation } = request
+      const kept = cancellation.aborted ? undefined : this.#takeIdle()
+      if (cancellation.aborted) reject(cancellation.reason)
       else if (kept) kept.send(request, resolve, reject)
       else this.#enqueue(request, resolve, reject)
     })
@@ -83,12 +83,12 @@ export class Pool {
   }
 
   #enqueue(request: UpstreamRequest, resolve: Waiting['resolve'], reject: Waiting['reject']): void {
-    const onAbort = () => {
+    const onAbort = (reason: unknown) => {
       this.#waiting.splice(this.#waiting.indexOf(one), 1)
-      reject(request.signal.reason)
+      reject(reason)
     }
     const one: Waiting = { request, resolve, reject, onAbort }
-    request.signal.addEventListener('abort', onAbort, { once: true })
+    request.cancellation.listen(one)
     this.#waiting.push(one)
     this.#openMore()
   }
@@ -123,7 +123,7 @@ export class Pool {
 
   #nextWaiting(): Waiting | undefined {
     const one = this.#waiting.shift()
-    one?.request.signal.removeEventListener('abort', one.onAbort)
+    one?.request.cancellation.unlisten(one)
     return one
   }
 
