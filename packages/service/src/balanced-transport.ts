@@ -3,7 +3,7 @@ import { type Picked, type Upstream, upstream } from '@banyan/discovery'
 import { isTimeout } from '@banyan/resilience'
 import { ServiceError } from './errors.ts'
 import { isNeverSent } from './never-sent.ts'
-import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
+import { endOf, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
 
 /**
  * Sends one request to one instance.
@@ -53,8 +53,9 @@ export function balancedTransport({ registry, waitMs, world, log, send, close }:
 
   // Promises are chained by hand from here on, one a call: this is most of what a call costs inside this process.
   function tryOne(request: TransportRequest, tried: Set<string>, connects: number): Promise<TransportResponse> {
-    const { service, signal } = request
-    if (signal.aborted) return Promise.reject(signal.reason)
+    const { service } = request
+    const end = endOf(request)
+    if (end.aborted) return Promise.reject(end.reason)
     const picked = upstreamOf(service).pick(tried)
     if (picked) return callOne(request, tried, picked, connects)
     return laterPick(request, tried).then((later) => callOne(request, tried, later, connects))
@@ -70,10 +71,11 @@ export function balancedTransport({ registry, waitMs, world, log, send, close }:
         return response
       },
       (cause: unknown) => {
-        const { service, signal } = request
+        const { service } = request
+        const { aborted, reason } = endOf(request)
         // Too slow is the instance's fault; a caller that changed its mind is not.
-        picked.done({ ok: signal.aborted && !isTimeout(signal.reason), latencyMs: world.monotonic() - started })
-        if (signal.aborted) throw signal.reason
+        picked.done({ ok: aborted && !isTimeout(reason), latencyMs: world.monotonic() - started })
+        if (aborted) throw reason
         // Nothing was sent, so it is no attempt yet: one dead instance among others must not open the service's breaker.
         const others = upstreamOf(service)
           .snapshot()

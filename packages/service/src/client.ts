@@ -8,7 +8,7 @@ import {
   systemWorld,
   type World,
 } from '@banyan/core'
-import { type Call, type Policy, ResilienceError, type RunOptions } from '@banyan/resilience'
+import { type Call, type Cancellation, type Policy, ResilienceError, type RunOptions } from '@banyan/resilience'
 import type { Attributes, Span } from '@opentelemetry/api'
 import { readAnswer, statusError } from './client-answer.ts'
 import { CALL_TIMEOUT_MS, defaultPolicy, RETRY_AFTER_MS } from './client-defaults.ts'
@@ -16,7 +16,7 @@ import { type CallInput, headersOf, pathOf } from './client-request.ts'
 import { ServiceError } from './errors.ts'
 import { currentRequest } from './request-scope.ts'
 import { inClientSpan, injectTrace, instruments, labelsByStatus } from './telemetry.ts'
-import { TIMEOUT_HEADER, type Transport, type TransportResponse } from './transport.ts'
+import { TIMEOUT_HEADER, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
 
 export interface ClientOptions {
   /** How calls reach the service. */
@@ -154,7 +154,7 @@ interface Sent {
 }
 
 function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, call: Call): Promise<TransportResponse> {
-  const { service, name, operation, transport, world } = target
+  const { name, operation, transport, world } = target
   // Rounded up: the last fraction of a millisecond is not "no time at all".
   const remainingMs = Math.ceil(Math.min(call.remainingMs, deadlineMs))
   if (remainingMs <= 0) throw outOfTime(name, deadlineMs)
@@ -162,9 +162,7 @@ function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, 
   headers[TIMEOUT_HEADER] = String(remainingMs)
   injectTrace(headers)
   if (call.attempt > 1) span.setAttribute('http.request.resend_count', call.attempt - 1)
-  const { method } = operation
-  const { signal, tried } = call
-  return transport.call({ service, method, path, headers, body, signal, timeoutMs: remainingMs, tried }).then((response) => {
+  return transport.call(new Sending(target, call, { path, headers, body, timeoutMs: remainingMs })).then((response) => {
     span.setAttribute('http.response.status_code', response.status)
     if (response.status < 400) return response
     const error = statusError(name, response, world)
@@ -172,6 +170,37 @@ function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, 
     return response
   })
 }
+
+/** A request of one attempt. A class, so that the signal of the call is only made for transports that read it. */
+class Sending implements TransportRequest {
+  readonly service: string
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+  readonly timeoutMs: number
+  readonly cancellation: Cancellation | undefined
+  readonly tried: Set<string>
+  readonly #call: Call
+
+  constructor({ service, operation }: Target, call: Call, { path, headers, body, timeoutMs }: SendingParts) {
+    this.service = service
+    this.method = operation.method
+    this.path = path
+    this.headers = headers
+    this.body = body
+    this.timeoutMs = timeoutMs
+    this.cancellation = call.cancellation
+    this.tried = call.tried
+    this.#call = call
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
+}
+
+type SendingParts = Pick<TransportRequest, 'path' | 'headers' | 'body'> & { readonly timeoutMs: number }
 
 function outOfTime(name: string, waitedMs: number, cause?: unknown): ServiceError {
   const ms = Math.max(0, Math.round(waitedMs))

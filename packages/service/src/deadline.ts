@@ -1,4 +1,5 @@
 import type { Logger, World } from '@banyan/core'
+import { type Deadline, deadlinesOf } from '@banyan/resilience'
 import { ServiceError } from './errors.ts'
 import type { InFlight } from './in-flight.ts'
 import { type OwnedScope, runInScope } from './request-scope.ts'
@@ -17,31 +18,65 @@ export interface DeadlineOptions {
  * @throws {ServiceError} `ERR_REQUEST_TIMEOUT` (504), or what `work` throws
  */
 export function withinDeadline(options: DeadlineOptions, scope: OwnedScope, name: string, work: () => unknown): Promise<unknown> {
-  const { world, log, running } = options
   const timeoutMs = scope.remainingMs()
-  const outOfTime = () => new ServiceError('ERR_REQUEST_TIMEOUT', `${name}: the time of the request is up`, { status: 504 })
-  if (timeoutMs <= 0) return Promise.reject(outOfTime())
+  if (timeoutMs <= 0) return Promise.reject(outOfTime(name))
   return new Promise((resolve, reject) => {
-    let late = false
-    const timer = world.after(timeoutMs, () => {
-      late = true
-      const error = outOfTime()
-      scope.abort(error)
-      reject(error)
-    })
-    const leave = running.enter()
-    const settle = (answer: () => void) => {
-      timer.cancel()
-      scope.end()
-      leave()
-      answer()
-    }
+    const handled = new Handled(options, scope, name, timeoutMs, reject)
     runInScope(scope, async () => work()).then(
-      (value) => settle(() => resolve(value)),
+      (value) => {
+        handled.end()
+        resolve(value)
+      },
       (error: unknown) => {
-        if (late) log.debug({ error, operation: name, traceId: scope.traceId }, `${name} failed after its deadline`)
-        settle(() => reject(error))
+        handled.fail(error)
+        reject(error)
       },
     )
   })
+}
+
+/** One handler under way. A class, as one is made for each request: see `Scope` in request-scope.ts. */
+class Handled implements Deadline {
+  readonly at: number
+  place = -1
+  readonly #options: DeadlineOptions
+  readonly #scope: OwnedScope
+  readonly #name: string
+  readonly #reject: (error: unknown) => void
+  readonly #leave: () => void
+  #isLate = false
+
+  constructor(options: DeadlineOptions, scope: OwnedScope, name: string, timeoutMs: number, reject: (error: unknown) => void) {
+    const { world, running } = options
+    this.#options = options
+    this.#scope = scope
+    this.#name = name
+    this.#reject = reject
+    this.#leave = running.enter()
+    this.at = world.monotonic() + timeoutMs
+    deadlinesOf(world).add(this)
+  }
+
+  expire(): void {
+    this.#isLate = true
+    const error = outOfTime(this.#name)
+    this.#scope.abort(error)
+    this.#reject(error)
+  }
+
+  end(): void {
+    deadlinesOf(this.#options.world).remove(this)
+    this.#scope.end()
+    this.#leave()
+  }
+
+  fail(error: unknown): void {
+    const { traceId } = this.#scope
+    if (this.#isLate) this.#options.log.debug({ error, operation: this.#name, traceId }, `${this.#name} failed after its deadline`)
+    this.end()
+  }
+}
+
+function outOfTime(name: string): ServiceError {
+  return new ServiceError('ERR_REQUEST_TIMEOUT', `${name}: the time of the request is up`, { status: 504 })
 }

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { CodedError, type World } from '@banyan/core'
+import type { AbortListener } from '@banyan/resilience'
 import { frameReader } from './framed-reader.ts'
 import { FRAME_HEAD_BYTES, FrameError, helloText, KIND, type Kind, readHello, readResponseFrame, requestHead } from './framed-wire.ts'
 import { frameBytes, frameWriter } from './framed-writer.ts'
@@ -87,30 +88,40 @@ function greeted(service: string, kind: Kind, content: Buffer): number {
 }
 
 /** One call on its way. */
-class Pending {
+class Pending implements AbortListener {
   readonly id: number
-  readonly signal: AbortSignal
   readonly resolve: (response: TransportResponse) => void
   readonly reject: (error: unknown) => void
   readonly #calls: Calls
+  readonly #request: TransportRequest
 
   constructor(
     calls: Calls,
     id: number,
-    signal: AbortSignal,
+    request: TransportRequest,
     resolve: (response: TransportResponse) => void,
     reject: (error: unknown) => void,
   ) {
     this.#calls = calls
     this.id = id
-    this.signal = signal
+    this.#request = request
     this.resolve = resolve
     this.reject = reject
-    signal.addEventListener('abort', this)
+    if (request.cancellation) request.cancellation.listen(this)
+    else request.signal.addEventListener('abort', this)
+  }
+
+  onAbort(reason: unknown): void {
+    this.#calls.cancel(this, reason)
   }
 
   handleEvent(): void {
-    this.#calls.cancel(this)
+    this.onAbort(this.#request.signal.reason)
+  }
+
+  leave(): void {
+    if (this.#request.cancellation) this.#request.cancellation.unlisten(this)
+    else this.#request.signal.removeEventListener('abort', this)
   }
 }
 
@@ -161,11 +172,11 @@ class Calls implements FramedConnection {
     throw new NeverSentError(this.#over ?? new FramedError('ERR_FRAMED_CLOSED', 'the service is leaving'))
   }
 
-  #send({ signal }: TransportRequest, head: string, body: string): Promise<TransportResponse> {
+  #send(request: TransportRequest, head: string, body: string): Promise<TransportResponse> {
     if (this.#pending.size === 0) this.#socket.ref()
     const id = this.#nextId()
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, new Pending(this, id, signal, resolve, reject))
+      this.#pending.set(id, new Pending(this, id, request, resolve, reject))
       this.#writer.message(KIND.request, id, head, body)
     })
   }
@@ -180,11 +191,11 @@ class Calls implements FramedConnection {
     else if (kind !== KIND.pong) throw new FrameError(`a frame of kind ${kind} comes from no service`)
   }
 
-  /** The signal of a call has aborted. */
-  cancel(pending: Pending): void {
+  /** Nobody waits for a call any more. */
+  cancel(pending: Pending, reason: unknown): void {
     if (!this.#settle(pending.id)) return
     this.#writer.frame(KIND.cancel, pending.id)
-    pending.reject(pending.signal.reason)
+    pending.reject(reason)
   }
 
   /** The connection is gone: what was on its way may have been done or not. */
@@ -205,7 +216,7 @@ class Calls implements FramedConnection {
     const pending = this.#pending.get(id)
     if (!pending) return undefined
     this.#pending.delete(id)
-    pending.signal.removeEventListener('abort', pending)
+    pending.leave()
     if (this.#pending.size === 0) this.#rest()
     return pending
   }

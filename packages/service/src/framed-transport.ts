@@ -4,7 +4,7 @@ import { type FramedConnection, openFramed } from './framed-connection.ts'
 import { FRAMED_PORT_META, HEAD_ROOM_BYTES } from './framed-wire.ts'
 import { sendHttp } from './http-send.ts'
 import { type HttpTransportOptions, httpAgent, httpSettings, originOf } from './http-transport.ts'
-import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
+import { endOf, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
 
 export interface FramedTransportOptions extends HttpTransportOptions {
   /** How long a framed connection may be without a call, or without a sign of life from the other side, milliseconds. Default 30,000. */
@@ -48,7 +48,8 @@ export function framedTransport(options: FramedTransportOptions): Transport {
   }
 
   function sendBy(connection: FramedConnection | undefined, request: TransportRequest, instance: Instance): Promise<TransportResponse> {
-    if (request.signal.aborted) return Promise.reject(request.signal.reason)
+    const end = endOf(request)
+    if (end.aborted) return Promise.reject(end.reason)
     return connection?.call(request) ?? sendHttp(agent, originOf(instance), request)
   }
 

@@ -1,6 +1,7 @@
+import type { AbortListener } from '@banyan/resilience'
 import type { Dispatcher } from 'undici'
 import { NeverSentError } from './never-sent.ts'
-import type { TransportRequest, TransportResponse } from './transport.ts'
+import { endOf, type TransportRequest, type TransportResponse } from './transport.ts'
 
 /**
  * Sends one request over HTTP/1.1 and reads its answer to the end. Stands right on undici's dispatcher: no stream is made of an
@@ -14,13 +15,13 @@ export function sendHttp(dispatcher: Dispatcher, origin: string, request: Transp
     const { method, path, headers, body = null } = request
     // The contract's methods are all among undici's.
     const options = { origin, path, method: method as Dispatcher.HttpMethod, headers, body }
-    dispatcher.dispatch(options, new Exchange(request.signal, resolve, reject))
+    dispatcher.dispatch(options, new Exchange(request, resolve, reject))
   })
 }
 
 /** One request and what has come of it. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal
+class Exchange implements Dispatcher.DispatchHandler, AbortListener {
+  readonly #request: TransportRequest
   readonly #resolve: (response: TransportResponse) => void
   readonly #reject: (error: unknown) => void
   #controller: Dispatcher.DispatchController | undefined
@@ -29,24 +30,30 @@ class Exchange implements Dispatcher.DispatchHandler {
   #first: Buffer | undefined
   #more: Buffer[] | undefined
 
-  constructor(signal: AbortSignal, resolve: (response: TransportResponse) => void, reject: (error: unknown) => void) {
-    this.#signal = signal
+  constructor(request: TransportRequest, resolve: (response: TransportResponse) => void, reject: (error: unknown) => void) {
+    this.#request = request
     this.#resolve = resolve
     this.#reject = reject
-    signal.addEventListener('abort', this)
+    if (request.cancellation) request.cancellation.listen(this)
+    else request.signal.addEventListener('abort', this)
   }
 
-  /** The signal aborts: the caller is told at once, also where the request still waits for a connection. */
-  handleEvent(): void {
+  /** The caller is told at once, also where the request still waits for a connection. */
+  onAbort(reason: unknown): void {
     this.#leave()
-    this.#reject(this.#signal.reason)
-    this.#controller?.abort(this.#signal.reason)
+    this.#reject(reason)
+    this.#controller?.abort(reasonOf(reason))
+  }
+
+  handleEvent(): void {
+    this.onAbort(this.#request.signal.reason)
   }
 
   /** A connection takes the request; from here on the other side may have some of it. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#signal.aborted) controller.abort(this.#signal.reason)
+    const end = endOf(this.#request)
+    if (end.aborted) controller.abort(reasonOf(end.reason))
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
@@ -72,8 +79,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #leave(): void {
-    this.#signal.removeEventListener('abort', this)
+    if (this.#request.cancellation) this.#request.cancellation.unlisten(this)
+    else this.#request.signal.removeEventListener('abort', this)
   }
+}
+
+/** A signal may be aborted with anything; undici wants an error. */
+function reasonOf(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error('the call was cancelled', { cause: reason })
 }
 
 function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {

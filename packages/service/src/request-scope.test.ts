@@ -67,6 +67,7 @@ test('a handler that throws at once rejects, and leaves no timer', async () => {
       throw new Error('no')
     }),
   ).rejects.toThrow('no')
+  await world.advance(0)
   expect([world.pendingTimers(), running.count]).toEqual([0, 0])
 })
 

@@ -4,9 +4,11 @@ import {
   type Context,
   context,
   type Histogram,
+  INVALID_SPAN_CONTEXT,
   isSpanContextValid,
   type MeterProvider,
   metrics,
+  ProxyTracerProvider,
   propagation,
   ROOT_CONTEXT,
   type Span,
@@ -60,11 +62,13 @@ export function inServerSpan<T>(
   attributes: Attributes,
   work: (span: Span) => Promise<T>,
 ): Promise<T> {
+  if (!isTracing()) return work(NO_SPAN)
   return inSpan(name, SpanKind.SERVER, attributes, propagation.extract(ROOT_CONTEXT, headers), work)
 }
 
 /** Runs `work` inside a CLIENT span; an error that leaves it is noted there. */
 export function inClientSpan<T>(name: string, attributes: Attributes, work: (span: Span) => Promise<T>): Promise<T> {
+  if (!isTracing()) return work(NO_SPAN)
   return inSpan(name, SpanKind.CLIENT, attributes, context.active(), work)
 }
 
@@ -103,6 +107,15 @@ export function labelsByStatus(shared: Attributes): (status: number) => Attribut
 export function noteError(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) })
   span.setAttribute('error.type', codeOf(error) ?? (error instanceof Error ? error.name : typeof error))
+}
+
+/** For where nobody collects spans or hands traces on: making spans for nobody would be a good part of what a call costs. */
+const NO_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+
+function isTracing(): boolean {
+  const provider = trace.getTracerProvider()
+  const isSetUp = !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer('@banyan/service') !== undefined
+  return isSetUp || propagation.fields().length > 0
 }
 
 let tracing: { readonly provider: TracerProvider; readonly tracer: Tracer } | undefined

@@ -1,3 +1,5 @@
+import type { Cancellation } from '@banyan/resilience'
+
 /** A request on its way from a client to a service; the same over HTTP and inside one process. */
 export interface TransportRequest {
   /** The service that is to answer, as discovery knows it. */
@@ -11,10 +13,17 @@ export interface TransportRequest {
   readonly body: string | undefined
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal
+  /** The same, for transports that make many calls a second: where it is there, `signal` is only made when read. */
+  readonly cancellation?: Cancellation | undefined
   /** How long the answer is waited for, milliseconds. Default: no bound but `signal`. */
   readonly timeoutMs?: number
   /** The instances that earlier attempts of this call went to; a transport adds the one it takes and prefers others. */
   readonly tried?: Set<string>
+}
+
+/** Whether nobody waits for the answer any more, and why; makes no signal where there is a cheaper way to know. */
+export function endOf(request: Pick<TransportRequest, 'cancellation' | 'signal'>): Pick<Cancellation, 'aborted' | 'reason'> {
+  return request.cancellation ?? request.signal
 }
 
 /** The answer to a {@link TransportRequest}, whatever its status. */
