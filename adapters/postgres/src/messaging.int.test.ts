@@ -134,13 +134,17 @@ describe('messaging over PostgreSQL', () => {
     expect(await numbersOf('A1')).toEqual([1, 2, 3])
   })
 
-  it('parks one key and redrives it under load: its order is kept, and the others do not notice', { timeout: 90_000 }, async () => {
+  it('parks one key and redrives it under load: its order is kept, and the others do not notice', { timeout: 180_000 }, async () => {
     const bus = await openBus()
     const orders = open((await place()).url, 'orders')
     await start(relay(), orders, bus)
     const broken = new Set(['bad'])
     const { numbersOf, letters } = await audience(bus, broken, { retry: { attempts: 2, baseMs: 5 }, pollMs: 50 })
     const good = ['good 1', 'good 2', 'good 3', 'good 4']
+    const reached = (rounds: number) =>
+      vi.waitFor(async () => {
+        for (const id of good) expect((await numbersOf(id)).length).toBeGreaterThanOrEqual(rounds)
+      }, 60_000)
     let round = 0
     let loading = true
     const load = (async () => {
@@ -148,16 +152,13 @@ describe('messaging over PostgreSQL', () => {
         round += 1
         const n = round
         await Promise.all([...good, 'bad'].map((id) => take(orders, { id, n })))
+        // Load, not a flood: on a slow machine the audience keeps pace.
+        if (n % 20 === 0) await reached(n - 40)
       }
     })()
-    const flows = async (rounds: number) => {
-      const until = round + rounds
-      await vi.waitFor(async () => {
-        for (const id of good) expect((await numbersOf(id)).length).toBeGreaterThanOrEqual(until)
-      }, 20_000)
-    }
+    const flows = (rounds: number) => reached(round + rounds)
 
-    await vi.waitFor(async () => expect(await letters.list()).toMatchObject([{ key: 'bad', attempts: 2, message: 'broken' }]), 10_000)
+    await vi.waitFor(async () => expect(await letters.list()).toMatchObject([{ key: 'bad', attempts: 2, message: 'broken' }]), 60_000)
     await flows(20)
     expect(await numbersOf('bad')).toEqual([])
     expect(await letters.stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 1 }])
@@ -168,9 +169,9 @@ describe('messaging over PostgreSQL', () => {
     await flows(20)
     loading = false
     await load
-    await vi.waitFor(async () => expect(await numbersOf('bad')).toHaveLength(round), 20_000)
+    await vi.waitFor(async () => expect(await numbersOf('bad')).toHaveLength(round), 60_000)
     for (const id of [...good, 'bad']) {
-      await vi.waitFor(async () => expect(await numbersOf(id)).toHaveLength(round), 10_000)
+      await vi.waitFor(async () => expect(await numbersOf(id)).toHaveLength(round), 60_000)
       expect(await numbersOf(id)).toEqual(oneTo(round))
     }
     expect(await letters.stats()).toEqual([])
