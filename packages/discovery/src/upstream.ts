@@ -102,16 +102,7 @@ export function upstream(options: UpstreamOptions): Upstream {
       const slot = pool.choose(exclude, key !== undefined ? hashOf(key) : keyed ? Math.floor(world.random() * 2 ** 32) : 0, now)
       const instance = slot < 0 ? undefined : table.instances[slot]
       if (!instance) return undefined
-      let ticket: number | undefined = pool.begin(slot, now)
-      return {
-        instance,
-        done({ ok, latencyMs }) {
-          if (ticket === undefined) return
-          const open = ticket
-          ticket = undefined
-          finish(slot, open, { ok, latencyMs, admitted: now })
-        },
-      }
+      return new Chosen(instance, finish, slot, pool.begin(slot, now), now)
     },
     ready(timeoutMs) {
       if (latest.instances.length > 0) return Promise.resolve(true)
@@ -132,6 +123,33 @@ export function upstream(options: UpstreamOptions): Upstream {
       watch.stop()
       settle(false)
     },
+  }
+}
+
+type Finish = (slot: number, ticket: number, outcome: CallOutcome) => void
+
+/** A class, as each pick makes one: an object with a function of its own would be most of what a pick costs. */
+class Chosen implements Picked {
+  readonly instance: Instance
+  readonly #finish: Finish
+  readonly #slot: number
+  readonly #admitted: number
+  /** -1 when the call has ended. */
+  #ticket: number
+
+  constructor(instance: Instance, finish: Finish, slot: number, ticket: number, admitted: number) {
+    this.instance = instance
+    this.#finish = finish
+    this.#slot = slot
+    this.#ticket = ticket
+    this.#admitted = admitted
+  }
+
+  done({ ok, latencyMs }: { readonly ok: boolean; readonly latencyMs: number }): void {
+    const ticket = this.#ticket
+    if (ticket < 0) return
+    this.#ticket = -1
+    this.#finish(this.#slot, ticket, { ok, latencyMs, admitted: this.#admitted })
   }
 }
 
