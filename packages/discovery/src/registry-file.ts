@@ -5,8 +5,8 @@ import { DiscoveryError } from './errors.ts'
 import { newRegistry, type RegistryState } from './registry-index.ts'
 import { readSavedState, toSaved } from './registry-saved.ts'
 
-/** At most this share of the time goes into writing; what changes in between is written together. */
-const writingShare = 0.1
+/** At most these shares of the time go into writing; what changes in between is written together. */
+const writingShare = { whenAwaited: 0.5, else: 0.1 }
 /** How long to wait before trying again to write, milliseconds. */
 const retryMs = 1_000
 /** Keeps a registry's state in a file. */
@@ -55,42 +55,69 @@ export function freshRegistry(world: World): RegistryState {
 /** Writes states to `file`, each whole or not at all: a crash leaves the one before. */
 export function registryFile(file: string, world: World, log: Logger): RegistryFile {
   let pending: RegistryState | undefined
-  let timer: Timer | undefined
-  let writing: Promise<void> = Promise.resolve()
-  let nextAt = 0
   let waiting: (() => void)[] = []
+  let writing: Promise<void> = Promise.resolve()
+  let isWriting = false
+  let timer: { readonly at: number; readonly timer: Timer } | undefined
+  /** How long the last write took, and when it was over. */
+  let last = { tookMs: 0, at: 0 }
 
-  async function write(): Promise<void> {
-    timer = undefined
-    const [state, waiters] = [pending, waiting]
-    if (!state) return
+  async function write(state: RegistryState): Promise<void> {
+    const waiters = waiting
     pending = undefined
     waiting = []
-    const started = world.monotonic()
+    const startedAt = world.monotonic()
+    let retryAt: number | undefined
     try {
       await writeWhole(file, `${JSON.stringify(toSaved(state), undefined, 1)}\n`)
-      nextAt = world.monotonic() + (world.monotonic() - started) / writingShare
+      last = { tookMs: world.monotonic() - startedAt, at: world.monotonic() }
     } catch (error) {
       log.error({ file, error: messageOf(error) }, `cannot write the registry's state file "${file}"; trying on`)
       pending ??= state
-      timer ??= world.after(retryMs, enqueue)
+      retryAt = world.monotonic() + retryMs
     }
     for (const done of waiters) done()
+    isWriting = false
+    if (pending) writeAt(retryAt ?? dueAt())
   }
-  const enqueue = () => {
-    writing = writing.then(write)
+
+  function dueAt(): number {
+    const share = waiting.length > 0 ? writingShare.whenAwaited : writingShare.else
+    return last.at + last.tookMs * (1 / share - 1)
   }
+
+  /** At the time, or earlier when that was set before. While it writes, the end of that looks again. */
+  function writeAt(at: number): void {
+    if (isWriting || (timer && timer.at <= at)) return
+    timer?.timer.cancel()
+    timer = { at, timer: world.after(Math.max(0, at - world.monotonic()), writeNow) }
+  }
+
+  function writeNow(): void {
+    timer?.timer.cancel()
+    timer = undefined
+    if (!pending || isWriting) return
+    isWriting = true
+    writing = write(pending)
+  }
+
   return {
     save(state) {
       pending = state
-      timer ??= world.after(Math.max(0, nextAt - world.monotonic()), enqueue)
+      writeAt(dueAt())
     },
-    saved: () => (pending ? new Promise((resolve) => waiting.push(resolve)) : writing),
+    saved() {
+      if (!pending) return writing
+      return new Promise((resolve) => {
+        waiting.push(resolve)
+        writeAt(dueAt())
+      })
+    },
     async close() {
-      timer?.cancel()
-      enqueue()
       await writing
-      timer?.cancel()
+      writeNow()
+      await writing
+      timer?.timer.cancel()
     },
   }
 }
