@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { messageOf, sleep, systemWorld } from '@banyan/core'
+import { codeOf, messageOf, sleep, systemWorld } from '@banyan/core'
 import { startPostgres } from '@banyan/testing'
 import type { CrashOutsider } from '@banyan/testing/crash'
 import pg from 'pg'
@@ -37,7 +37,10 @@ export async function postgresEngine(): Promise<Engine> {
   }
 
   async function copy(source: string, name: string): Promise<string> {
-    await query(server.url, `create database ${name} template ${source}`)
+    await query(server.url, `create database ${name} template ${source}`).catch((error) => {
+      // Made whole, and the server died before it could say so: the name is nobody else's.
+      if (codeOf(error) !== DUPLICATE_DATABASE) throw error
+    })
     return Object.assign(new URL(server.url), { pathname: `/${name}` }).href
   }
 
@@ -108,6 +111,8 @@ function databaseOutsider(server: Awaited<ReturnType<typeof startPostgres>>): Cr
     },
   }
 }
+
+const DUPLICATE_DATABASE = '42P04'
 
 /** Runs a statement by the superuser, again while the server recovers from a strike. */
 async function query<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {

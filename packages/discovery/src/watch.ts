@@ -27,6 +27,12 @@ export interface ServiceWatch {
 /** A registry that answers at once although nothing changed is not asked faster than this, milliseconds. */
 const shortestRoundMs = 100
 
+/**
+ * How long it waits to ask again after a change, milliseconds. Changes come in bursts (a deployment, a host that is lost), which are then
+ * heard together; and where many watch, the registry tells all of them before it takes the next questions of the first.
+ */
+const burstMs = 20
+
 /** How much later than `waitMs` an answer may come, milliseconds: a sixteenth of jitter by the server, and this. */
 const overdueMs = 5_000
 
@@ -100,6 +106,7 @@ async function follow(
         )
       if (state.failures > 0) log.info({ service }, `hears of "${service}" again`)
       if (listing.index === state.index && now - asked < Math.min(shortestRoundMs, waitMs)) pauseMs = shortestRoundMs
+      else if (state.index > 0 && listing.index !== state.index) pauseMs = burstMs
     } catch (error) {
       if (signal.aborted) return
       become(after(state, { type: 'failed' }, world.monotonic(), massExpiry))
