@@ -14,8 +14,15 @@ function source(world: ManualWorld, answer: () => Promise<Fetched>) {
     fetches += 1
     return answer()
   }
-  const get = jwks({ url: 'https://users.example/', fetch, world, log: silentLogger, maxAgeMs: 600_000, coolDownMs: 5_000 })
-  return { find: (kid: string) => get({ alg: 'ES256', kid }, { payload: '', signature: '' }), fetches: () => fetches }
+  const { find: get, version } = jwks({
+    url: 'https://users.example/',
+    fetch,
+    world,
+    log: silentLogger,
+    maxAgeMs: 600_000,
+    coolDownMs: 5_000,
+  })
+  return { find: async (kid: string) => get({ alg: 'ES256', kid }, { payload: '', signature: '' }), fetches: () => fetches, version }
 }
 
 const served = (...keys: object[]) => Promise.resolve({ status: 200, text: JSON.stringify({ keys }) })
@@ -41,6 +48,27 @@ describe('jwks', () => {
     const { find, fetches } = source(world, () => served(one))
     await Promise.all(Array.from({ length: 100 }, () => find('one')))
     expect(fetches()).toBe(1)
+  })
+
+  it('has another version when the keys are others, and looks for them also when only that is asked for', async () => {
+    const world = manualWorld()
+    const [one, two] = [await keyOf('one'), await keyOf('two')]
+    let keys = [one]
+    const { find, fetches, version } = source(world, () => served(...keys))
+    expect(version()).toBe(0)
+    expect(fetches()).toBe(0)
+    await find('one')
+    const first = version()
+    await world.advance(601_000)
+    expect(version()).toBe(first)
+    await world.advance(0)
+    expect([fetches(), version()]).toEqual([2, first])
+    keys = [two]
+    await world.advance(601_000)
+    version()
+    await world.advance(0)
+    expect(fetches()).toBe(3)
+    expect(version()).not.toBe(first)
   })
 
   it('serves old keys while new ones cannot be had', async () => {

@@ -14,16 +14,24 @@ export interface JwksOptions {
   readonly coolDownMs: number
 }
 
+/** The keys of an issuer. */
+export interface Jwks {
+  /** @throws {GatewayError} `ERR_JWKS_UNAVAILABLE` (503) when the key may exist but the issuer cannot be asked */
+  readonly find: JWTVerifyGetKey
+  /** Another number when the keys have become others: what was checked with those before has to be checked again. Looks, when it is time. */
+  version(): number
+}
+
 /**
  * The keys of an issuer, fetched when first needed and kept. A token signed with a key that is not known makes it look again (at
  * most every `coolDownMs`), so that rotated keys work at once. While the issuer is away, the keys known go on serving.
  *
- * @throws {GatewayError} `ERR_JWKS_UNAVAILABLE` (503) when the key may exist but the issuer cannot be asked
  * @see RFC 7517
  */
-export function jwks(options: JwksOptions): JWTVerifyGetKey {
+export function jwks(options: JwksOptions): Jwks {
   const { url, fetch, world, log, maxAgeMs, coolDownMs } = options
   let keys: ReturnType<typeof createLocalJWKSet> | undefined
+  let fetched: { readonly text: string; readonly version: number } = { text: '', version: 0 }
   let fetchedAt = Number.NEGATIVE_INFINITY
   let failure: { readonly at: number; readonly error: unknown } | undefined
   let loading: Promise<void> | undefined
@@ -34,6 +42,7 @@ export function jwks(options: JwksOptions): JWTVerifyGetKey {
       if (status !== 200) throw new Error(`it answered with ${status}`)
       // createLocalJWKSet checks the shape.
       keys = createLocalJWKSet(JSON.parse(text) as JSONWebKeySet)
+      if (text !== fetched.text) fetched = { text, version: fetched.version + 1 }
       fetchedAt = world.monotonic()
       failure = undefined
     } catch (error) {
@@ -59,11 +68,15 @@ export function jwks(options: JwksOptions): JWTVerifyGetKey {
     })
   }
 
-  return async (header, token) => {
+  function lookWhenDue(): void {
+    // Not awaited: the old keys serve this request, and fetchKeys never rejects.
+    if (keys && world.monotonic() - fetchedAt > maxAgeMs && !isCooling()) void load()
+  }
+
+  const find: JWTVerifyGetKey = async (header, token) => {
     if (!keys && !isCooling()) await load()
     if (!keys) throw unavailable()
-    // Not awaited: the old keys serve this request, and fetchKeys never rejects.
-    if (world.monotonic() - fetchedAt > maxAgeMs && !isCooling()) void load()
+    lookWhenDue()
     try {
       return await keys(header, token)
     } catch (error) {
@@ -73,5 +86,13 @@ export function jwks(options: JwksOptions): JWTVerifyGetKey {
       if (failure) throw unavailable()
       return keys(header, token)
     }
+  }
+
+  return {
+    find,
+    version() {
+      lookWhenDue()
+      return fetched.version
+    },
   }
 }

@@ -1,10 +1,11 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { type EitherShape, integer, list, oneOf, text } from '../config-shape.ts'
-import type { GatewayRequest, GatewayResponse } from '../exchange.ts'
+import type { GatewayResponse } from '../exchange.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
 import { problem } from '../problem.ts'
 import { jwks } from './jwks.ts'
 import type { Plugin } from './plugin.ts'
+import { tokenCache } from './token-cache.ts'
 
 /** Which tokens are accepted. */
 export interface JwtConfig {
@@ -39,7 +40,7 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /**
  * Lets only requests with a valid bearer token through, and tells the service who calls: `x-auth-subject` (the `sub`,
  * percent-encoded where it is not plain ASCII), `x-auth-scopes` (space-separated), `x-auth-claims` (all claims, JSON in base64url).
- * Tokens must expire. A client's own `x-auth-*` headers never pass any route.
+ * Tokens must expire. A token that was accepted is not checked again until it expires or the keys change (the last 10,000). A client's own `x-auth-*` headers never pass any route.
  *
  * @see RFC 6750, RFC 7519, RFC 8725
  */
@@ -66,34 +67,67 @@ export const jwt: Plugin<JwtConfig> = {
     const { scopes = [], cache_s = 600 } = config
     const keys = jwks({ url: config.jwks, fetch, world, log, maxAgeMs: cache_s * 1_000, coolDownMs: 5_000 })
     const options = verifyOptions(config)
+    const skewMs = (config.clock_skew_s ?? DEFAULT_SKEW_S) * 1_000
+    const cache = tokenCache<Accepted>({ maxTokens: 10_000, maxLength: 4_096 })
+    let version = keys.version()
 
-    return (next) => async (request) => {
-      const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headerOf(request.headers, 'authorization') ?? '')?.[1]
-      if (token === undefined) return unauthorized('ERR_JWT_MISSING', 'this needs a token: send "Authorization: Bearer <token>"')
-      let payload: JWTPayload
+    /** What an earlier check of the same token by the same keys found, while it has not expired. */
+    function acceptedBefore(token: string): Accepted | undefined {
+      const now = keys.version()
+      if (now !== version) cache.clear()
+      version = now
+      const known = cache.get(token)
+      return known && world.now() < known.expiresAt + skewMs ? known : undefined
+    }
+
+    async function accept(token: string): Promise<Accepted | GatewayResponse> {
+      const checkedBy = keys.version()
       try {
-        payload = (await jwtVerify(token, keys, { ...options, currentDate: new Date(world.now()) })).payload
+        const { payload } = await jwtVerify(token, keys.find, { ...options, currentDate: new Date(world.now()) })
+        // jose leaves the type of "sub" unchecked; a claim that is no text names nobody.
+        if (payload.sub !== undefined && typeof payload.sub !== 'string')
+          return unauthorized('ERR_JWT_INVALID', 'the token cannot be accepted: "sub" is no text')
+        const accepted = acceptedOf(payload)
+        // Keys may have become others meanwhile, and this may be one that they took away.
+        if (keys.version() === checkedBy) cache.set(token, accepted)
+        return accepted
       } catch (error) {
         if (error instanceof errors.JWTExpired) return unauthorized('ERR_JWT_EXPIRED', 'the token has expired; get a new one')
         if (error instanceof errors.JOSEError) return unauthorized('ERR_JWT_INVALID', `the token cannot be accepted: ${error.message}`)
         throw error
       }
-      // jose leaves the type of "sub" unchecked; a claim that is no text names nobody.
-      if (payload.sub !== undefined && typeof payload.sub !== 'string')
-        return unauthorized('ERR_JWT_INVALID', 'the token cannot be accepted: "sub" is no text')
-      const granted = scopesOf(payload)
-      const missing = scopes.filter((scope) => !granted.includes(scope))
+    }
+
+    return (next) => async (request) => {
+      const token = BEARER.exec(headerOf(request.headers, 'authorization') ?? '')?.[1]
+      if (token === undefined) return unauthorized('ERR_JWT_MISSING', 'this needs a token: send "Authorization: Bearer <token>"')
+      const accepted = acceptedBefore(token) ?? (await accept(token))
+      if ('status' in accepted) return accepted
+      const missing = scopes.filter((scope) => !accepted.scopes.includes(scope))
       if (missing.length > 0) return forbidden(missing)
-      return next(identified(request, payload, granted))
+      return next({ ...request, subject: accepted.subject, headers: [...request.headers, ...accepted.identity] })
     }
   },
+}
+
+const DEFAULT_SKEW_S = 5
+const BEARER = /^Bearer +([\w.~+/=-]+)$/i
+
+/** A token whose signature, times, issuer and audience are right. */
+interface Accepted {
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number
+  readonly subject: string | undefined
+  readonly scopes: readonly string[]
+  /** What the service is told. */
+  readonly identity: HeaderList
 }
 
 function verifyOptions({
   algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'],
   audience,
   issuer,
-  clock_skew_s = 5,
+  clock_skew_s = DEFAULT_SKEW_S,
 }: JwtConfig): JWTVerifyOptions {
   const listOf = (value: string | readonly string[]) => (typeof value === 'string' ? [value] : [...value])
   return {
@@ -112,15 +146,16 @@ function scopesOf({ scope, scp }: JWTPayload): string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
 }
 
-function identified(request: GatewayRequest, payload: JWTPayload, scopes: readonly string[]): GatewayRequest {
-  const { sub } = payload
+function acceptedOf(payload: JWTPayload): Accepted {
+  const { sub, exp = 0 } = payload
+  const scopes = scopesOf(payload)
   const identity: HeaderList = [
     ...(sub === undefined ? [] : ['x-auth-subject', headerSafe(sub)]),
     ...(scopes.length === 0 ? [] : ['x-auth-scopes', scopes.map(headerSafe).join(' ')]),
     'x-auth-claims',
     Buffer.from(JSON.stringify(payload)).toString('base64url'),
   ]
-  return { ...request, subject: sub, headers: [...request.headers, ...identity] }
+  return { expiresAt: exp * 1_000, subject: sub, scopes, identity }
 }
 
 /** `%` is encoded too, so that no two values look alike. */
