@@ -1,6 +1,7 @@
 // The program of each process of a system: the services its plan names, the gateway if it says so. Imports are lean and late,
 // because a system starts a dozen of these at once.
 import { messageOf } from '@banyan/core'
+import { redisRateLimits } from '@banyan/redis'
 import type { ServiceModule } from '@banyan/service'
 import { PLAN_VARIABLE, type ProcessMessage, type ProcessPlan } from './process-plan.ts'
 import { DATABASE_VARIABLE } from './service-database.ts'
@@ -44,7 +45,7 @@ async function run(plan: ProcessPlan): Promise<void> {
 async function startGateway({ file, port }: { file: string; port: number }, host: import('./host.ts').ProcessHost): Promise<Stoppable> {
   const { gateway } = await import('@banyan/gateway')
   const { registry, metrics, world, log } = host
-  const made = gateway({ file, port, registry, metrics, world, log })
+  const made = gateway({ file, port, registry, rateLimits: (url) => redisRateLimits({ url, world, log }), metrics, world, log })
   await made.start()
   return made
 }

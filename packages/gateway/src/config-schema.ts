@@ -29,6 +29,10 @@ const host = text('a host name in lower case, as in "shop.example" or "*.shop.ex
 const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
 const timeMs = integer(1, 86_400_000)
 const sizeBytes = integer(0, Number.MAX_SAFE_INTEGER)
+const redisUrl = text('the address of a Redis, as in "redis://127.0.0.1:6379"', (value) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  return url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== ''
+})
 const address: EitherShape = {
   kind: 'either',
   of: [integer(0, 65_535), text('host:port, as in "127.0.0.1:8080"', isAddress)],
@@ -102,6 +106,7 @@ function fileShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof 
       request_timeout_ms: { shape: timeMs, about: 'how long a client may take for a whole request' },
       keep_alive_ms: { shape: timeMs, about: 'how long unused connections are kept' },
       drain_ms: { shape: integer(0, 3_600_000), about: 'how long stopping waits for requests in flight' },
+      redis: { shape: redisUrl, about: 'where limits with "shared: true" are counted together' },
       breaker: { shape: breakerShape, about: 'when to stop calling a service' },
       jwt: { shape: withoutRequired(plugins.jwt), about: 'what every jwt plugin has unless its own config says otherwise' },
       plugins: { shape: { kind: 'plugins' }, about: 'plugins of every route' },

@@ -21,6 +21,8 @@ export interface GatewayConfig {
   keep_alive_ms?: number
   /** How long `stop` waits for requests in flight. Default 10,000. */
   drain_ms?: number
+  /** A Redis where limits with `shared: true` are counted, together with all gateways that name it: `redis://127.0.0.1:6379`. */
+  redis?: string
   /** When to stop calling a service that keeps failing. */
   breaker?: BreakerConfig
   /** What the plugin `jwt` has where a route's own config does not say it. */

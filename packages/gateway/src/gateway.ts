@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type Health, type Logger, messageOf, type Registry, silentLogger, systemWorld, type World } from '@banyan/core'
+import type { RateLimitStore } from '@banyan/resilience'
 import type { GatewayConfig } from './config.ts'
 import { defineGateway, parseGatewayFile } from './config-file.ts'
 import { type Control, control, type GatewayStatus } from './control.ts'
@@ -32,12 +33,22 @@ export interface GatewayOptions {
   env?: Environment
   /** Plugins besides the built-in ones, by the names that the file uses. */
   plugins?: PluginTable
+  /**
+   * Opens the place where gateways count limits together, at the address that the file names in `redis`: `redisRateLimits` of
+   * `@banyan/redis`. Left out: a file with `shared: true` is refused.
+   */
+  rateLimits?: (url: string) => SharedRateLimits
   /** Metrics as Prometheus text, for `/metrics` of the admin port. */
   metrics?: () => Promise<string>
   /** Default: the system's. */
   world?: World
   /** Default: silent. */
   log?: Logger
+}
+
+/** A place where several gateways count together. */
+export interface SharedRateLimits extends RateLimitStore {
+  close(): Promise<void>
 }
 
 /** A running or stopped gateway. */
@@ -144,8 +155,9 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
   const client = http1Client({ world })
   const destinations = newDestinations({ registry, client, gateway: name, world, log })
   const plugins: PluginTable = { ...builtIn, ...options.plugins }
+  const limits = openedLimits(options.rateLimits)
   const build = (config: GatewayConfig, before?: Snapshot) =>
-    compile(config, { plugins, destinationOf: destinations.of, fetch: destinations.fetch, world, log }, before)
+    compile(config, { plugins, destinationOf: destinations.of, fetch: destinations.fetch, rateLimitsAt: limits?.at, world, log }, before)
   // The one pointer: each request reads it once.
   let current = build(first)
   let text = firstText
@@ -161,6 +173,7 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
     current = build(config, before)
     text = nextText
     destinations.retain(current.destinations)
+    limits?.retain(current.config.redis)
     if (JSON.stringify(place) !== JSON.stringify(placeOf(options, config)))
       log.warn({}, '"listen" changed; that takes effect at the next start')
     log.info({ routes: config.routes.length }, 'the gateway has a new configuration')
@@ -192,7 +205,29 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
       await front.stop(current.config.drain_ms ?? 10_000)
       await admin?.control.stop()
       destinations.stop()
+      limits?.retain(undefined)
       await client.close()
+    },
+  }
+}
+
+/** The places where limits are counted together, by their addresses: a reload that does not change the address keeps its connection. */
+function openedLimits(open: GatewayOptions['rateLimits']) {
+  if (!open) return undefined
+  const opened = new Map<string, SharedRateLimits>()
+  return {
+    at(url: string): SharedRateLimits {
+      const found = opened.get(url) ?? open(url)
+      opened.set(url, found)
+      return found
+    },
+    /** Lets go of all but one; takes under way end as their limiters do when it is away. */
+    retain(url: string | undefined): void {
+      for (const [known, limits] of opened) {
+        if (known === url) continue
+        opened.delete(known)
+        void limits.close()
+      }
     },
   }
 }

@@ -1,6 +1,6 @@
 // Run a gateway
 
-export type { Gateway, GatewayOptions, Listening } from './gateway.ts'
+export type { Gateway, GatewayOptions, Listening, SharedRateLimits } from './gateway.ts'
 export { gateway } from './gateway.ts'
 
 // Write its configuration

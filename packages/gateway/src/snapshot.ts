@@ -1,4 +1,5 @@
 import type { Logger, World } from '@banyan/core'
+import type { RateLimitStore } from '@banyan/resilience'
 import { aggregateHandler } from './aggregate.ts'
 import type { CallLimits } from './attempt.ts'
 import type { BreakerConfig, GatewayConfig, RouteConfig } from './config.ts'
@@ -35,6 +36,8 @@ export interface SnapshotOptions {
   /** The destination of a service or an address; the same one each time. */
   readonly destinationOf: (target: Target, breaker: BreakerConfig) => Destination
   readonly fetch: (url: string, options: FetchOptions) => Promise<Fetched>
+  /** The place at an address where gateways count together; the same one each time. Left out: there is none. */
+  readonly rateLimitsAt?: ((url: string) => RateLimitStore) | undefined
   readonly world: World
   readonly log: Logger
 }
@@ -45,6 +48,7 @@ export const defaultMaxBodyBytes = 10_485_760
 export function compile(config: GatewayConfig, options: SnapshotOptions, before?: Snapshot): Snapshot {
   const interceptors = new Map<string, Interceptor>()
   const destinations = new Set<Destination>()
+  const rateLimits = config.redis === undefined ? undefined : options.rateLimitsAt?.(config.redis)
   const destinationOf = (target: Target) => {
     const found = options.destinationOf(target, config.breaker ?? {})
     destinations.add(found)
@@ -56,8 +60,10 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
     // The check knew the same plugins; without this, a route would silently lose its protection.
     if (!plugin) throw new TypeError(`cannot compile route "${nameOf(route)}": no plugin "${use.name}"`)
     const { path, methods, hosts, exact } = route
-    const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : [path, methods, hosts, exact]])
-    const context = { world: options.world, log: options.log, fetch: options.fetch, route: nameOf(route) }
+    const routeKey = JSON.stringify([path, methods, hosts, exact])
+    const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : routeKey, rateLimits ? config.redis : undefined])
+    const { world, log, fetch } = options
+    const context = { world, log, fetch, route: nameOf(route), routeKey, rateLimits }
     const interceptor = interceptors.get(key) ?? before?.interceptors.get(key) ?? plugin.create(use.config ?? {}, context)
     interceptors.set(key, interceptor)
     return interceptor

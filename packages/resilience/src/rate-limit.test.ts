@@ -5,6 +5,7 @@ import { onResilienceEvent } from './events.ts'
 import { policy } from './policy.ts'
 import { rateLimit } from './rate-limit.ts'
 import { gcra, slidingWindow } from './rate-limiter.ts'
+import type { RateLimitAnswer } from './rate-quota.ts'
 import { type RateQuota, type RateState, takeFrom } from './rate-quota.ts'
 import { retry } from './retry.ts'
 import { type RateLimitStore, type SharedRateLimiterOptions, sharedRateLimiter } from './shared-rate-limiter.ts'
@@ -130,6 +131,27 @@ test('a store that does not answer is waited for no longer than it may take', as
   stop()
   expect(failures).toMatchObject([{ message: 'the store of a rate limiter did not answer within 50 ms' }])
   expect(world.pendingTimers()).toBe(0)
+})
+
+test('a process that was held up itself does not take its store for one that is away', async () => {
+  const manual = manualWorld()
+  let heldUpMs = 0
+  const world: World = { ...manual, monotonic: () => manual.monotonic() + heldUpMs }
+  let answer = (_: RateLimitAnswer) => {}
+  const store: RateLimitStore = { take: () => new Promise((resolve) => (answer = resolve)) }
+  const limiter = sharedRateLimiter({ store, quota: even, world, timeoutMs: 50, whenAway: 'refuse' })
+  const taken = limiter.take('eva')
+  // The loop stood still for longer than the store may take: its answer lies in a socket.
+  heldUpMs = 60
+  await manual.advance(50)
+  answer({ allowed: true, remaining: 1, resetMs: 1, retryAfterMs: 0 })
+  expect(await taken).toMatchObject({ allowed: true })
+  // But not for ever.
+  const silent = limiter.take('eva')
+  heldUpMs = 120
+  await manual.advance(50)
+  await manual.advance(50)
+  expect(await silent).toMatchObject({ allowed: false, isAway: true })
 })
 
 test('processes that share a store share the quota', async () => {

@@ -16,6 +16,8 @@ export interface RateLimitAnswer {
   readonly resetMs: number
   /** Milliseconds until the same take would be allowed; 0 when it was. */
   readonly retryAfterMs: number
+  /** Refused because nobody could count: the store of a shared limiter is away. */
+  readonly isAway?: true
 }
 
 /** What is remembered of a key. `fullAt`: when it has all its takes again, from then on nothing need be remembered. */

@@ -57,7 +57,7 @@ export function sharedRateLimiter(options: SharedRateLimiterOptions): SharedRate
     if (whenAway === 'local') return local.take(key, cost)
     return whenAway === 'allow'
       ? { allowed: true, remaining: burstOf(quota), resetMs: 0, retryAfterMs: 0 }
-      : { allowed: false, remaining: 0, resetMs: AWAY_RETRY_MS, retryAfterMs: AWAY_RETRY_MS }
+      : { allowed: false, remaining: 0, resetMs: AWAY_RETRY_MS, retryAfterMs: AWAY_RETRY_MS, isAway: true }
   }
 
   return {
@@ -72,15 +72,26 @@ export function sharedRateLimiter(options: SharedRateLimiterOptions): SharedRate
   }
 }
 
-/** What `work` gives, or a rejection after `timeoutMs`. */
+/** A deadline that is so late was held up by this process, milliseconds: the answer may lie in its socket. */
+const LATE_MS = 5
+
+/** What `work` gives, or a rejection after `timeoutMs`; as long again where this process itself had no time to read the answer. */
 function within<T>(world: World, timeoutMs: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
+    const deadlines = deadlinesOf(world)
     const deadline = {
       at: world.monotonic() + timeoutMs,
       place: -1,
-      expire: () => reject(new Error(`the store of a rate limiter did not answer within ${timeoutMs} ms`)),
+      isExtended: false,
+      expire() {
+        const now = world.monotonic()
+        if (deadline.isExtended || now - deadline.at < LATE_MS)
+          return reject(new Error(`the store of a rate limiter did not answer within ${timeoutMs} ms`))
+        deadline.isExtended = true
+        deadline.at = now + timeoutMs
+        deadlines.add(deadline)
+      },
     }
-    const deadlines = deadlinesOf(world)
     deadlines.add(deadline)
     work.then(resolve, reject).finally(() => deadlines.remove(deadline))
   })

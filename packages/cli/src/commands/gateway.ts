@@ -3,6 +3,7 @@ import { messageOf, type Registry } from '@banyan/core'
 import { consulRegistry, staticRegistry } from '@banyan/discovery'
 import { gateway, parseGatewayFile } from '@banyan/gateway'
 import { startTelemetry } from '@banyan/otel'
+import { redisRateLimits } from '@banyan/redis'
 import { createLogger, logLevelOf, runUntilSignal } from '@banyan/service'
 import { Command } from 'commander'
 import { CliError } from '../errors.ts'
@@ -40,7 +41,7 @@ async function run(output: Output, file: string, options: { registry?: string; p
   const found = options.registry ? consulRegistry({ url: options.registry, log }) : undefined
   const registry: Registry = found ?? staticRegistry({})
   const port = options.port === undefined ? {} : { port: options.port }
-  const made = gateway({ file, registry, log, metrics: telemetry.metricsText, ...port })
+  const made = gateway({ file, registry, rateLimits: (url) => redisRateLimits({ url, log }), log, metrics: telemetry.metricsText, ...port })
   try {
     const { url } = await made.start()
     output.write(`the gateway listens on ${url}\n`)

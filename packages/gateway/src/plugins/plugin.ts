@@ -1,4 +1,5 @@
 import type { Logger, World } from '@banyan/core'
+import type { RateLimitStore } from '@banyan/resilience'
 import type { MapShape } from '../config-shape.ts'
 import type { Interceptor } from '../exchange.ts'
 
@@ -22,6 +23,10 @@ export interface PluginContext {
   readonly log: Logger
   /** The route's name; of a shared plugin, the first route's. */
   readonly route: string
+  /** Which requests the route takes, as a text: the same for this route in every gateway with this file. */
+  readonly routeKey: string
+  /** Where all gateways count together; `undefined` where there is no such place. */
+  readonly rateLimits: RateLimitStore | undefined
   /** Fetches a small document, `http(s)://...` or `service://name/path` by discovery. Rejects when no answer comes. */
   fetch(url: string, options: FetchOptions): Promise<Fetched>
 }

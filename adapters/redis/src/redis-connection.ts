@@ -1,0 +1,108 @@
+import { type Logger, messageOf, type World } from '@banyan/core'
+import { createClient } from '@redis/client'
+import { RedisError } from './redis-error.ts'
+
+export interface RedisConnectionOptions {
+  readonly url: string
+  readonly connectTimeoutMs: number
+  /** An answer that is this late means that those behind it are late too: they are not waited for. */
+  readonly stallMs: number
+  readonly world: World
+  readonly log: Logger
+}
+
+/** One connection, opened when it is first needed and again whenever it breaks. */
+export interface RedisConnection {
+  /**
+   * Sends a command; those of one turn of the event loop go in one write.
+   *
+   * @throws {RedisError} `ERR_REDIS_UNREACHABLE` at once while there is no connection or no answer comes, `ERR_REDIS_REFUSED` for an error
+   *   that Redis answered with
+   */
+  send(command: readonly string[]): Promise<unknown>
+  close(): Promise<void>
+}
+
+/** Reconnecting begins with this pause, which doubles up to the second number, milliseconds. */
+const BACKOFF_MS = [50, 2_000] as const
+
+/** Creates a {@link RedisConnection}. That Redis is away is said once, and that it is back. */
+export function redisConnection({ url, connectTimeoutMs, stallMs, world, log }: RedisConnectionOptions): RedisConnection {
+  // Without user and password: it stands in logs.
+  const place = new URL(url).host
+  const client = createClient({
+    url,
+    // What waited for Redis would be of no use to its callers: they have gone on without it.
+    disableOfflineQueue: true,
+    socket: {
+      connectTimeout: connectTimeoutMs,
+      reconnectStrategy: (tries) => Math.min(BACKOFF_MS[0] * 2 ** Math.min(tries, 10), BACKOFF_MS[1]),
+    },
+  })
+  let opening: Promise<void> | undefined
+  let isAway = false
+  /** Commands without an answer, and since when nothing has come. */
+  let waiting = 0
+  let quietSince = 0
+
+  client.on('error', (error) => {
+    if (!isAway) log.warn({ redis: place, error: messageOf(error) }, `cannot reach Redis at ${place}: ${messageOf(error)}; trying on`)
+    isAway = true
+  })
+  client.on('ready', () => {
+    if (isAway) log.info({ redis: place }, `Redis at ${place} is back`)
+    isAway = false
+  })
+
+  function unreachable(what: string, cause?: unknown): RedisError {
+    return new RedisError('ERR_REDIS_UNREACHABLE', `cannot reach Redis at "${place}": ${what}`, { cause, retryAfterMs: 1_000 })
+  }
+
+  async function ask(command: readonly string[]): Promise<unknown> {
+    const now = world.monotonic()
+    if (waiting === 0) quietSince = now
+    else if (now - quietSince > stallMs) throw unreachable(`no answer for ${Math.round(now - quietSince)} ms`)
+    waiting += 1
+    try {
+      return await client.sendCommand([...command])
+    } finally {
+      waiting -= 1
+      quietSince = world.monotonic()
+    }
+  }
+
+  /** Until it is open or has failed for the first time: from then on the client tries on by itself. */
+  function open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      client.once('ready', resolve).once('error', reject)
+      // Only rejects where it is closed before it was open, and then nobody waits.
+      client.connect().catch(reject)
+    })
+  }
+
+  return {
+    async send(command) {
+      opening ??= open()
+      // Only the first ones wait: later ones find a connection or go without.
+      if (!client.isReady && !isAway) await opening.catch((error) => Promise.reject(unreachable(messageOf(error), error)))
+      if (!client.isReady) throw unreachable('there is no connection now')
+      try {
+        return await ask(command)
+      } catch (error) {
+        if (error instanceof RedisError) throw error
+        if (isReply(error)) throw new RedisError('ERR_REDIS_REFUSED', `Redis at "${place}" answered: ${messageOf(error)}`, { cause: error })
+        throw unreachable(messageOf(error), error)
+      }
+    },
+    async close() {
+      // Also while it opens: then that fails, as nobody waits for it any more.
+      opening?.catch(() => undefined)
+      if (client.isOpen) client.destroy()
+    },
+  }
+}
+
+/** What Redis says itself has a code in capitals before it: `NOSCRIPT`, `WRONGPASS`, `ERR`. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && /^-?[A-Z]+ /.test(error.message)
+}

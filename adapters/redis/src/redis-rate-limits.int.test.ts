@@ -1,0 +1,162 @@
+import { type Logger, manualWorld, silentLogger, systemWorld } from '@banyan/core'
+import { type RateQuota, type RateState, sharedRateLimiter, takeFrom } from '@banyan/resilience'
+import fc from 'fast-check'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { redisConnection } from './redis-connection.ts'
+import { type RedisRateLimitsOptions, redisRateLimits, takeInRedis } from './redis-rate-limits.ts'
+import { hasRedis, leftOut, startRedis } from './test/redis-server.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function redis(options: Parameters<typeof startRedis>[0] = {}) {
+  const server = await startRedis(options)
+  cleanups.push(() => server.stop())
+  return server
+}
+
+/** Patient, so that a busy machine is not taken for a Redis that is away. */
+function limits(url: string, options: Partial<RedisRateLimitsOptions> = {}) {
+  const store = redisRateLimits({ url, connectTimeoutMs: 10_000, stallMs: 10_000, ...options })
+  cleanups.push(() => store.close())
+  return store
+}
+
+const perMinute: RateQuota = { algorithm: 'gcra', limit: 60, periodMs: 60_000, burst: 60 }
+
+describe('rate limits in Redis', () => {
+  if (!hasRedis()) {
+    it.skip(leftOut)
+    return
+  }
+
+  it('answer as a limiter in this process does, take by take, by both algorithms', { timeout: 120_000 }, async () => {
+    const { url } = await redis()
+    const connection = redisConnection({ url, connectTimeoutMs: 10_000, stallMs: 60_000, world: systemWorld, log: silentLogger })
+    cleanups.push(() => connection.close())
+    const quota = fc.record({
+      algorithm: fc.constantFrom('gcra' as const, 'sliding-window' as const),
+      limit: fc.integer({ min: 1, max: 50 }),
+      periodMs: fc.integer({ min: 60_000, max: 7_200_000 }),
+      burst: fc.integer({ min: 1, max: 60 }),
+    })
+    const takes = fc.array(fc.record({ afterMs: fc.integer({ min: 0, max: 90_000 }), cost: fc.integer({ min: 1, max: 3 }) }), {
+      maxLength: 30,
+    })
+    let run = 0
+    await fc.assert(
+      fc.asyncProperty(quota, takes, async ({ algorithm, limit, periodMs, burst }, steps) => {
+        const q: RateQuota = algorithm === 'gcra' ? { algorithm, limit, periodMs, burst } : { algorithm, limit, periodMs }
+        const key = `property:${run++}`
+        let state: RateState | undefined
+        let now = 1_800_000_000_000
+        for (const { afterMs, cost } of steps) {
+          now += afterMs
+          // No key can ever pay more.
+          const paid = Math.min(cost, algorithm === 'gcra' ? burst : limit)
+          const here = takeFrom(q, state, paid, now)
+          state = here.state
+          const there = await takeInRedis(connection, key, paid, q, now)
+          expect(there.allowed).toBe(here.answer.allowed)
+          expect(there.remaining).toBe(here.answer.remaining)
+          // The two multiply and divide in another order.
+          expect(there.resetMs).toBeCloseTo(here.answer.resetMs, 2)
+          expect(there.retryAfterMs).toBeCloseTo(here.answer.retryAfterMs, 2)
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('are never exceeded, however many processes ask at once', async () => {
+    const { url } = await redis()
+    for (const algorithm of ['gcra', 'sliding-window'] as const) {
+      // So long a period that nothing comes back meanwhile.
+      const quota: RateQuota = { algorithm, limit: 100, periodMs: 86_400_000, ...(algorithm === 'gcra' && { burst: 100 }) } as RateQuota
+      const stores = Array.from({ length: 4 }, () => limits(url))
+      const answers = await Promise.all(Array.from({ length: 2_000 }, (_, n) => stores[n % 4]?.take(`${algorithm} eva`, 1, quota)))
+      expect(answers.filter((answer) => answer?.allowed)).toHaveLength(100)
+      expect((await stores[0]?.take(`${algorithm} ada`, 1, quota))?.allowed).toBe(true)
+    }
+  })
+
+  it('leave nothing behind once a key has all its takes again, and no caller can be read in it', async () => {
+    const { url } = await redis()
+    const connection = redisConnection({ url, connectTimeoutMs: 10_000, stallMs: 10_000, world: systemWorld, log: silentLogger })
+    cleanups.push(() => connection.close())
+    const store = limits(url)
+    await store.take('secret token', 1, { algorithm: 'gcra', limit: 1_000, periodMs: 50_000, burst: 10 })
+    const keys = (await connection.send(['KEYS', '*'])) as string[]
+    expect(keys).toEqual([expect.stringMatching(/^banyan:limit:[\w-]{43}$/)])
+    // One take of 1,000 in 50 s comes back within 50 ms.
+    await vi.waitFor(async () => expect(await connection.send(['KEYS', '*'])).toEqual([]), 20_000)
+  })
+
+  it('count on when Redis has forgotten the script, or was started anew', async () => {
+    const server = await redis()
+    const store = limits(server.url)
+    expect((await store.take('eva', 1, perMinute)).remaining).toBe(59)
+    await server.stop()
+    await server.start()
+    await vi.waitFor(async () => expect((await store.take('eva', 1, perMinute)).allowed).toBe(true), 20_000)
+  })
+
+  it('reject at once while Redis is away, say so once, and say when it is back', async () => {
+    const server = await redis()
+    const [warn, info] = [vi.fn<Logger['warn']>(), vi.fn<Logger['info']>()]
+    const store = limits(server.url, { log: { ...silentLogger, warn, info } })
+    await store.take('eva', 1, perMinute)
+    await server.stop()
+    await vi.waitFor(() => expect(warn).toHaveBeenCalled(), 20_000)
+    for (let n = 0; n < 20; n += 1) await expect(store.take('eva', 1, perMinute)).rejects.toMatchObject({ code: 'ERR_REDIS_UNREACHABLE' })
+    await server.start()
+    await vi.waitFor(async () => expect((await store.take('eva', 1, perMinute)).allowed).toBe(true), 20_000)
+    expect(warn).toHaveBeenCalledTimes(1)
+    expect(info).toHaveBeenCalledExactlyOnceWith(expect.anything(), expect.stringContaining('is back'))
+  })
+
+  it('do not wait behind a Redis that is paused', async () => {
+    const server = await redis()
+    const world = manualWorld()
+    const store = limits(server.url, { world, stallMs: 100 })
+    await store.take('eva', 1, perMinute)
+    server.signal('SIGSTOP')
+    const stuck = store.take('eva', 1, perMinute)
+    await world.advance(101)
+    await expect(store.take('eva', 1, perMinute)).rejects.toThrow(/no answer for 101 ms/)
+    server.signal('SIGCONT')
+    expect((await stuck).allowed).toBe(true)
+    expect((await store.take('eva', 1, perMinute)).allowed).toBe(true)
+  })
+
+  it('let a limiter go on alone while Redis is away', async () => {
+    const server = await redis()
+    const limiter = sharedRateLimiter({ store: limits(server.url), quota: { ...perMinute, burst: 3 }, timeoutMs: 20_000 })
+    expect((await limiter.take('eva')).remaining).toBe(2)
+    await server.stop()
+    const alone = [await limiter.take('eva'), await limiter.take('eva'), await limiter.take('eva'), await limiter.take('eva')]
+    expect(alone.map(({ allowed }) => allowed)).toEqual([true, true, true, false])
+  })
+
+  it('say what is wrong with a password, once', async () => {
+    const server = await redis({ password: 'right' })
+    const warn = vi.fn<Logger['warn']>()
+    const store = limits(server.url.replace('right', 'wrong'), { log: { ...silentLogger, warn } })
+    await expect(store.take('eva', 1, perMinute)).rejects.toThrow()
+    await expect(store.take('eva', 1, perMinute)).rejects.toThrow()
+    expect(warn).toHaveBeenCalledTimes(1)
+    expect(warn.mock.calls[0]?.[1]).toMatch(/WRONGPASS/)
+    expect(warn.mock.calls[0]?.[1]).not.toContain('wrong@')
+    expect((await limits(server.url).take('eva', 1, perMinute)).allowed).toBe(true)
+  })
+})
+
+it('rate limits in Redis name an address that is none, and no password in it', () => {
+  for (const url of ['', 'http://a', 'redis://', 'localhost:6379', 'amqp://user:secret@host']) {
+    expect(() => redisRateLimits({ url })).toThrow(/is none, wanted "redis:\/\/host:port"/)
+    expect(() => redisRateLimits({ url })).not.toThrow(/secret/)
+  }
+  expect(() => redisRateLimits({ url: 'redis://a', stallMs: 0 })).toThrow('"stallMs" is 0, wanted a number from 1')
+})
