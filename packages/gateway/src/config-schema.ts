@@ -29,6 +29,9 @@ const host = text('a host name in lower case, as in "shop.example" or "*.shop.ex
 const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
 const timeMs = integer(1, 86_400_000)
 const sizeBytes = integer(0, Number.MAX_SAFE_INTEGER)
+const adminToken = text('at least 16 characters without blanks, best from a variable of the environment', (value) =>
+  /^[!-~]{16,}$/.test(value),
+)
 const redisUrl = text('the address of a Redis, as in "redis://127.0.0.1:6379"', (value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined
   return url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== ''
@@ -99,6 +102,7 @@ function fileShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof 
     keys: {
       listen: { shape: address, about: 'where clients connect' },
       admin: { shape: address, about: 'where health and metrics are served' },
+      admin_token: { shape: adminToken, about: 'who sends it to the admin port may see and change the configuration' },
       trusted_proxies: { shape: list(network, 'network'), about: 'whose X-Forwarded-* are believed' },
       max_body_bytes: { shape: sizeBytes, about: 'the largest body of a request' },
       max_header_bytes: { shape: integer(1_024, 1_048_576), about: 'the largest head of a request' },
@@ -106,6 +110,7 @@ function fileShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof 
       request_timeout_ms: { shape: timeMs, about: 'how long a client may take for a whole request' },
       keep_alive_ms: { shape: timeMs, about: 'how long unused connections are kept' },
       drain_ms: { shape: integer(0, 3_600_000), about: 'how long stopping waits for requests in flight' },
+      linger_ms: { shape: integer(0, 3_600_000), about: 'how long idle connections are served on while stopping' },
       redis: { shape: redisUrl, about: 'where limits with "shared: true" are counted together' },
       breaker: { shape: breakerShape, about: 'when to stop calling a service' },
       jwt: { shape: withoutRequired(plugins.jwt), about: 'what every jwt plugin has unless its own config says otherwise' },

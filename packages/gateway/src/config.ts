@@ -7,6 +7,8 @@ export interface GatewayConfig {
   listen?: number | string
   /** Where health and metrics are served: a port on loopback, or `host:port`. Default: nowhere. */
   admin?: number | string
+  /** Who sends this as a bearer token to the admin port may see and change the configuration. Default: nobody may. */
+  admin_token?: string
   /** Networks of proxies in front whose `X-Forwarded-*` are believed: `[10.0.0.0/8]`. Default: none. */
   trusted_proxies?: readonly string[]
   /** The largest request body. Default 10 MiB. */
@@ -21,6 +23,8 @@ export interface GatewayConfig {
   keep_alive_ms?: number
   /** How long `stop` waits for requests in flight. Default 10,000. */
   drain_ms?: number
+  /** How much of that idle connections are served on, each asked to close with its next answer. Default 500. */
+  linger_ms?: number
   /** A Redis where limits with `shared: true` are counted, together with all gateways that name it: `redis://127.0.0.1:6379`. */
   redis?: string
   /** When to stop calling a service that keeps failing. */

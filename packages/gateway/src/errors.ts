@@ -22,6 +22,9 @@ export type GatewayErrorCode =
   | 'ERR_UPSTREAM_TIMEOUT'
   | 'ERR_PART_FAILED'
   | 'ERR_JWKS_UNAVAILABLE'
+  | 'ERR_HISTORY_UNKNOWN'
+  | 'ERR_FILE_UNWRITABLE'
+  | 'ERR_ADMIN_REFUSED'
 
 /** What goes wrong in a gateway. Those with a `status` become that problem; others become 500 and are logged. */
 export class GatewayError extends CodedError<GatewayErrorCode> {}

@@ -1,15 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { type Health, type Logger, messageOf, type Registry, silentLogger, systemWorld, type World } from '@banyan/core'
 import type { RateLimitStore } from '@banyan/resilience'
+import type { GatewayStatus } from './admin-routes.ts'
 import type { GatewayConfig } from './config.ts'
 import { defineGateway, parseGatewayFile } from './config-file.ts'
-import { type Control, control, type GatewayStatus } from './control.ts'
+import { type Control, control } from './control.ts'
 import { type Destinations, newDestinations } from './destinations.ts'
 import type { Environment } from './environment.ts'
 import { GatewayError } from './errors.ts'
 import { watchFile } from './file-watch.ts'
 import { http1Client } from './http1/client.ts'
 import { type Listener, listener } from './listener.ts'
+import type { ListeningSocket, ListenPlace } from './listening-socket.ts'
+import { type ManagedFile, managedFile } from './managed-file.ts'
 import { pipeline } from './pipeline.ts'
 import { plugins as builtIn, type PluginTable } from './plugins/table.ts'
 import { compile, type Snapshot } from './snapshot.ts'
@@ -25,8 +28,14 @@ export interface GatewayOptions {
   host?: string
   /** In place of the port in `listen`; 0 for any free one. */
   port?: number
-  /** In place of `admin`: a port, or `host:port`. */
-  admin?: number | string
+  /** Others may listen at the same port, as far as they say so too; the system spreads the connections. Linux. Default false. */
+  reusePort?: boolean
+  /** A socket that listens already, handed on by another process: in place of host, port and `listen`. */
+  socket?: ListeningSocket | undefined
+  /** In place of `admin`: a port, or `host:port`; `false` for none. */
+  admin?: number | string | false
+  /** Where good configurations are kept, when the file names an `admin_token`. Default: `<file>.history`. */
+  historyFolder?: string
   /** In traces, metrics and logs. Default `gateway`. */
   name?: string
   /** What `${NAME}` in the file stands for. Default `process.env`. */
@@ -79,6 +88,8 @@ export interface Listening {
   readonly url: string
   readonly port: number
   readonly adminUrl?: string
+  /** To be handed to a process that goes on in this one's place. */
+  readonly socket: ListeningSocket | undefined
 }
 
 /**
@@ -110,7 +121,7 @@ export function gateway(options: GatewayOptions): Gateway {
       try {
         const text = file === undefined ? undefined : await readText(file)
         const first = text === undefined ? define(config, options) : parse(text, options)
-        const begun = begin(first, text, { ...options, name, world, log }, status)
+        const begun = begin(first, text, { ...options, name, world, log }, { status, reload })
         running = begun
         return await begun.listen().catch(async (error) => {
           running = undefined
@@ -150,7 +161,13 @@ interface Running {
   end(): Promise<void>
 }
 
-function begin(first: GatewayConfig, firstText: string | undefined, options: Settled, status: () => GatewayStatus): Running {
+/** What the admin port asks of the gateway. */
+interface Managing {
+  readonly status: () => GatewayStatus
+  readonly reload: () => Promise<void>
+}
+
+function begin(first: GatewayConfig, firstText: string | undefined, options: Settled, managing: Managing): Running {
   const { registry, name, world, log, file } = options
   const client = http1Client({ world })
   const destinations = newDestinations({ registry, client, gateway: name, world, log })
@@ -164,8 +181,9 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
   const via = `${name}-${world.uuid().slice(-12)}`
   const handle = pipeline({ current: () => current, name, via, world, log })
   const place = placeOf(options, first)
-  const front = listener({ ...place, config: first, handle, world, log })
-  const admin = adminOf(options, first, status)
+  const front = listener({ place, config: first, handle, world, log })
+  let managed: ManagedFile | undefined
+  const admin = adminOf(options, first, managing, () => managed)
   let watching: { stop(): void } | undefined
 
   function take(config: GatewayConfig, nextText: string | undefined): void {
@@ -174,7 +192,7 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
     text = nextText
     destinations.retain(current.destinations)
     limits?.retain(current.config.redis)
-    if (JSON.stringify(place) !== JSON.stringify(placeOf(options, config)))
+    if (place.port !== placeOf(options, config).port || place.host !== placeOf(options, config).host)
       log.warn({}, '"listen" changed; that takes effect at the next start')
     log.info({ routes: config.routes.length }, 'the gateway has a new configuration')
   }
@@ -194,15 +212,20 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
     listener: front,
     take,
     async listen() {
-      const { port } = await front.start()
+      const { port, socket } = await front.start()
+      // Without a token nobody could ask for what it knows.
+      if (admin && file !== undefined && first.admin_token !== undefined)
+        managed = await managedFile({ ...options, file, apply: managing.reload })
       const adminPort = await admin?.control.start()
       if (file !== undefined) watching = watchFile(file, () => void onFileChange(file), { world, log })
       const url = urlOf(place.host, port)
-      return { url, port, ...(admin && adminPort && { adminUrl: urlOf(admin.host ?? '127.0.0.1', adminPort.port) }) }
+      return { url, port, socket, ...(admin && adminPort && { adminUrl: urlOf(admin.host ?? '127.0.0.1', adminPort.port) }) }
     },
     async end() {
       watching?.stop()
-      await front.stop(current.config.drain_ms ?? 10_000)
+      managed?.stop()
+      const { drain_ms: drainMs = 10_000, linger_ms: lingerMs = 500 } = current.config
+      await front.stop({ drainMs, lingerMs: Math.min(lingerMs, drainMs) })
       await admin?.control.stop()
       destinations.stop()
       limits?.retain(undefined)
@@ -243,17 +266,19 @@ function statusOf(running: Running | undefined): GatewayStatus {
 function adminOf(
   options: Settled,
   config: GatewayConfig,
-  status: () => GatewayStatus,
+  { status }: Managing,
+  managed: () => ManagedFile | undefined,
 ): { control: Control; host: string | undefined } | undefined {
   const wanted = options.admin ?? config.admin
-  if (wanted === undefined) return undefined
+  if (wanted === undefined || wanted === false) return undefined
   const { host, port } = addressOf(wanted)
-  return { control: control({ host, port, status, metrics: options.metrics, log: options.log }), host }
+  const subject = { status, metrics: options.metrics, managed }
+  return { control: control({ host, port, token: config.admin_token, subject, log: options.log }), host }
 }
 
-function placeOf({ host, port }: GatewayOptions, { listen = 8_080 }: GatewayConfig): { host: string | undefined; port: number } {
+function placeOf({ host, port, reusePort = false, socket }: GatewayOptions, { listen = 8_080 }: GatewayConfig): ListenPlace {
   const asked = addressOf(listen)
-  return { host: host ?? asked.host, port: port ?? asked.port }
+  return { host: host ?? asked.host, port: port ?? asked.port, reusePort, socket }
 }
 
 function addressOf(address: number | string): { host: string | undefined; port: number } {

@@ -2,6 +2,7 @@
 
 export type { Gateway, GatewayOptions, Listening, SharedRateLimits } from './gateway.ts'
 export { gateway } from './gateway.ts'
+export type { ListeningSocket } from './listening-socket.ts'
 
 // Write its configuration
 

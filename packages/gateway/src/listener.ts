@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
+import { type Logger, sleep, type World } from '@banyan/core'
 import { Cancellation } from '@banyan/resilience'
 import type { GatewayConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayResponse } from './exchange.ts'
 import { type HeaderList, headerValues } from './headers.ts'
+import { type ListeningSocket, type ListenPlace, listen, socketOf } from './listening-socket.ts'
 import { type Pipeline, refusalOf } from './pipeline.ts'
 import { problem } from './problem.ts'
 import { noBody } from './request-body.ts'
@@ -15,10 +16,7 @@ import { connectTunnel, writeRaw } from './tunnel.ts'
 
 /** How a {@link Listener} listens. */
 export interface ListenerOptions {
-  /** `undefined` for all addresses. */
-  readonly host: string | undefined
-  /** 0 for any free one. */
-  readonly port: number
+  readonly place: ListenPlace
   readonly config: GatewayConfig
   readonly handle: Pipeline
   readonly world: World
@@ -28,15 +26,18 @@ export interface ListenerOptions {
 /** The socket that clients connect to. */
 export interface Listener {
   /** @throws {GatewayError} `ERR_PORT_TAKEN` */
-  start(): Promise<{ readonly port: number }>
-  /** Takes no new connections, finishes the requests in flight, and cuts what is left after `drainMs`. */
-  stop(drainMs: number): Promise<void>
+  start(): Promise<{ readonly port: number; readonly socket: ListeningSocket | undefined }>
+  /**
+   * Takes no new connections. For `lingerMs` those that are there are served on, and each is asked to close with its next answer: a connection
+   * that is closed while a request is on its way to it fails that request. Then idle ones are closed, and what is left after `drainMs` is cut.
+   */
+  stop(times: { readonly lingerMs: number; readonly drainMs: number }): Promise<void>
   readonly isDraining: boolean
 }
 
 /** Creates a {@link Listener} on `node:http` with its parser in strict mode. */
 export function listener(options: ListenerOptions): Listener {
-  const { host, port, world } = options
+  const { place, world } = options
   const state: ListenerState = { isDraining: false, busy: new WeakMap(), tunnels: new Set() }
   const server = newServer(options, state)
 
@@ -45,16 +46,20 @@ export function listener(options: ListenerOptions): Listener {
       return state.isDraining
     },
     async start() {
-      await listen(server, port, host)
+      await listen(server, place)
       // An AddressInfo, as it listens on a port.
-      return { port: (server.address() as AddressInfo).port }
+      return { port: (server.address() as AddressInfo).port, socket: socketOf(server) }
     },
-    async stop(drainMs) {
+    async stop({ lingerMs, drainMs }) {
       state.isDraining = true
       const cut = new AbortController()
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      await Promise.race([closed, sleep(world, drainMs, cut.signal).catch(() => undefined)])
+      // An http server's own would close idle connections at once.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      const orAfter = (ms: number) => Promise.race([closed, sleep(world, ms, cut.signal).catch(() => undefined)])
+      if (lingerMs > 0) await orAfter(lingerMs)
+      // Idle connections, and the timer that looks for slow ones; it says that it does not listen, which is known.
+      server.close(() => undefined)
+      await orAfter(Math.max(0, drainMs - lingerMs))
       cut.abort()
       for (const tunnel of state.tunnels) tunnel.destroy()
       server.closeAllConnections()
@@ -231,21 +236,4 @@ async function refuseUpgrade(message: IncomingMessage, socket: Duplex, answer: G
 
 function isWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-function listen(server: Server, port: number, host: string | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (cause: Error) => reject(listenError(cause, port, host))
-    server.once('error', onError)
-    server.listen({ port, ...(host !== undefined && { host }) }, () => {
-      server.off('error', onError)
-      resolve()
-    })
-  })
-}
-
-function listenError(cause: Error, port: number, host: string | undefined): GatewayError {
-  const where = host === undefined ? `port ${port}` : `${host}:${port}`
-  const reason = codeOf(cause) === 'EADDRINUSE' ? 'another program has it; stop that one or choose another port' : messageOf(cause)
-  return new GatewayError('ERR_PORT_TAKEN', `cannot listen on ${where}: ${reason}`, { cause })
 }

@@ -118,7 +118,7 @@ export async function start(
   const write = (level: string) => (fields: object, message: string) => void lines.push({ ...fields, level, message })
   const log: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const registry = typeof services.watch === 'function' ? (services as Registry) : staticRegistry(services as Record<string, string[]>)
-  const made = gateway({ config: { drain_ms: 200, ...config }, registry, host: '127.0.0.1', port: 0, admin: 0, log, ...more })
+  const made = gateway({ config: { drain_ms: 200, linger_ms: 0, ...config }, registry, host: '127.0.0.1', port: 0, admin: 0, log, ...more })
   const { url, port, adminUrl = '' } = await made.start()
   onTestFinished(() => made.stop())
   return { gateway: made, url, port, adminUrl, log: lines }
