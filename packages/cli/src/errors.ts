@@ -11,6 +11,8 @@ export type CliErrorCode =
   | 'ERR_DATABASE_MISSING'
   | 'ERR_SAGA_FINDINGS'
   | 'ERR_SAGA_BROKEN'
+  | 'ERR_RELOAD_REFUSED'
+  | 'ERR_ADMIN'
   | 'ERR_USAGE'
 
 /** Something a person can put right; its message is one line for that person. */

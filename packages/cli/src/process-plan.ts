@@ -19,6 +19,16 @@ export interface RegistryPlan {
 
 export const REGISTRY_VARIABLE = 'BANYAN_REGISTRY'
 
+/** What a process of a gateway is told; travels as JSON in the variable {@link GATEWAY_VARIABLE}. */
+export interface GatewayPlan {
+  readonly file: string
+  readonly registryUrl: string | undefined
+  /** In place of the file's. */
+  readonly port: number | undefined
+}
+
+export const GATEWAY_VARIABLE = 'BANYAN_GATEWAY'
+
 /** What a process tells the one that started it. */
 export type ProcessMessage = { readonly ready: true } | { readonly failed: string }
 

@@ -15,6 +15,16 @@ export interface SupervisorOptions {
   onLine: (name: string, line: string) => void
   /** How long it may take to end before it is killed, milliseconds. */
   stopMs: number
+  /** What it is told each time it has been started, perhaps with a socket. */
+  greeting?: () => Greeting
+  /** Each message of it, perhaps with a socket, before the supervisor makes something of it. */
+  onMessage?: (message: unknown, socket: unknown) => void
+}
+
+/** What a program is told at its start. */
+export interface Greeting {
+  readonly message: object
+  readonly socket: object | undefined
 }
 
 /** Keeps one process running. */
@@ -32,6 +42,8 @@ export interface Supervisor {
   kill(signal: NodeJS.Signals): Promise<void>
   /** Kills it and leaves it down; resolves when it is gone, with what starts it again and resolves when it is ready. */
   takeDown(): Promise<() => Promise<void>>
+  /** Sends it a message; nothing happens while it does not run. */
+  tell(message: object): void
   /** Ends it for good: asks first, then kills. */
   stop(): Promise<void>
 }
@@ -55,17 +67,15 @@ export function supervisor(options: SupervisorOptions): Supervisor {
   function launch(): void {
     starts += 1
     change('spawned')
-    child = spawnProgram(options, {
-      onMessage(raw) {
-        const message = readMessage(raw)
-        if (message && 'failed' in message) failure = message.failed
-        else if (message) change('ready')
-      },
-      onError: (error) => {
-        failure = error.message
-      },
-      onExit,
-    })
+    child = spawnProgram(options, { onMessage, onError: ({ message }) => onMessage({ failed: message }, undefined), onExit })
+    greet(child, options)
+  }
+
+  function onMessage(raw: unknown, socket: unknown): void {
+    options.onMessage?.(raw, socket)
+    const message = readMessage(raw)
+    if (message && 'failed' in message) failure = message.failed
+    else if (message) change('ready')
   }
 
   function onExit(code: number | null, signal: NodeJS.Signals | null): void {
@@ -110,6 +120,7 @@ export function supervisor(options: SupervisorOptions): Supervisor {
         await changes.until(() => state.kind !== 'starting' && state.kind !== 'waiting')
       }
     },
+    tell: (message) => post(child, options, message),
     async stop() {
       restart?.cancel()
       change('stop')
@@ -139,7 +150,7 @@ function bell(): { ring(): void; until(isDone: () => boolean): Promise<void> } {
 }
 
 interface ProgramEvents {
-  onMessage(raw: unknown): void
+  onMessage(raw: unknown, socket: unknown): void
   onError(error: Error): void
   onExit(code: number | null, signal: NodeJS.Signals | null): void
 }
@@ -153,6 +164,17 @@ function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessag
   child.on('error', onError)
   child.once('exit', onExit)
   return child
+}
+
+function greet(child: ChildProcess, options: SupervisorOptions): void {
+  const greeting = options.greeting?.()
+  if (greeting) post(child, options, greeting.message, greeting.socket)
+}
+
+function post(child: ChildProcess | undefined, { name, onLine }: SupervisorOptions, message: object, socket?: object): void {
+  // Its types name the sockets of servers and clients; Node sends what lies below them too.
+  const handle = socket as Parameters<ChildProcess['send']>[1]
+  if (child?.connected) child.send(message, handle, (error) => error && onLine(name, `did not hear: ${error.message}`))
 }
 
 async function killProgram(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {

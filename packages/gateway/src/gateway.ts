@@ -81,6 +81,8 @@ export interface Gateway {
    */
   reload(config?: GatewayConfig): Promise<void>
   health(): Promise<Health>
+  /** How it is doing, as the admin port says it. */
+  status(): GatewayStatus
 }
 
 /** Where a gateway listens. */
@@ -145,6 +147,7 @@ export function gateway(options: GatewayOptions): Gateway {
       const { isReady, detail } = status()
       return { healthy: isReady, detail }
     },
+    status,
   }
 }
 

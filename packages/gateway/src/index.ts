@@ -32,3 +32,14 @@ export type { RequestBody } from './request-body.ts'
 
 export type { ConfigIssue, GatewayErrorCode, Position } from './errors.ts'
 export { GatewayConfigError, GatewayError } from './errors.ts'
+
+// Run it: the admin port, changes and their history
+
+export type { AdminSubject, GatewayStatus } from './admin-routes.ts'
+export type { ConfigDiff, KeyChange } from './config-diff.ts'
+export { describeDiff, diffConfigs, isEmptyDiff } from './config-diff.ts'
+export type { HistoryEntry } from './config-history.ts'
+export type { Control, ControlOptions } from './control.ts'
+export { control } from './control.ts'
+export type { ManagedFile, ManagedFileOptions } from './managed-file.ts'
+export { managedFile } from './managed-file.ts'

@@ -1,24 +1,35 @@
-import { readFile } from 'node:fs/promises'
-import { messageOf, type Registry } from '@banyan/core'
-import { consulRegistry, staticRegistry } from '@banyan/discovery'
-import { gateway, parseGatewayFile } from '@banyan/gateway'
-import { startTelemetry } from '@banyan/otel'
-import { redisRateLimits } from '@banyan/redis'
+import { messageOf } from '@banyan/core'
+import { parseGatewayFile } from '@banyan/gateway'
 import { createLogger, logLevelOf, runUntilSignal } from '@banyan/service'
 import { Command } from 'commander'
-import { CliError } from '../errors.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
+import { runGateway } from '../run-gateway.ts'
+import { gatewayChangeCommands, textOf } from './gateway-changes.ts'
 
 const EXAMPLES = `
 Examples:
   $ banyan gateway check gateway.yaml
   $ banyan gateway run gateway.yaml --registry http://127.0.0.1:8500
-  $ banyan gateway run gateway.yaml --port 9000`
+  $ banyan gateway run gateway.yaml --processes 4
+  $ banyan gateway diff gateway.yaml            what the file would change in the running gateway
+  $ banyan gateway reload --token-file token
+  $ banyan gateway rollback 7
 
-/** `banyan gateway run | check` */
+What asks a running gateway needs "admin" and "admin_token" in its file. SIGHUP has it take its file, too.`
+
+interface RunOptions {
+  readonly registry?: string
+  readonly port?: number
+  readonly processes?: number
+  readonly historyDir?: string
+}
+
+/** `banyan gateway run | check | reload | restart | diff | history | rollback | routes` */
 export function gatewayCommand(output: Output): Command {
-  const command = new Command('gateway').description('run an API gateway, or look its file over').addHelpText('afterAll', EXAMPLES)
+  const command = new Command('gateway')
+    .description('run an API gateway, look its file over, change it while it runs')
+    .addHelpText('afterAll', EXAMPLES)
   command
     .command('check <file>')
     .description('say what is wrong with a gateway file, line by line')
@@ -31,31 +42,28 @@ export function gatewayCommand(output: Output): Command {
     .description('run the gateway; a changed file takes effect at once, a bad one changes nothing')
     .option('--registry <url>', 'where services are found; left out, only routes with a url work')
     .option('--port <number>', 'in place of the port in "listen"', wholeNumber(0, 65_535))
-    .action((file: string, options: { registry?: string; port?: number }) => run(output, file, options))
+    .option('--processes <number>', 'so many processes on one port, watched over by this one (Linux)', wholeNumber(1, 256))
+    .option('--history-dir <folder>', 'where good configurations are kept (default: <file>.history)')
+    .action((file: string, options: RunOptions) => run(output, file, options))
+  for (const change of gatewayChangeCommands(output)) command.addCommand(change)
   return command
 }
 
-async function run(output: Output, file: string, options: { registry?: string; port?: number }): Promise<void> {
+async function run(output: Output, file: string, { registry, port, processes, historyDir }: RunOptions): Promise<void> {
   const log = createLogger({ service: 'gateway', level: logLevelOf(process.env.LOG_LEVEL) })
-  const telemetry = startTelemetry({ service: 'gateway', env: process.env })
-  const found = options.registry ? consulRegistry({ url: options.registry, log }) : undefined
-  const registry: Registry = found ?? staticRegistry({})
-  const port = options.port === undefined ? {} : { port: options.port }
-  const made = gateway({ file, registry, rateLimits: (url) => redisRateLimits({ url, log }), log, metrics: telemetry.metricsText, ...port })
+  const running = await runGateway({
+    plan: { file, registryUrl: registry, port },
+    processes,
+    historyFolder: historyDir,
+    onLine: (name, line) => output.write(line.startsWith('{') ? `${line}\n` : `${name}: ${line}\n`),
+    log,
+  })
+  const onHangUp = () => void running.reload().catch((error) => log.error({ file }, `the file is not taken: ${messageOf(error)}`))
+  process.on('SIGHUP', onHangUp)
   try {
-    const { url } = await made.start()
-    output.write(`the gateway listens on ${url}\n`)
-    await runUntilSignal([{ stop: () => made.stop() }], { log })
+    output.write(`the gateway listens on ${running.url}${running.adminUrl ? `, its admin port on ${running.adminUrl}` : ''}\n`)
+    await runUntilSignal([running], { log })
   } finally {
-    await found?.close()
-    await telemetry.stop()
-  }
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new CliError('ERR_USAGE', `cannot read the gateway file "${file}": ${messageOf(cause)}`, { cause })
+    process.off('SIGHUP', onHangUp)
   }
 }

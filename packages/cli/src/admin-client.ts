@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+import { messageOf } from '@banyan/core'
+import { CliError } from './errors.ts'
+
+/** Where a gateway's admin port is, and who asks. */
+export interface AdminPlace {
+  /** `http://127.0.0.1:8081`. */
+  readonly admin: string
+  /** A file with the token. Default: the variable `GATEWAY_ADMIN_TOKEN`. */
+  readonly tokenFile?: string | undefined
+}
+
+/**
+ * Asks the admin port of a gateway.
+ *
+ * @throws {CliError} `ERR_ADMIN` with what it said when it said no; `ERR_USAGE` without a token
+ */
+export async function askAdmin(place: AdminPlace, method: 'GET' | 'POST', path: string, body?: string): Promise<string> {
+  const headers = { authorization: `Bearer ${await tokenOf(place)}` }
+  let response: Response
+  try {
+    response = await fetch(new URL(path, place.admin), { method, headers, ...(body !== undefined && { body }) })
+  } catch (cause) {
+    const why = messageOf(cause instanceof Error && cause.cause ? cause.cause : cause)
+    throw new CliError(
+      'ERR_ADMIN',
+      `cannot reach the admin port at ${place.admin}: ${why}; does the gateway run, and does its file say "admin"?`,
+      { cause },
+    )
+  }
+  const text = await response.text()
+  if (response.ok) return text
+  throw new CliError('ERR_ADMIN', detailOf(text) ?? `the admin port answered ${response.status}`)
+}
+
+/** A change of the configuration, as the admin port tells it. */
+export interface ToldChanges {
+  readonly differs: boolean
+  readonly text: readonly string[]
+}
+
+/** The lines of an answer that tells of changes. */
+export function changesOf(text: string): readonly string[] {
+  // Asked of our own admin port.
+  const { differs, text: lines } = JSON.parse(text) as ToldChanges
+  return differs ? lines : ['nothing changes']
+}
+
+async function tokenOf({ tokenFile }: AdminPlace): Promise<string> {
+  if (tokenFile !== undefined) {
+    const text = await readFile(tokenFile, 'utf8').catch((cause) => {
+      throw new CliError('ERR_USAGE', `cannot read the token file "${tokenFile}": ${messageOf(cause)}`, { cause })
+    })
+    return text.trim()
+  }
+  const token = process.env.GATEWAY_ADMIN_TOKEN
+  if (token) return token
+  throw new CliError('ERR_USAGE', 'the admin port needs a token: name its file with --token-file, or set GATEWAY_ADMIN_TOKEN')
+}
+
+function detailOf(text: string): string | undefined {
+  try {
+    const problem: unknown = JSON.parse(text)
+    return typeof problem === 'object' && problem !== null && 'detail' in problem ? String(problem.detail) : undefined
+  } catch {
+    // Not ours: the status has to do.
+    return undefined
+  }
+}
