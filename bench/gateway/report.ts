@@ -81,13 +81,17 @@ function latencyVerdicts({ latencies }: GatewayFigures): Verdict[] {
     alone('added at half load, p50', added('banyan', 'p50Ms'), { atMost: 0.3 }, ' ms'),
     alone('added at half load, p99', added('banyan', 'p99Ms'), { atMost: 1.5 }, ' ms'),
     ...others.map((subject): Verdict => {
-      const both = `p50 +${figure(added(subject, 'p50Ms'))} ms, p99 +${figure(added(subject, 'p99Ms'))} ms`
+      const both = `p50 ${signed(added(subject, 'p50Ms'))} ms, p99 ${signed(added(subject, 'p99Ms'))} ms`
       const what = 'added at half load'
       return subject === 'banyan-full'
         ? { what: `${what}, full policy`, ours: both }
         : { what, ours: '', theirs: `${titleOf(subject)} ${both}` }
     }),
   ]
+}
+
+function signed(value: number): string {
+  return value < 0 ? figure(value) : `+${figure(value)}`
 }
 
 function reloadVerdicts({ reloads }: GatewayFigures): Verdict[] {

@@ -7,6 +7,8 @@ export const CONNECTIONS = 50
 /** The proxy has this core, load and origin have the other. */
 export const PROXY_CORE = 0
 export const LOAD_CORE = 1
+/** Until what matters is compiled. */
+const WARM_UP_SECONDS = 2
 
 /** What one contestant did in one round. */
 export interface Speed {
@@ -31,7 +33,7 @@ export async function withProxy<T>(
   const proxy = await startProxy(subject, place, more)
   try {
     await check(subject, proxy)
-    await load(proxy, 1)
+    await load(proxy, WARM_UP_SECONDS)
     return await work(proxy)
   } finally {
     await proxy.stop()
