@@ -22,7 +22,7 @@ export interface RunningProxy extends Listening {
 export interface Place {
   /** For configuration files; gone after the run. */
   readonly folder: string
-  readonly core: number
+  readonly core: number | 'any'
   readonly originPort: number
   readonly isHasty?: boolean
 }
@@ -57,7 +57,7 @@ export async function startProxy(subject: string, place: Place, more: Partial<Ga
   const native = Object.hasOwn(natives, subject) ? natives[subject] : undefined
   if (native) return startNative(native, place)
   const { core, originPort, isHasty = false } = place
-  const task: GatewayTask = { subject, core, originPort, isHasty, moreRoutes: 0, ...more }
+  const task: GatewayTask = { subject, originPort, isHasty, moreRoutes: 0, ...(core !== 'any' && { core }), ...more }
   const contestant = startContestant('gateway/child.ts', task, TIMEOUT_MS)
   const listening = await contestant.heard<Listening>('listening')
   return { ...listening, contestant, isAlive: () => isAlive(listening.pid), stop: () => contestant.kill() }

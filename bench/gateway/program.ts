@@ -26,10 +26,11 @@ export function programFile(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 
-/** Starts a program on one core. It ends when this process does, however that ends. */
-export function startProgram(command: readonly [string, ...string[]], core: number, env: NodeJS.ProcessEnv = {}): Program {
-  const guarded = ['--cpu-list', String(core), 'setpriv', '--pdeathsig', 'TERM', ...command]
-  const child = spawn('taskset', guarded, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+/** Starts a program on one core, or on any. It ends when this process does, however that ends. */
+export function startProgram(command: readonly [string, ...string[]], core: number | 'any', env: NodeJS.ProcessEnv = {}): Program {
+  const pinned = core === 'any' ? [] : ['taskset', '--cpu-list', String(core)]
+  const [file = '', ...args] = [...pinned, 'setpriv', '--pdeathsig', 'TERM', ...command]
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   running.add(child)
   let out = ''
   let all = ''
