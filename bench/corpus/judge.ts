@@ -1,6 +1,6 @@
 // The corpus is no part of what the package offers.
 import { answerOf, type CorpusCase, faultsOf, type Observed } from '../../packages/gateway/src/test/corpus.ts'
-import { FOLD_CASES, FRAMING_CASES, taste } from './taste.ts'
+import { stillDangerous, taste } from './taste.ts'
 
 /**
  * `wanted`: as the case says. `fine`: refused or cut in another way, with nothing handed on. `other`: something else that no rule of HTTP
@@ -24,7 +24,7 @@ export function judge(given: CorpusCase, observed: Observed, hasDied: boolean): 
   if (observed.isOpen && (answer.status === 0 || answer.body === undefined)) return { grade: 'dangerous', what: `${seen}, client waits` }
   if (faults.length === 0) return { grade: 'wanted', what: seen }
   if (given.upstream === 'none' || given.upstream === 'unfinished') return judgeRequest(given, observed, seen, answer.status)
-  if (given.name.startsWith('answer-')) return judgeAnswer(given, observed, seen, answer)
+  if (given.name.startsWith('answer-')) return judgeAnswer(given, observed, answer, { seen, faults })
   return judgeForwarded(given, observed, faults, answer.status)
 }
 
@@ -32,25 +32,28 @@ function judgeRequest(given: CorpusCase, { received }: Observed, seen: string, s
   if (!hasHandedOn(given, received)) {
     return status === 0 || status >= 400 ? { grade: 'fine', what: seen } : { grade: 'other', what: `${seen}, answered itself` }
   }
-  const isAllowed = given.name in taste && isClean(given.name, received.join('\n'))
-  return { grade: isAllowed ? 'other' : 'dangerous', what: `handed on, ${seen}` }
+  return { grade: isAllowed(given.name, received.join('\n'), '') ? 'other' : 'dangerous', what: `handed on, ${seen}` }
 }
 
 /** An answer that the client must not take for a good one. */
-function judgeAnswer(given: CorpusCase, { raw }: Observed, seen: string, { status, body }: ReturnType<typeof answerOf>): Judgement {
+function judgeAnswer(
+  given: CorpusCase,
+  { raw }: Observed,
+  { status, body }: ReturnType<typeof answerOf>,
+  { seen, faults }: { readonly seen: string; readonly faults: readonly string[] },
+): Judgement {
   const mustFail = given.client.cut === true || given.client.status?.includes(502) === true
-  if (!mustFail) return { grade: 'other', what: seen }
+  if (!mustFail) return { grade: 'other', what: faults.map(shortened).join('; ') }
   if (status === 0 || status >= 500 || body === undefined)
     return { grade: 'fine', what: status < 500 && status > 0 ? `${seen}, cut` : seen }
-  const isAllowed = given.name in taste && isClean(given.name, raw)
-  return { grade: isAllowed ? 'other' : 'dangerous', what: `handed on, ${seen}` }
+  return { grade: isAllowed(given.name, raw, body) ? 'other' : 'dangerous', what: `handed on, ${seen}` }
 }
 
 function judgeForwarded({ name }: CorpusCase, { received }: Observed, faults: readonly string[], status: number): Judgement {
-  const what = faults.map(shortened).join('; ')
+  if (received.length === 0) return { grade: 'other', what: `not handed on, ${status || 'closed'}` }
   // Handed on, an upgrade to h2c opens a way past every route.
   const isTunnel = name === 'forwarded-h2c-upgrade' && /^upgrade:/im.test(received.join('\n'))
-  return { grade: isTunnel ? 'dangerous' : 'other', what: status === 200 || status === 0 ? what : `${status}; ${what}` }
+  return { grade: isTunnel ? 'dangerous' : 'other', what: faults.map(shortened).join('; ') }
 }
 
 /** Whether the upstream got a request; of those whose body is wrong, a whole one. */
@@ -60,11 +63,8 @@ function hasHandedOn(given: CorpusCase, received: readonly string[]): boolean {
     : faultsOf({ ...given, client: {} }, { raw: '', isOpen: false, received }).length > 0
 }
 
-function isClean(name: string, text: string): boolean {
-  const head = text.split('\r\n\r\n')[0] ?? ''
-  if (FRAMING_CASES.has(name)) return !(/^transfer-encoding:/im.test(head) && /^content-length:/im.test(head))
-  if (FOLD_CASES.has(name)) return !/\r\n[ \t]/.test(head)
-  return true
+function isAllowed(name: string, text: string, body: string): boolean {
+  return name in taste && stillDangerous[name]?.(text.split('\r\n\r\n')[0] ?? '', body) !== true
 }
 
 function seenOf({ status }: ReturnType<typeof answerOf>, { isOpen }: Observed): string {
@@ -72,10 +72,11 @@ function seenOf({ status }: ReturnType<typeof answerOf>, { isOpen }: Observed): 
   return isOpen ? 'no answer' : 'closed'
 }
 
-/** As a cell of a table has room for. */
+/** As a cell of a table has room for: what there was, not what was wanted. */
 function shortened(fault: string): string {
   return fault
-    .replace('the upstream got ', '')
+    .replace(/, wanted .*/, '')
+    .replace(': undefined', ' missing')
+    .replace('the upstream got ', 'upstream: ')
     .replace('the client got ', 'client: ')
-    .replace('nothing reached the upstream', 'nothing handed on')
 }

@@ -1,8 +1,22 @@
 /**
  * Cases in which another proxy may do otherwise than ours and be right, or at least do what many do: the standard allows it, asks for it with
- * SHOULD, or says nothing. There, handing on counts as "other" and not as dangerous. What it is that they may: one line each.
+ * SHOULD, or says nothing. There, handing on counts as "other" and not as dangerous, unless what was handed on is in {@link stillDangerous}.
+ * One line each: what they may, and where it is said.
  */
 export const taste: Readonly<Record<string, string>> = {
+  'answer-bare-cr': 'a recipient may put a blank in its place (RFC 9112, 2.2)',
+  'answer-chunked-http-1-0': 'its framing is faulty; it may be read, and the connection closed (RFC 9112, 6.1)',
+  'answer-chunked-tab': 'blanks and tabs around a value are no part of it (RFC 9110, 5.5)',
+  'answer-gzip-chunked': 'a coding that nobody asked for; the standard does not say what becomes of it',
+  'answer-nul-in-header': 'a recipient may put a blank in its place (RFC 9110, 5.5)',
+  'request-bare-cr': 'a recipient may put a blank in its place (RFC 9112, 2.2)',
+  'request-chunks-http-1-0': 'its framing is faulty; it may be read, and the connection closed (RFC 9112, 6.1)',
+  'request-connect': 'the upstream may refuse it; the tunnel would lead there and nowhere else',
+  'request-control-in-header': 'a recipient may keep other control characters (RFC 9110, 5.5)',
+  'request-gzip-chunked': 'a coding that is not known should be refused, and need not (RFC 9112, 6.1)',
+  'request-http-2-0': 'a major version that is not spoken may be refused (RFC 9110, 15.6.6)',
+  'request-http-2-preface': 'a major version that is not spoken may be refused (RFC 9110, 15.6.6)',
+  'request-nul-in-header': 'a recipient may put a blank in its place (RFC 9110, 5.5)',
   'answer-bare-lf': 'a recipient may take a bare LF for the end of a line (RFC 9112, 2.2)',
   'answer-chunks-and-length': 'chunks go before the length, which must not be handed on (RFC 9112, 6.3)',
   'answer-folded-header': 'a proxy may put blanks in the place of the fold (RFC 9112, 5.2)',
@@ -39,13 +53,23 @@ export const taste: Readonly<Record<string, string>> = {
   'request-websocket-with-body': 'a handshake with a body is odd, not forbidden (RFC 6455, 4.1)',
 }
 
-/** Allowed only when the two framings do not both go on: who reads the other one sees another request. */
-export const FRAMING_CASES: ReadonlySet<string> = new Set([
-  'answer-chunks-and-length',
-  'request-chunks-and-length',
-  'request-length-and-chunks',
-  'request-smuggled-behind',
-])
+const hasTwoFramings = (head: string) => /^transfer-encoding:/im.test(head) && /^content-length:/im.test(head)
+const hasFold = (head: string) => /\r\n[ \t]/.test(head)
+const hasNul = (head: string) => head.includes('\0')
+const hasBareCr = (head: string) => /\r(?!\n)/.test(head)
 
-/** Allowed only when the fold does not go on. */
-export const FOLD_CASES: ReadonlySet<string> = new Set(['answer-folded-header', 'request-folded-header'])
+/** What must not be in the head, or in the body, of what is handed on even where handing on is allowed. */
+export const stillDangerous: Readonly<Record<string, (head: string, body: string) => boolean>> = {
+  'answer-bare-cr': hasBareCr,
+  // Read by its chunks, the body is one letter; taken as it comes, the chunks themselves are in it.
+  'answer-chunked-tab': (_, body) => body !== 'a',
+  'answer-chunks-and-length': hasTwoFramings,
+  'answer-folded-header': hasFold,
+  'answer-nul-in-header': hasNul,
+  'request-bare-cr': hasBareCr,
+  'request-chunks-and-length': hasTwoFramings,
+  'request-folded-header': hasFold,
+  'request-length-and-chunks': hasTwoFramings,
+  'request-nul-in-header': hasNul,
+  'request-smuggled-behind': hasTwoFramings,
+}
