@@ -7,6 +7,8 @@ export interface ProfileEntry {
 }
 
 const TOP = 25
+/** Where the profiler's own start is counted. */
+const STARTING = 'post node:inspector'
 
 /** Samples this process for so many seconds, as `node --cpu-prof` does. @returns where most of its own time went; idle time counts as none */
 export async function profileFor(seconds: number): Promise<ProfileEntry[]> {
@@ -28,7 +30,7 @@ function topOf({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Prof
     const name = names.get(id) ?? ''
     times.set(name, (times.get(name) ?? 0) + (timeDeltas[index] ?? 0))
   }
-  times.delete('(idle)')
+  for (const name of names.values()) if (name === '(idle)' || name.startsWith(STARTING)) times.delete(name)
   const all = [...times.values()].reduce((sum, time) => sum + time, 0)
   const sorted = [...times].sort(([, a], [, b]) => b - a)
   return sorted.slice(0, TOP).map(([what, time]) => ({ what, share: time / all }))

@@ -1,5 +1,5 @@
 import type { Place, RunningProxy } from './contestants.ts'
-import { measureSpeed, type Speed, withProxy } from './speed.ts'
+import { load, measureSpeed, type Speed, withProxy } from './speed.ts'
 
 /** What changes of routes cost a gateway with so many. */
 export interface Reloads {
@@ -13,6 +13,8 @@ export interface Reloads {
 /** The first is what the target is about; the second shows how it grows. */
 export const RELOAD_ROUTES = [100, 1_000]
 
+const WARM_UP_SECONDS = 4
+
 /** Loads ours without and with 50 changes a second, one after the other in one process, twice. */
 export function measureReloads(routes: number, place: Place, seconds: number): Promise<Reloads> {
   const half = Math.ceil(seconds / 2)
@@ -20,6 +22,10 @@ export function measureReloads(routes: number, place: Place, seconds: number): P
     'banyan',
     place,
     async (proxy) => {
+      // What reads and compiles a configuration is compiled itself, as it is in a gateway whose routes change all the time.
+      await change(proxy, true)
+      await load(proxy, WARM_UP_SECONDS)
+      await change(proxy, false)
       const calm = [await measureSpeed(proxy, half)]
       await change(proxy, true)
       const changing = [await measureSpeed(proxy, half)]

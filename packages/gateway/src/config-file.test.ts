@@ -149,9 +149,7 @@ routes:
 
   it('finds them under another name of a parameter, too', () => {
     const routes = ['/a/{id}/b', '/a/{id}', '/a/{other}/b/'].map((path) => `  - { path: '${path}', service: a }\n`)
-    expect(problemsOf(`routes:\n${routes.join('')}`)).toEqual([
-      'gateway.yaml:4:5: the file has two routes for the same requests, 1 and 3',
-    ])
+    expect(problemsOf(`routes:\n${routes.join('')}`)).toEqual(['gateway.yaml:4:5: the file has two routes for the same requests, 1 and 3'])
   })
 
   it('checks 10,000 routes without comparing each with each, which took minutes', () => {
