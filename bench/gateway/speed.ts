@@ -7,8 +7,8 @@ export const CONNECTIONS = 50
 /** The proxy has this core, load and origin have the other. */
 export const PROXY_CORE = 0
 export const LOAD_CORE = 1
-/** Until what matters is compiled. */
-const WARM_UP_SECONDS = 2
+/** Until what matters is compiled: so many requests, in pieces of this length, but not more than so many pieces. */
+const WARM_UP = { requests: 40_000, pieceSeconds: 1, pieces: 8 }
 
 /** What one contestant did in one round. */
 export interface Speed {
@@ -33,11 +33,16 @@ export async function withProxy<T>(
   const proxy = await startProxy(subject, place, more)
   try {
     await check(subject, proxy)
-    await load(proxy, WARM_UP_SECONDS)
+    await warmUp(proxy)
     return await work(proxy)
   } finally {
     await proxy.stop()
   }
+}
+
+async function warmUp(proxy: RunningProxy): Promise<void> {
+  for (let piece = 0, requests = 0; piece < WARM_UP.pieces && requests < WARM_UP.requests; piece += 1)
+    requests += (await load(proxy, WARM_UP.pieceSeconds)).requests
 }
 
 /** Loads a proxy for so many seconds and says what it did, and at what cost. */
