@@ -9,11 +9,12 @@ import { measureReloads, RELOAD_ROUTES, type Reloads } from './gateway/reloads.t
 import { type GatewayFigures, report } from './gateway/report.ts'
 import type { RoutesResult, RoutesTask } from './gateway/routes-child.ts'
 import { CONNECTIONS, LOAD_CORE, load, measureSpeed, PROXY_CORE, type Speed, withProxy } from './gateway/speed.ts'
+import { measureUpload } from './gateway/upload.ts'
 import { readOptions } from './options.ts'
 import { installPeers } from './peers.ts'
 import { figure } from './verdict.ts'
 
-const HELP = `npm run bench -- gateway [--rounds 5] [--seconds 4] [--quick] [--routes] [--reloads] [--profile]
+const HELP = `npm run bench -- gateway [--rounds 5] [--seconds 4] [--quick] [--routes] [--reloads] [--upload] [--profile]
 
 What a proxy costs: ours with one route and nothing else; ours with a token checked, a limit, metrics, spans and an access log; beside
 @fastify/http-proxy, fast-gateway, http-proxy, and nginx, HAProxy and Caddy where they are installed (apt-get install nginx haproxy caddy).
@@ -25,6 +26,7 @@ installed) are on core ${LOAD_CORE}. A small GET, ${CONNECTIONS} connections, by
                            origin's own at the same rate
   --routes                 only that: a match among 10, 100, 1,000 and 10,000 routes, memory for each, reloading such a file
   --reloads                only that: what 50 changes of a route a second cost
+  --upload                 only that: what an upload of 1 GiB adds to the memory of ours
   --profile                only that: where ours spends its time under load
 Several processes are not measured: two cores, one with the load on it, cannot show how they add up.
 Linux with two cores or more. About 12 minutes for 5 rounds; --quick takes one, shorter.
@@ -32,11 +34,12 @@ Linux with two cores or more. About 12 minutes for 5 rounds; --quick takes one, 
 Writes bench/results/gateway.json; --quick and the parts write nothing. Fails when a target is missed.`
 
 const LATENCY_SUBJECTS: readonly string[] = ['banyan', 'banyan-full', 'fastify-http-proxy', 'nginx']
+const UPLOAD_BYTES = 1_073_741_824
 const ROUTES = [10, 100, 1_000, 10_000]
 
 /** Measures and reports. */
 export async function run(args: readonly string[]): Promise<void> {
-  const options = readOptions(args, HELP, ['routes', 'reloads', 'profile'], { seconds: 4 })
+  const options = readOptions(args, HELP, ['routes', 'reloads', 'upload', 'profile'], { seconds: 4 })
   if (!options) return
   const { rounds, quick, given } = options
   assertMachine()
@@ -48,11 +51,12 @@ export async function run(args: readonly string[]): Promise<void> {
       const place: Place = { folder, core: PROXY_CORE, originPort: origin.proxy.port }
       if (given.has('profile')) return await profile(place, seconds)
       const wants = (part: string) => given.size === 0 || given.has(part)
-      const figures: GatewayFigures = { speeds: new Map(), latencies: new Map(), reloads: new Map(), routes: new Map() }
+      const figures: GatewayFigures = { speeds: new Map(), latencies: new Map(), reloads: new Map(), uploads: [], routes: new Map() }
       for (let round = 1; round <= rounds; round += 1) {
         const at = { place, seconds, name: `round ${round} of ${rounds}` }
         if (given.size === 0) await speedRound(figures, at, origin.proxy.port)
         if (wants('reloads')) await reloadsRound(figures, at)
+        if (wants('upload')) await uploadRound(figures, at, quick ? UPLOAD_BYTES / 8 : UPLOAD_BYTES)
         if (wants('routes')) await routesRound(figures, at.name)
       }
       const settings = { rounds, seconds, connections: CONNECTIONS, origin: origin.kind, natives: nativesHere() }
@@ -108,6 +112,14 @@ async function reloadsRound(figures: GatewayFigures, { place, seconds, name }: A
     push(figures.reloads, String(routes), reloads)
     console.error(`${name}: ${routes} routes, 50 changes a second cost ${figure(reloads.lostShare * 100)} % of the throughput`)
   }
+}
+
+async function uploadRound(figures: GatewayFigures, { place, name }: At, bytes: number): Promise<void> {
+  const upload = await twice('upload', () => measureUpload(bytes, place))
+  figures.uploads.push(upload)
+  console.error(
+    `${name}: ${figure(bytes / 1_048_576)} MiB uploaded in ${figure(upload.seconds)} s, memory grew by ${figure(upload.rssGrowthMb)} MiB`,
+  )
 }
 
 async function routesRound(figures: GatewayFigures, name: string): Promise<void> {

@@ -62,7 +62,7 @@ function configOf({ originPort, isHasty, moreRoutes }: ServeOptions, changes = 0
   if (changed) changed.timeout_ms += changes % 1_000
   return {
     ...(isHasty && { headers_timeout_ms: HASTY.headMs, request_timeout_ms: HASTY.bodyMs, breaker: { minimum_calls: 1_000_000 } }),
-    routes: [{ path: '/', url, ...(isHasty && { retries: 0, timeout_ms: HASTY.upstreamMs }) }, ...more],
+    routes: [{ path: '/', url, max_body_bytes: 2 ** 31, ...(isHasty && { retries: 0, timeout_ms: HASTY.upstreamMs }) }, ...more],
   }
 }
 

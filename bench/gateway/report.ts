@@ -5,12 +5,14 @@ import type { LoadResult } from './load-child.ts'
 import { RELOAD_ROUTES, type Reloads } from './reloads.ts'
 import type { RoutesResult } from './routes-child.ts'
 import type { Speed } from './speed.ts'
+import type { Upload } from './upload.ts'
 
 /** What all rounds gave, by contestant; `direct` is the origin without a proxy; routes and reloads by the number of routes. */
 export interface GatewayFigures {
   readonly speeds: Map<string, Speed[]>
   readonly latencies: Map<string, LoadResult[]>
   readonly reloads: Map<string, Reloads[]>
+  readonly uploads: Upload[]
   readonly routes: Map<string, RoutesResult[]>
 }
 
@@ -31,6 +33,7 @@ export function report(
   const verdicts = [
     ...(figures.speeds.size > 0 ? [...speedVerdicts(figures, settings), ...latencyVerdicts(figures)] : []),
     ...(figures.reloads.size > 0 ? reloadVerdicts(figures) : []),
+    ...(figures.uploads.length > 0 ? [uploadVerdict(figures)] : []),
     ...(figures.routes.size > 0 ? routesVerdicts(figures) : []),
     ...(figures.speeds.size > 0 ? [...figures.speeds.keys()].map((subject) => contestantLine(figures, subject)) : []),
   ]
@@ -101,6 +104,16 @@ function reloadVerdicts({ reloads }: GatewayFigures): Verdict[] {
   return [alone(what(target), lost(target), { atMost: 5 }, ' %'), ...more.map((routes) => note(what(routes), lost(routes), ' %'))]
 }
 
+function uploadVerdict({ uploads }: GatewayFigures): Verdict {
+  const mib = (uploads[0]?.bytes ?? 0) / 1_048_576
+  return alone(
+    `memory that an upload of ${figure(mib)} MiB adds`,
+    middle(uploads, (upload) => upload.rssGrowthMb),
+    { atMost: 32 },
+    ' MiB',
+  )
+}
+
 function routesVerdicts({ routes }: GatewayFigures): Verdict[] {
   const of = (count: number, key: keyof RoutesResult) => middle(routes.get(String(count)), (result) => result[key])
   const counts = [...routes.keys()].map(Number)
@@ -133,7 +146,7 @@ function middle<T>(rounds: readonly T[] = [], value: (round: T) => number): numb
   return median(rounds.map(value))
 }
 
-function asJson({ speeds, latencies, reloads, routes }: GatewayFigures): object {
+function asJson({ speeds, latencies, reloads, uploads, routes }: GatewayFigures): object {
   return {
     speed: seriesOf(speeds, ({ requestsPerCpuSecond, ...rest }) => ({
       requestsPerCpuSecond,
@@ -146,6 +159,7 @@ function asJson({ speeds, latencies, reloads, routes }: GatewayFigures): object 
       calmPerSecond: calm.requestsPerSecond,
       changingPerSecond: changing.requestsPerSecond,
     })),
+    upload: seriesOf(new Map([['ours', uploads]]), (upload) => ({ ...upload })),
     routes: seriesOf(routes, (result) => ({ ...result })),
   }
 }
