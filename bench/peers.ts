@@ -16,7 +16,7 @@ export function installPeers(): void {
   const missing = Object.entries(dependencies).filter(([name, version]) => peerVersion(name) !== version)
   if (missing.length === 0) return
   console.error(
-    `installing the peers into bench/node_modules, once, about 270 MB: ${missing.map(([name, version]) => `${name} ${version}`).join(', ')}`,
+    `installing the peers into bench/node_modules, once, about 330 MB: ${missing.map(([name, version]) => `${name} ${version}`).join(', ')}`,
   )
   const { status, error } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', FOLDER], {
     cwd: FOLDER,
