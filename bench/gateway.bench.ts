@@ -22,8 +22,8 @@ Each is a process of its own on core ${PROXY_CORE}, one worker, its connections 
 installed) are on core ${LOAD_CORE}. A small GET, ${CONNECTIONS} connections, by wrk (apt-get install wrk), so many seconds each, in turn:
   requests a CPU-second    of the proxy's process, user and system, all its threads and workers. It says the same whether the proxy or the
                            load holds the other up: the Node proxies fill their core, the load fills its own before nginx and HAProxy do
-  added latency            at half of what it can do, arriving at random moments (a generator of our own: wrk has no rate), above the
-                           origin's own at the same rate
+  added latency            at half of what it can do (nginx: at half of what ours can), arriving at random moments (a generator of our
+                           own: wrk has no rate), above the origin's own at the rate of ours
   --routes                 only that: a match among 10, 100, 1,000 and 10,000 routes, memory for each, reloading such a file
   --reloads                only that: what 50 changes of a route a second cost
   --upload                 only that: what an upload of 1 GiB adds to the memory of ours
@@ -81,7 +81,8 @@ async function speedRound(figures: GatewayFigures, { place, seconds, name }: At,
     const { speed, latency } = await twice(subject, () =>
       withProxy(subject, place, async (proxy) => {
         const measured = await measureSpeed(proxy, seconds)
-        const rate = measured.requestsPerSecond / 2
+        // Never above ours: what nginx can do is more than the load can send.
+        const rate = Math.min(measured.requestsPerSecond / 2, directRate ?? Number.POSITIVE_INFINITY)
         if (!LATENCY_SUBJECTS.includes(subject)) return { speed: measured, latency: undefined }
         return { speed: measured, latency: await loadAt(rate, { port: proxy.port, headers: proxy.headers, seconds }) }
       }),

@@ -18,6 +18,7 @@ export interface LoadTask {
 }
 
 export interface LoadResult {
+  readonly ratePerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly answered: number
@@ -74,7 +75,7 @@ async function load(): Promise<LoadResult> {
     )
   const sorted = Float64Array.from(latencies).sort()
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-  return { p50Ms: at(0.5), p99Ms: at(0.99), answered: latencies.length }
+  return { ratePerSecond: task.ratePerSecond, p50Ms: at(0.5), p99Ms: at(0.99), answered: latencies.length }
 }
 
 /** Connections that each carry one request at a time; a request waits when none is free. */
