@@ -17,6 +17,8 @@ const benches: Readonly<Record<string, Bench>> = {
   balance: { summary: 'balancers in simulated situations, and nanoseconds a pick', load: () => import('./balance.bench.ts') },
   policy: { summary: 'what a policy costs a call, beside cockatiel, opossum and p-retry', load: () => import('./policy.bench.ts') },
   commit: { summary: 'what publishing costs a transaction, and how soon a handler has the event', load: () => import('./commit.bench.ts') },
+  gateway: { summary: 'what a proxy costs beside Node proxies and nginx; routes; reloads', load: () => import('./gateway.bench.ts') },
+  corpus: { summary: 'bad input; --peers: what other proxies make of it', load: () => import('./corpus.bench.ts') },
   registry: {
     summary: 'a change to 200 watchers, registrations a second, blocking queries held',
     load: () => import('./registry.bench.ts'),

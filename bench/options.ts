@@ -8,15 +8,26 @@ export interface Options {
   readonly quick: boolean
   /** The benchmark's own switches that were given. */
   readonly given: ReadonlySet<string>
+  /** The benchmark's own numbers, as given or by default. */
+  readonly numbers: Readonly<Record<string, number>>
 }
 
 /**
- * Reads `--rounds N`, `--quick`, `--help` and the switches named; `undefined` after printing `help`.
+ * Reads `--rounds N`, `--quick`, `--help`, the switches named and the `numbers` (whole, from 1) with their defaults; `undefined` after
+ * printing `help`.
  *
  * @throws {TypeError} {RangeError} for what is not an option, or out of range
  */
-export function readOptions(args: readonly string[], help: string, switches: readonly string[] = []): Options | undefined {
-  const own: ParseArgsOptionsConfig = Object.fromEntries(switches.map((name) => [name, { type: 'boolean', default: false }]))
+export function readOptions(
+  args: readonly string[],
+  help: string,
+  switches: readonly string[] = [],
+  numbers: Readonly<Record<string, number>> = {},
+): Options | undefined {
+  const own: ParseArgsOptionsConfig = {
+    ...Object.fromEntries(switches.map((name) => [name, { type: 'boolean', default: false }])),
+    ...Object.fromEntries(Object.keys(numbers).map((name) => [name, { type: 'string' }])),
+  }
   const { values }: { values: Readonly<Record<string, unknown>> } = parseArgs({
     args: [...args],
     options: {
@@ -31,9 +42,17 @@ export function readOptions(args: readonly string[], help: string, switches: rea
     return undefined
   }
   const quick = values.quick === true
-  const text = typeof values.rounds === 'string' ? values.rounds : quick ? '1' : '5'
-  const rounds = Number(text)
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new RangeError(`cannot run the benchmark: "--rounds" is "${text}", wanted a whole number from 1`)
-  return { rounds, quick, given: new Set(switches.filter((name) => values[name] === true)) }
+  const numberOf = (name: string, byDefault: number) => wholeNumber(name, values[name] ?? String(byDefault))
+  return {
+    rounds: numberOf('rounds', quick ? 1 : 5),
+    quick,
+    given: new Set(switches.filter((name) => values[name] === true)),
+    numbers: Object.fromEntries(Object.entries(numbers).map(([name, byDefault]) => [name, numberOf(name, byDefault)])),
+  }
+}
+
+function wholeNumber(name: string, text: unknown): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= 1) return number
+  throw new RangeError(`cannot run the benchmark: "--${name}" is "${text}", wanted a whole number from 1`)
 }

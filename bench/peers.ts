@@ -13,10 +13,10 @@ const FOLDER = import.meta.dirname
  */
 export function installPeers(): void {
   const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(readFileSync(join(FOLDER, 'package.json'), 'utf8'))
-  const missing = Object.entries(dependencies).filter(([name, version]) => installed(name) !== version)
+  const missing = Object.entries(dependencies).filter(([name, version]) => peerVersion(name) !== version)
   if (missing.length === 0) return
   console.error(
-    `installing the peers into bench/node_modules, once, about 270 MB: ${missing.map(([name, version]) => `${name} ${version}`).join(', ')}`,
+    `installing the peers into bench/node_modules, once, about 330 MB: ${missing.map(([name, version]) => `${name} ${version}`).join(', ')}`,
   )
   const { status, error } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', FOLDER], {
     cwd: FOLDER,
@@ -45,7 +45,8 @@ export function peerUrl(...path: string[]): string {
   return pathToFileURL(peerFile(...path)).href
 }
 
-function installed(name: string): string | undefined {
+/** The version of an installed peer. */
+export function peerVersion(name: string): string | undefined {
   const file = peerFile(name, 'package.json')
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : undefined
 }

@@ -3,7 +3,7 @@
 // <!-- bench NAME --> ... <!-- end -->, which comes from bench/results/NAME.json.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
-const PAGES = ['README.md']
+const PAGES = ['README.md', 'docs/gateway-peers.md', 'packages/gateway/README.md']
 
 /** The pages whose quotations differ from the code; rewrites them unless `check` is set. */
 export function quote(check) {
@@ -41,6 +41,41 @@ const tables = {
   balance: () => verdicts('balance', 'who gets which call'),
   registry: () => verdicts('registry', 'the embedded registry'),
   rpc: () => verdicts('rpc', 'calls a second, 50 in flight, one client and one server'),
+  gateway: () => verdicts('gateway', 'a small GET, 50 connections, the proxy on one core'),
+  corpus: () => corpusTotals(),
+  'corpus-cases': () => corpusCases(),
+}
+
+/** How many cases of the corpus each proxy took how. */
+function corpusTotals() {
+  const { contestants, cases, commit, date } = resultsOf('corpus')
+  return [
+    `| ${cases.length} cases of bad input | as wanted | fine | other | dangerous |`,
+    '|---|---|---|---|---|',
+    ...contestants.map(({ title, version, wanted, fine, other, dangerous }) => {
+      return `| ${version ? `${title} ${version}` : title} | ${wanted} | ${fine} | ${other} | ${dangerous} |`
+    }),
+    '',
+    `${commit}, ${date.slice(0, 10)}.`,
+  ].join('\n')
+}
+
+/** What each proxy made of each case. */
+function corpusCases() {
+  const { contestants, cases } = resultsOf('corpus')
+  const inTable = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('*', '\\*')
+  const cell = ({ grade, what }) => {
+    if (grade === 'wanted') return '·'
+    return grade === 'dangerous' ? `**${inTable(what)}**` : inTable(what)
+  }
+  return [
+    `| case | ${contestants.map(({ title }) => title).join(' | ')} |`,
+    `|---|${'---|'.repeat(contestants.length)}`,
+    ...cases.map(({ name, about, source, found }) => {
+      const where = source ? ` (${source})` : ''
+      return `| \`${name}\`: ${inTable(about)}${where} | ${contestants.map(({ subject }) => cell(found[subject])).join(' | ')} |`
+    }),
+  ].join('\n')
 }
 
 /** What a benchmark found, line by line, with what was wanted: missed targets too. */

@@ -56,11 +56,22 @@ function checkMap(
     if (!field) report(context, keyAt, unknownKey(key, Object.keys(shape.keys), place))
     else value[key] = check(each, field.shape, placeOf(key, place, field.shape), context)
   }
-  for (const [key, { required, about }] of Object.entries(shape.keys)) {
-    if (required && !(key in value)) report(context, tree.at, `${place} needs "${key}": ${about}`)
+  for (const key of requiredKeys(shape)) {
+    if (!(key in value)) report(context, tree.at, `${place} needs "${key}": ${shape.keys[key]?.about}`)
   }
   if (context.issues.length === before) applyRules(tree, shape, value, place, context)
   return value
+}
+
+/** Few of many, and asked for of each route of a file that may have thousands. */
+const required = new WeakMap<MapShape, readonly string[]>()
+
+function requiredKeys(shape: MapShape): readonly string[] {
+  const known = required.get(shape)
+  if (known) return known
+  const keys = Object.keys(shape.keys).filter((key) => shape.keys[key]?.required)
+  required.set(shape, keys)
+  return keys
 }
 
 function applyRules(tree: MapTree, shape: MapShape, value: Record<string, unknown>, place: string, context: CheckContext): void {

@@ -2,7 +2,7 @@ import { silentLogger } from '@banyan/core'
 import { staticRegistry } from '@banyan/discovery'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Gateway, gateway } from './gateway.ts'
-import { type CorpusTarget, corpusCases, corpusUpstream, runCase } from './test/corpus.ts'
+import { answerOf, type CorpusTarget, corpusCases, corpusUpstream, observeCase, runCase } from './test/corpus.ts'
 
 // The bad-input corpus: one file a case in packages/gateway/corpus/. See its README.
 
@@ -45,4 +45,13 @@ it('finds what is wrong: a case turned round fails', async () => {
   if (!refused || !forwarded) throw new Error('wanted both cases')
   expect(await runCase({ ...refused, client: { status: [200] }, upstream: { target: '/' } }, target)).toHaveLength(2)
   expect(await runCase({ ...forwarded, upstream: 'none', client: { body: 'other', cut: true } }, target)).toHaveLength(3)
+})
+
+it('tells a connection that is kept from one that closes', async () => {
+  const [closes] = corpusCases().filter(({ name }) => name === 'forwarded-query-byte-for-byte')
+  if (!closes) throw new Error('wanted the case')
+  const keeps = { ...closes, request: closes.request.replace('Connection: close\r\n', '') }
+  const [kept, closed] = [await observeCase(keeps, target), await observeCase(closes, target)]
+  expect([kept.isOpen, closed.isOpen]).toEqual([true, false])
+  for (const { raw } of [kept, closed]) expect(answerOf(raw, false)).toEqual({ status: 200, body: 'ok' })
 })

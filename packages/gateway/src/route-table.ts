@@ -70,7 +70,7 @@ export function sameKey(one: RouteKey, other: RouteKey): boolean {
 
 /** The names in braces of a path. */
 export function parameterNames(path: string): string[] {
-  return patternOf(path).flatMap((part) => part.name ?? [])
+  return path.includes('{') ? patternOf(path).flatMap((part) => part.name ?? []) : []
 }
 
 interface Part {

@@ -157,23 +157,57 @@ function isWhole(text: string): boolean {
   return wholeBody(message, !message.headers.has('content-length') && !message.headers.has('transfer-encoding')) !== undefined
 }
 
+/** What a proxy made of a case. */
+export interface Observed {
+  /** What the client got. */
+  readonly raw: string
+  /** The other side still kept the connection when patience was over. */
+  readonly isOpen: boolean
+  /** What the upstream got, connection by connection. */
+  readonly received: readonly string[]
+}
+
 /** Runs a case. @returns what is wrong, in words; nothing when all is right */
-export async function runCase(given: CorpusCase, { port, upstream, check = () => [] }: CorpusTarget): Promise<string[]> {
+export async function runCase(given: CorpusCase, target: CorpusTarget): Promise<string[]> {
+  const observed = await observeCase(given, target)
+  return [...faultsOf(given, observed), ...(target.check?.(observed.raw) ?? [])]
+}
+
+/** Runs a case and keeps what came of it. `patienceMs`: how long the other side may keep the connection. Default 3,000. */
+export async function observeCase(
+  given: CorpusCase,
+  { port, upstream }: Pick<CorpusTarget, 'port' | 'upstream'>,
+  patienceMs = 3_000,
+): Promise<Observed> {
   upstream.expect(given.answer)
-  const raw = await exchange(port, given.request)
-  return [
-    ...upstreamFaults(given.upstream, upstream.received()),
-    ...clientFaults(given.client, raw, given.request.startsWith('HEAD ')),
-    ...check(raw),
-  ]
+  const exchanged = await exchange(port, given.request, patienceMs)
+  return { ...exchanged, received: upstream.received() }
+}
+
+/** What is wrong with what was observed, in words. */
+export function faultsOf(given: CorpusCase, { raw, received }: Observed): string[] {
+  return [...upstreamFaults(given.upstream, received), ...clientFaults(given.client, raw, given.request.startsWith('HEAD '))]
+}
+
+/** The final answer among the bytes that a client got: its status, 0 for none, and its body, when it looks whole. */
+export function answerOf(raw: string, isHead: boolean): { readonly status: number; readonly body: string | undefined } {
+  const message = read(finalOf(raw).final)
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(message.first)?.[1] ?? 0)
+  // An answer without a length lasts until the close: it cannot look cut.
+  const isUntilClose = !message.headers.has('content-length') && !message.headers.has('transfer-encoding') && status > 0
+  return { status, body: wholeBody(message, isHead) ?? (isUntilClose ? message.body : undefined) }
 }
 
 /** Sends bytes and gathers what comes until the other side closes, or nothing more comes. */
-function exchange(port: number, request: string): Promise<string> {
+function exchange(port: number, request: string, patienceMs: number): Promise<Pick<Observed, 'raw' | 'isOpen'>> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     let raw = ''
-    const timer = setTimeout(() => socket.destroy(), 3_000)
+    let isOpen = false
+    const timer = setTimeout(() => {
+      isOpen = true
+      socket.destroy()
+    }, patienceMs)
     socket
       .setEncoding('latin1')
       .on('data', (data: string) => {
@@ -182,7 +216,7 @@ function exchange(port: number, request: string): Promise<string> {
       .on('error', () => socket.destroy())
       .on('close', () => {
         clearTimeout(timer)
-        resolve(raw)
+        resolve({ raw, isOpen })
       })
     socket.write(request, 'latin1')
   })
@@ -214,10 +248,7 @@ function upstreamFaults(wish: CorpusCase['upstream'], received: readonly string[
 function clientFaults(wish: ClientWish, raw: string, isHead: boolean): string[] {
   const { interims, final } = finalOf(raw)
   const message = read(final)
-  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(message.first)?.[1] ?? 0)
-  // An answer without a length lasts until the close: it cannot look cut.
-  const isUntilClose = !message.headers.has('content-length') && !message.headers.has('transfer-encoding') && status > 0
-  const body = wholeBody(message, isHead) ?? (isUntilClose ? message.body : undefined)
+  const { status, body } = answerOf(raw, isHead)
   return [
     ...(wish.status === undefined || wish.status.includes(status)
       ? []
