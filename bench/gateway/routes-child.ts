@@ -63,7 +63,7 @@ function matches(): Pick<RoutesResult, 'matchP50Us' | 'matchP99Us'> {
     const index = Math.floor(random() * count)
     // One in twenty is a path that no route takes.
     const path = random() < 0.05 ? `/nowhere/${index}` : `${pathOf(index).replace('{itemId}', String(index))}/orders/42`
-    return { method: 'GET', host: 'shop.example', path }
+    return { method: 'GET', host: 'shop.example', path, query: '', rawHeaders: [] }
   })
   const times = new Float64Array(MATCHES)
   let found = 0

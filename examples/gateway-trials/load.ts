@@ -45,10 +45,11 @@ process.send?.({ outcomes: Object.fromEntries(outcomes), done, sent } satisfies 
 
 async function worker(): Promise<void> {
   while (!isOver && begun < task.requests) {
-    const aheadMs = (begun / task.perSecond) * 1_000 - (performance.now() - startedAt)
     begun += 1
+    const number = begun
+    const aheadMs = (number / task.perSecond) * 1_000 - (performance.now() - startedAt)
     if (aheadMs > 0) await new Promise((resolve) => setTimeout(resolve, aheadMs))
-    await ask(task.urls[begun % task.urls.length] ?? '', Math.random() < task.posts ? `order-${begun}` : undefined)
+    await ask(task.urls[number % task.urls.length] ?? '', Math.random() < task.posts ? `order-${number}` : undefined)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { PartConfig, RouteConfig } from './config.ts'
 import type { Broken, Rule } from './config-shape.ts'
-import { parameterNames, sameKey } from './route-table.ts'
+import { lowerCased, parameterNames, sameKey } from './route-table.ts'
 
 /** What must hold within a route. The checker runs them on values whose keys are right, so they may be read as typed. */
 export const routeRules: readonly Rule[] = [
@@ -32,11 +32,13 @@ export const partRules: readonly Rule[] = [(value) => oneTarget(value, ['service
 /** What must hold between routes. */
 export const fileRules: readonly Rule[] = [
   (value) => {
-    const keys = (value.routes as readonly RouteConfig[]).map(({ path, exact, aggregate, methods = [], hosts = [] }) => ({
+    const keys = (value.routes as readonly RouteConfig[]).map(({ path, exact, aggregate, methods = [], hosts = [], headers, query }) => ({
       path,
       exact: exact ?? aggregate !== undefined,
       methods,
       hosts,
+      headers: lowerCased(headers),
+      query,
     }))
     // Only routes of one spelling can clash: comparing each with each would take minutes for 10,000.
     const bySpelling = new Map<string, { first: number; key: (typeof keys)[number] }[]>()

@@ -26,6 +26,7 @@ const network = text('an address or a network, as in "10.0.0.0/8"', isNetwork)
 const host = text('a host name in lower case, as in "shop.example" or "*.shop.example"', (value) =>
   /^(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(value),
 )
+const askedHeader = text('the name of a header, as in "x-version"', (value) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value))
 const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
 const timeMs = integer(1, 86_400_000)
 const sizeBytes = integer(0, Number.MAX_SAFE_INTEGER)
@@ -62,6 +63,14 @@ const routeShape: MapShape<keyof RouteConfig> = {
     exact: { shape: flag, about: 'whether the path must end there' },
     methods: { shape: list(method, 'method', 1), about: 'the methods it takes' },
     hosts: { shape: list(host, 'host', 1), about: 'the hosts it takes' },
+    headers: {
+      shape: { kind: 'dictionary', of: text('a value, or "*" for any'), item: 'header', key: askedHeader },
+      about: 'headers that it asks for',
+    },
+    query: {
+      shape: { kind: 'dictionary', of: text('a value, or "*" for any'), item: 'parameter', key: text('the name of a parameter') },
+      about: 'parameters of the query that it asks for',
+    },
     service: { shape: serviceName, about: 'the service to forward to, found by discovery' },
     url: { shape: baseUrl, about: 'the fixed address to forward to' },
     aggregate: {

@@ -48,6 +48,10 @@ export interface RouteConfig {
   methods?: readonly string[]
   /** `shop.example` or `*.shop.example`. Default: all. */
   hosts?: readonly string[]
+  /** Headers that the request must have: `x-version: "2"`, or `"*"` for any value. Default: none. */
+  headers?: Readonly<Record<string, string>>
+  /** Parameters that its query must have, the same. Default: none. */
+  query?: Readonly<Record<string, string>>
   /** Where to: a service that discovery knows. */
   service?: string
   /** Where to: a fixed address, perhaps with a path that goes before the request's. */

@@ -12,8 +12,10 @@ export { defineGateway, parseGatewayFile } from './config-file.ts'
 export type { Environment } from './environment.ts'
 export type { CorsConfig } from './plugins/cors.ts'
 export type { JwtConfig, JwtProblemCode } from './plugins/jwt.ts'
+export type { KeyAuthConfig, KeyAuthProblemCode, KeyConfig } from './plugins/key-auth.ts'
 export type { RateLimitingConfig } from './plugins/rate-limiting.ts'
 export type { PluginConfig, PluginConfigs } from './plugins/table.ts'
+export type { HeaderChanges, TransformerConfig } from './plugins/transformers.ts'
 
 // Write a plugin
 

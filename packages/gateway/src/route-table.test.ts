@@ -14,7 +14,7 @@ const route = (id: string, path: string, more: Partial<RouteKey> = {}): Named =>
 })
 
 const find = (routes: readonly Named[], path: string, more: Partial<RouteQuestion> = {}) =>
-  routeTable(routes).match({ method: 'GET', host: 'shop.example', path, ...more })
+  routeTable(routes).match({ method: 'GET', host: 'shop.example', path, query: '', rawHeaders: [], ...more })
 
 describe('route table', () => {
   const orders = route('orders', '/api/orders')
@@ -98,11 +98,15 @@ describe('route table', () => {
       exact: fc.boolean(),
       methods: fc.subarray(['GET', 'POST', 'PUT']),
       hosts: fc.subarray(['a.x', '*.x', '*.b.x']),
+      headers: fc.option(fc.constantFrom({ v: '1' }, { v: '2' }, { v: '*' }, { v: '1', w: '*' }), { nil: undefined }),
+      query: fc.option(fc.constantFrom({ q: '1' }, { q: '*' }), { nil: undefined }),
     })
     const question = fc.record({
       method: fc.constantFrom('GET', 'POST', 'PUT', 'HEAD'),
       host: fc.constantFrom('a.x', 'b.x', 'c.b.x', 'y'),
       path: fc.array(segment, { maxLength: 5 }).map((parts) => `/${parts.join('/')}`),
+      query: fc.constantFrom('', '?q=1', '?q=2', '?q=1&q=1', '?r=1'),
+      rawHeaders: fc.constantFrom<string[]>([], ['V', '1'], ['v', '2'], ['V', '1', 'W', 'x'], ['V', '1', 'v', '1']),
     })
     fc.assert(
       fc.property(fc.array(key, { maxLength: 12 }), question, (keys, asked) => {
@@ -115,7 +119,7 @@ describe('route table', () => {
 })
 
 /** All that fit, then the first by each rule in turn: written independently of the tree. */
-function naive(routes: readonly Named[], { method, host, path }: RouteQuestion): Named | undefined {
+function naive(routes: readonly Named[], { method, host, path, query, rawHeaders }: RouteQuestion): Named | undefined {
   const asked = path.split('/').filter(Boolean)
   const fits = routes.flatMap((each) => {
     const wanted = each.path.split('/').filter(Boolean)
@@ -126,9 +130,32 @@ function naive(routes: readonly Named[], { method, host, path }: RouteQuestion):
     const hostScores = (each.hosts.length === 0 ? [''] : each.hosts)
       .filter((one) => one === '' || one === host || (one.startsWith('*') && host.endsWith(one.slice(1))))
       .map((one) => (one === '' ? 0 : one === host ? 99 : one.length))
-    if (!pathFits || !methodFits || hostScores.length === 0) return []
+    const pairs = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), rawHeaders[index + 1] ?? ''] as const] : []))
+    const has = (found: readonly string[], wanted: string) =>
+      wanted === '*' ? found.length > 0 : found.length === 1 && found[0] === wanted
+    const headersFit = Object.entries(each.headers ?? {}).every(([name, wanted]) =>
+      has(
+        pairs.flatMap(([is, value]) => (is === name ? [value] : [])),
+        wanted,
+      ),
+    )
+    const queryFits = Object.entries(each.query ?? {}).every(([name, wanted]) => has(new URLSearchParams(query).getAll(name), wanted))
+    if (!pathFits || !methodFits || !headersFit || !queryFits || hostScores.length === 0) return []
     const shape = wanted.map((part) => (part.startsWith('{') ? '0' : '1')).join('')
-    return [{ each, score: [Math.max(...hostScores), each.exact ? 1 : 0, wanted.length, shape, each.methods.length > 0 ? 1 : 0] }]
+    return [
+      {
+        each,
+        score: [
+          Math.max(...hostScores),
+          each.exact ? 1 : 0,
+          wanted.length,
+          shape,
+          each.methods.length > 0 ? 1 : 0,
+          Object.keys(each.headers ?? {}).length,
+          Object.keys(each.query ?? {}).length,
+        ],
+      },
+    ]
   })
   return fits.reduce<(typeof fits)[number] | undefined>((best, next) => {
     if (!best) return next

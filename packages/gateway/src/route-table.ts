@@ -1,3 +1,4 @@
+import { type HeaderList, headerValues } from './headers.ts'
 import { segmentsOf } from './path.ts'
 
 /** When a route applies. */
@@ -10,7 +11,14 @@ export interface RouteKey {
   readonly methods: readonly string[]
   /** Lower case, `shop.example` or `*.shop.example`; empty for all. */
   readonly hosts: readonly string[]
+  /** Headers that the request must have, by lower-case name: with this value, or `*` for any. Default: none. */
+  readonly headers?: Conditions | undefined
+  /** Parameters of the query, the same. */
+  readonly query?: Conditions | undefined
 }
+
+/** Values by name; `*`: any. */
+export type Conditions = Readonly<Record<string, string>>
 
 /** The part of a request that routes look at. */
 export interface RouteQuestion {
@@ -18,6 +26,10 @@ export interface RouteQuestion {
   readonly host: string
   /** Normalised. */
   readonly path: string
+  /** With its `?`. */
+  readonly query: string
+  /** As they came. */
+  readonly rawHeaders: HeaderList
 }
 
 /** The route and the path's parameters; or, without a route, the methods other routes of this path would take. */
@@ -35,7 +47,8 @@ export interface RouteTable<R> {
 /**
  * Builds a {@link RouteTable}: a tree by segments, so that the time to find a route does not grow with their number. Of the routes that fit,
  * the most specific one is taken: a host before a wildcard host before none, then an exact path, then the longer path, then plain
- * segments before `{name}`, then a route with methods, then the order given.
+ * segments before `{name}`, then a route with methods, then one that asks for more headers, then for more parameters of the query, then the
+ * order given. @see Gateway API, HTTPRouteRule, which has methods, headers and the query in this order too
  */
 export function routeTable<R extends RouteKey>(routes: readonly R[]): RouteTable<R> {
   const entries = routes.flatMap((route, order) =>
@@ -65,7 +78,13 @@ export function sameKey(one: RouteKey, other: RouteKey): boolean {
       .map((part) => (part.name === undefined ? part.text : '{}'))
       .join('/')}`
   const overlap = (a: readonly string[], b: readonly string[]) => (a.length === 0 && b.length === 0) || a.some((item) => b.includes(item))
-  return shape(one) === shape(other) && overlap(one.hosts, other.hosts) && overlap(one.methods, other.methods)
+  const asks = ({ headers, query }: RouteKey) => JSON.stringify([sorted(headers), sorted(query)])
+  return shape(one) === shape(other) && asks(one) === asks(other) && overlap(one.hosts, other.hosts) && overlap(one.methods, other.methods)
+}
+
+/** Headers by lower-case name. */
+export function lowerCased(headers: Conditions | undefined): Conditions | undefined {
+  return headers && Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
 /** The names in braces of a path. */
@@ -131,7 +150,7 @@ function visit<R extends RouteKey>(node: Node<R>, depth: number, search: Search<
   const atEnd = depth === search.segments.length
   for (const entry of node.entries) {
     if (entry.route.exact && !atEnd) continue
-    if (!takesHost(entry.host, search.question.host)) continue
+    if (!takesHost(entry.host, search.question.host) || !hasAll(entry.route, search.question)) continue
     if (!takesMethod(entry.route.methods, search.question.method)) {
       for (const method of entry.route.methods) search.allow.add(method)
     } else {
@@ -148,6 +167,21 @@ function visit<R extends RouteKey>(node: Node<R>, depth: number, search: Search<
 function takesHost(wanted: string | undefined, host: string): boolean {
   if (wanted === undefined || wanted === host) return true
   return wanted.startsWith('*.') && host.endsWith(wanted.slice(1)) && host.length > wanted.length - 1
+}
+
+/** Whether a request has what a route asks for beside its path. Most ask for nothing. */
+function hasAll({ headers, query }: RouteKey, question: RouteQuestion): boolean {
+  if (headers === undefined && query === undefined) return true
+  const parameters = new URLSearchParams(question.query)
+  return (
+    Object.entries(headers ?? {}).every(([name, wanted]) => hasOne(headerValues(question.rawHeaders, name), wanted)) &&
+    Object.entries(query ?? {}).every(([name, wanted]) => hasOne(parameters.getAll(name), wanted))
+  )
+}
+
+/** One value and the right one: of several, services read now the first, now the last. */
+function hasOne(values: readonly string[], wanted: string): boolean {
+  return wanted === '*' ? values.length > 0 : values.length === 1 && values[0] === wanted
 }
 
 function takesMethod(methods: readonly string[], method: string): boolean {
@@ -169,8 +203,14 @@ function bySpecificity<R extends RouteKey>(a: Ranked<R>, b: Ranked<R>): number {
     b.pattern.length - a.pattern.length ||
     byFirstPlain(a.pattern, b.pattern) ||
     Number(b.route.methods.length > 0) - Number(a.route.methods.length > 0) ||
+    sorted(b.route.headers).length - sorted(a.route.headers).length ||
+    sorted(b.route.query).length - sorted(a.route.query).length ||
     a.order - b.order
   )
+}
+
+function sorted(conditions: Conditions = {}): [string, string][] {
+  return Object.entries(conditions).sort(([one], [other]) => (one < other ? -1 : 1))
 }
 
 /** A host before any wildcard, a longer wildcard before a shorter one, any before none. */

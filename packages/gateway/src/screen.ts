@@ -16,6 +16,8 @@ export interface Screened {
   /** The length of the body: 0 for none, `undefined` for chunks. */
   readonly bodyLength: number | undefined
   readonly headers: RequestHeaders
+  /** As they came, for routes that ask for some. */
+  readonly rawHeaders: readonly string[]
 }
 
 /**
@@ -27,12 +29,12 @@ export interface Screened {
  * @see RFC 9112, sections 3.2, 6.3 and 11.2
  */
 export function screen(message: IncomingMessage, via: string): Screened {
-  const { httpVersion, method = '' } = message
+  const { httpVersion, method = '', rawHeaders } = message
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw refused(505, `HTTP/${httpVersion} is not spoken here; wanted HTTP/1.1`)
   if (method === 'CONNECT' || method === 'TRACE') {
     throw new GatewayError('ERR_METHOD_NOT_ALLOWED', `the method ${method} is not allowed`, { status: 405 })
   }
-  const headers = readRequestHeaders(message.rawHeaders)
+  const headers = readRequestHeaders(rawHeaders)
   if (headers.repeated !== undefined) throw refused(400, `the request has the header ${headers.repeated} more than once`)
   const bodyLength = framingOf(headers, httpVersion)
   const hostHeader = headers.host
@@ -47,7 +49,7 @@ export function screen(message: IncomingMessage, via: string): Screened {
   if (headers.via.some((value) => value.includes(via))) {
     throw new GatewayError('ERR_LOOP', 'the request has been through this gateway already: a route leads back to it', { status: 508 })
   }
-  return { method, hostHeader, host: host.toLowerCase(), path: target.path, query: target.query, bodyLength, headers }
+  return { method, hostHeader, host: host.toLowerCase(), path: target.path, query: target.query, bodyLength, headers, rawHeaders }
 }
 
 const HOST = /^([\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i

@@ -10,7 +10,7 @@ import type { Fetched, FetchOptions } from './plugins/plugin.ts'
 import type { PluginConfig, PluginTable } from './plugins/table.ts'
 import { problemOf } from './problem.ts'
 import { proxyHandler } from './proxy.ts'
-import { type RouteKey, type RouteTable, routeTable } from './route-table.ts'
+import { lowerCased, type RouteKey, type RouteTable, routeTable } from './route-table.ts'
 
 /** A configuration, compiled. Never changed: a reload builds another and swaps one pointer. */
 export interface Snapshot {
@@ -59,8 +59,8 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
     const plugin = options.plugins[use.name]
     // The check knew the same plugins; without this, a route would silently lose its protection.
     if (!plugin) throw new TypeError(`cannot compile route "${nameOf(route)}": no plugin "${use.name}"`)
-    const { path, methods, hosts, exact } = route
-    const routeKey = JSON.stringify([path, methods, hosts, exact])
+    const { path, methods, hosts, exact, headers, query } = route
+    const routeKey = JSON.stringify([path, methods, hosts, exact, headers, query])
     const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : routeKey, rateLimits ? config.redis : undefined])
     const { world, log, fetch } = options
     const context = { world, log, fetch, route: nameOf(route), routeKey, rateLimits }
@@ -70,7 +70,7 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
   }
 
   function compileRoute(route: RouteConfig): CompiledRoute {
-    const { path, aggregate, methods = [], hosts = [] } = route
+    const { path, aggregate, methods = [], hosts = [], query } = route
     const name = nameOf(route)
     const used = [...(config.plugins ?? []), ...(route.plugins ?? [])]
     const target = aggregate
@@ -84,6 +84,8 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
       exact: route.exact ?? aggregate !== undefined,
       methods: allowed.length === 0 ? [] : [...new Set([...allowed, ...extra])],
       hosts,
+      headers: lowerCased(route.headers),
+      query,
       name,
       maxBodyBytes: route.max_body_bytes ?? config.max_body_bytes ?? defaultMaxBodyBytes,
       handle: chain.reduceRight<Handler>((next, intercept) => guarded(intercept(next), options.log), guarded(target, options.log)),

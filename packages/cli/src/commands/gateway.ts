@@ -6,6 +6,7 @@ import { wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { runGateway } from '../run-gateway.ts'
 import { gatewayChangeCommands, textOf } from './gateway-changes.ts'
+import { newKeyCommand } from './gateway-new-key.ts'
 
 const EXAMPLES = `
 Examples:
@@ -25,7 +26,7 @@ interface RunOptions {
   readonly historyDir?: string
 }
 
-/** `banyan gateway run | check | reload | restart | diff | history | rollback | routes` */
+/** `banyan gateway run | check | reload | restart | diff | history | rollback | routes | new-key` */
 export function gatewayCommand(output: Output): Command {
   const command = new Command('gateway')
     .description('run an API gateway, look its file over, change it while it runs')
@@ -46,6 +47,7 @@ export function gatewayCommand(output: Output): Command {
     .option('--history-dir <folder>', 'where good configurations are kept (default: <file>.history)')
     .action((file: string, options: RunOptions) => run(output, file, options))
   for (const change of gatewayChangeCommands(output)) command.addCommand(change)
+  command.addCommand(newKeyCommand(output))
   return command
 }
 

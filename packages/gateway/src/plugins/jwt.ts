@@ -3,6 +3,7 @@ import { type EitherShape, integer, list, oneOf, text } from '../config-shape.ts
 import type { GatewayResponse } from '../exchange.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
 import { problem } from '../problem.ts'
+import { identityHeaders, missingScopes } from './identity.ts'
 import { jwks } from './jwks.ts'
 import type { Plugin } from './plugin.ts'
 import { tokenCache } from './token-cache.ts'
@@ -103,7 +104,7 @@ export const jwt: Plugin<JwtConfig> = {
       if (token === undefined) return unauthorized('ERR_JWT_MISSING', 'this needs a token: send "Authorization: Bearer <token>"')
       const accepted = acceptedBefore(token) ?? (await accept(token))
       if ('status' in accepted) return accepted
-      const missing = scopes.filter((scope) => !accepted.scopes.includes(scope))
+      const missing = missingScopes(scopes, accepted.scopes)
       if (missing.length > 0) return forbidden(missing)
       return next({ ...request, subject: accepted.subject, headers: [...request.headers, ...accepted.identity] })
     }
@@ -150,18 +151,11 @@ function acceptedOf(payload: JWTPayload): Accepted {
   const { sub, exp = 0 } = payload
   const scopes = scopesOf(payload)
   const identity: HeaderList = [
-    ...(sub === undefined ? [] : ['x-auth-subject', headerSafe(sub)]),
-    ...(scopes.length === 0 ? [] : ['x-auth-scopes', scopes.map(headerSafe).join(' ')]),
+    ...identityHeaders(sub, scopes),
     'x-auth-claims',
     Buffer.from(JSON.stringify(payload)).toString('base64url'),
   ]
   return { expiresAt: exp * 1_000, subject: sub, scopes, identity }
-}
-
-/** `%` is encoded too, so that no two values look alike. */
-function headerSafe(value: string): string {
-  // A lone surrogate cannot be encoded; toWellFormed makes it U+FFFD.
-  return /^[!-$&-~]+$/.test(value) ? value : encodeURIComponent(value.toWellFormed())
 }
 
 function unauthorized(code: JwtProblemCode, detail: string): GatewayResponse {

@@ -1,20 +1,28 @@
 import { type CorsConfig, cors } from './cors.ts'
 import { type JwtConfig, jwt } from './jwt.ts'
+import { type KeyAuthConfig, keyAuth } from './key-auth.ts'
 import type { Plugin } from './plugin.ts'
 import { type RateLimitingConfig, rateLimiting } from './rate-limiting.ts'
+import { requestTransformer, responseTransformer, type TransformerConfig } from './transformers.ts'
 
 /** The built-in plugins and their configs. A new plugin is a file beside this one, a line here and a line below. */
 export interface PluginConfigs {
   jwt: JwtConfig
+  'key-auth': KeyAuthConfig
   'rate-limiting': RateLimitingConfig
   cors: CorsConfig
+  'request-transformer': TransformerConfig
+  'response-transformer': TransformerConfig
 }
 
 /** The built-in plugins by the names that a file uses. */
 export const plugins: { readonly [Name in keyof PluginConfigs]: Plugin<PluginConfigs[Name]> } = {
   jwt,
+  'key-auth': keyAuth,
   'rate-limiting': rateLimiting,
   cors,
+  'request-transformer': requestTransformer,
+  'response-transformer': responseTransformer,
 }
 
 /** Plugins by name. */
