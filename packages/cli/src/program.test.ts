@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { configJsonSchema } from '@banyan/gateway'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runProgram } from './program.ts'
 
@@ -65,6 +67,21 @@ describe('banyan', () => {
     expect(status).toBe(1)
     expect(err).toContain(`did you mean "${join(folder, 'orders.db')}"?`)
     expect(readdirSync(folder)).toEqual(['orders.db'])
+  })
+
+  it('makes an API key whose hash the gateway file takes, and another one each time', async () => {
+    const { status, out } = await run('gateway', 'new-key', 'a partner')
+    const [, key = '', line = ''] = /^key, shown this once: (\S+)\n(keys: .*)\n$/.exec(out) ?? []
+    expect([status, line]).toEqual([0, `keys: [{ name: "a partner", hash: "sha256:${createHash('sha256').update(key).digest('hex')}" }]`])
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(file, `routes: [{ path: /, service: a, plugins: [{ name: key-auth, config: { ${line} } }] }]`)
+    expect((await run('gateway', 'check', file)).status).toBe(0)
+    expect((await run('gateway', 'new-key', 'a partner')).out).not.toBe(out)
+  })
+
+  it('prints the JSON Schema of a gateway file', async () => {
+    const { status, out } = await run('gateway', 'schema')
+    expect([status, JSON.parse(out)]).toEqual([0, JSON.parse(JSON.stringify(configJsonSchema()))])
   })
 
   it('names file, line and the nearest key of a gateway file with a typo', async () => {

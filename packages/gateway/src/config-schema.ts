@@ -12,7 +12,7 @@ import type { PluginTable } from './plugins/table.ts'
 export function checkTree(tree: Tree, issues: ConfigIssue[], plugins: PluginTable): GatewayConfig {
   const shapes = Object.fromEntries(Object.entries(plugins).map(([name, { config }]) => [name, config]))
   const defaults = { jwt: entryOf(tree, 'jwt') }
-  const value = check(tree, fileShape(shapes), 'the file', { issues, plugins: shapes, defaults })
+  const value = check(tree, configShape(shapes), 'the file', { issues, plugins: shapes, defaults })
   // The shape below has the keys of GatewayConfig and of what is in it, by its types.
   return value as GatewayConfig
 }
@@ -105,7 +105,8 @@ const breakerShape: MapShape<keyof BreakerConfig> = {
   },
 }
 
-function fileShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof GatewayConfig> {
+/** The shape of a gateway file, with the configs of these plugins. */
+export function configShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof GatewayConfig> {
   return {
     kind: 'map',
     keys: {

@@ -7,6 +7,7 @@ import type { Output } from '../program.ts'
 import { runGateway } from '../run-gateway.ts'
 import { gatewayChangeCommands, textOf } from './gateway-changes.ts'
 import { newKeyCommand } from './gateway-new-key.ts'
+import { schemaCommand } from './gateway-schema.ts'
 
 const EXAMPLES = `
 Examples:
@@ -26,7 +27,7 @@ interface RunOptions {
   readonly historyDir?: string
 }
 
-/** `banyan gateway run | check | reload | restart | diff | history | rollback | routes | new-key` */
+/** `banyan gateway run | check | reload | restart | diff | history | rollback | routes | new-key | schema` */
 export function gatewayCommand(output: Output): Command {
   const command = new Command('gateway')
     .description('run an API gateway, look its file over, change it while it runs')
@@ -47,7 +48,7 @@ export function gatewayCommand(output: Output): Command {
     .option('--history-dir <folder>', 'where good configurations are kept (default: <file>.history)')
     .action((file: string, options: RunOptions) => run(output, file, options))
   for (const change of gatewayChangeCommands(output)) command.addCommand(change)
-  command.addCommand(newKeyCommand(output))
+  command.addCommand(newKeyCommand(output)).addCommand(schemaCommand(output))
   return command
 }
 
