@@ -37,7 +37,9 @@ describe('the JSON Schema of a gateway file', () => {
   it('takes variables for any value, and plugins of your own', () => {
     expect(
       good(
-        'listen: ${PORT:-8080}\ndrain_ms: ${DRAIN}\nroutes: [{ path: /, service: a, plugins: [{ name: "shop:tag", config: { tag: x } }] }]',
+        'listen: $' +
+          '{PORT:-8080}\ndrain_ms: $' +
+          '{DRAIN}\nroutes: [{ path: /, service: a, plugins: [{ name: "shop:tag", config: { tag: x } }] }]',
       ),
     ).toBe(true)
   })

@@ -1,4 +1,4 @@
-import type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig } from './config.ts'
+import type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig, TlsConfig } from './config.ts'
 import { check } from './config-check.ts'
 import { fileRules, partRules, routeRules } from './config-rules.ts'
 import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneOf, text } from './config-shape.ts'
@@ -105,12 +105,34 @@ const breakerShape: MapShape<keyof BreakerConfig> = {
   },
 }
 
+const pathOfFile = text('the path of a PEM file, relative to this one')
+const tlsShape: MapShape<keyof TlsConfig> = {
+  kind: 'map',
+  keys: {
+    cert: { shape: pathOfFile, required: true, about: 'the certificate, with those between it and the root' },
+    key: { shape: pathOfFile, required: true, about: 'its key' },
+    ca: { shape: pathOfFile, about: 'who may have signed the certificates of clients' },
+    client_certificate: { shape: oneOf('none', 'optional', 'required'), about: 'whether clients need a certificate' },
+    min_version: { shape: oneOf('TLSv1.2', 'TLSv1.3'), about: 'the oldest version of TLS that is spoken' },
+  },
+  rules: [
+    ({ ca, client_certificate: wanted = 'none' }) =>
+      wanted !== 'none' && ca === undefined
+        ? {
+            key: 'client_certificate',
+            message: `has "client_certificate: ${String(wanted)}" without "ca", which says whose certificates are good`,
+          }
+        : undefined,
+  ],
+}
+
 /** The shape of a gateway file, with the configs of these plugins. */
 export function configShape(plugins: Readonly<Record<string, MapShape>>): MapShape<keyof GatewayConfig> {
   return {
     kind: 'map',
     keys: {
       listen: { shape: address, about: 'where clients connect' },
+      tls: { shape: tlsShape, about: 'to speak TLS with clients' },
       admin: { shape: address, about: 'where health and metrics are served' },
       admin_token: { shape: adminToken, about: 'who sends it to the admin port may see and change the configuration' },
       trusted_proxies: { shape: list(network, 'network'), about: 'whose X-Forwarded-* are believed' },

@@ -9,6 +9,8 @@ export interface GatewayConfig {
   admin?: number | string
   /** Who sends this as a bearer token to the admin port may see and change the configuration. Default: nobody may. */
   admin_token?: string
+  /** To speak TLS with clients. Default: plain HTTP. */
+  tls?: TlsConfig
   /** Networks of proxies in front whose `X-Forwarded-*` are believed: `[10.0.0.0/8]`. Default: none. */
   trusted_proxies?: readonly string[]
   /** The largest request body. Default 10 MiB. */
@@ -34,6 +36,20 @@ export interface GatewayConfig {
   /** Plugins of every route, before its own. */
   plugins?: readonly PluginConfig[]
   routes: readonly RouteConfig[]
+}
+
+/** Files are relative to the gateway file, and read again at each reload: certificates are rotated without a connection lost. */
+export interface TlsConfig {
+  /** The certificate and those between it and the root, PEM. */
+  cert: string
+  /** Its key, PEM. */
+  key: string
+  /** Those who may have signed the certificates of clients, PEM. */
+  ca?: string
+  /** Whether clients are asked for a certificate, and whether connections without a good one are refused. Default `none`. */
+  client_certificate?: 'none' | 'optional' | 'required'
+  /** Default `TLSv1.2`. */
+  min_version?: 'TLSv1.2' | 'TLSv1.3'
 }
 
 /** One route: which requests, what is done on the way, where to. */

@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { Cancellation } from '@banyan/resilience'
+import type { ClientCertificate } from './client-certificate.ts'
 import type { HeaderList } from './headers.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -19,6 +20,8 @@ export interface GatewayRequest {
   /** What the service gets, in the order it came: end-to-end headers, cleaned of what a client may not claim. */
   readonly headers: HeaderList
   readonly clientIp: string
+  /** Of a client that showed one, where `tls` asks for them; verified. */
+  readonly clientCertificate?: ClientCertificate | undefined
   /** Who calls, as an authenticating plugin found out. */
   readonly subject: string | undefined
   readonly body: RequestBody

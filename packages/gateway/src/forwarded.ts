@@ -38,15 +38,25 @@ export function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
+/** How a request came to us. */
+export interface ArrivedBy {
+  /** The address at the other end of the connection. */
+  readonly peer: string
+  /** Its `Host`. */
+  readonly host: string
+  readonly scheme: 'http' | 'https'
+}
+
 /** Works out who calls and what to tell the service. What an untrusted peer says about itself is not handed on. */
-export function arrivalOf(headers: HeaderList, peer: string, host: string, isTrusted: TrustedNetworks): Arrival {
+export function arrivalOf(headers: HeaderList, { peer, host, scheme }: ArrivedBy, isTrusted: TrustedNetworks): Arrival {
   const peerIp = plainIp(peer)
   if (!isTrusted(peerIp)) {
-    return { clientIp: peerIp, headers: ['x-forwarded-for', peerIp, 'x-forwarded-proto', 'http', 'x-forwarded-host', host] }
+    return { clientIp: peerIp, headers: ['x-forwarded-for', peerIp, 'x-forwarded-proto', scheme, 'x-forwarded-host', host] }
   }
   const hops = headerValues(headers, 'x-forwarded-for').flatMap((value) => value.split(',').map((hop) => plainIp(hop.trim())))
   const chain = [...hops.filter((hop) => isIP(hop) > 0), peerIp]
-  const proto = headerOf(headers, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
+  const said = headerOf(headers, 'x-forwarded-proto')
+  const proto = said === 'https' || said === 'http' ? said : scheme
   const forwardedHost = headerOf(headers, 'x-forwarded-host') ?? host
   return {
     clientIp: chain.findLast((address) => !isTrusted(address)) ?? chain[0] ?? peerIp,

@@ -16,6 +16,7 @@ import { type ManagedFile, managedFile } from './managed-file.ts'
 import { pipeline } from './pipeline.ts'
 import { plugins as builtIn, type PluginTable } from './plugins/table.ts'
 import { compile, type Snapshot } from './snapshot.ts'
+import { readTls, type TlsMaterial } from './tls-material.ts'
 
 /** What a gateway is made of: a file or a configuration, and where services are found. */
 export interface GatewayOptions {
@@ -112,7 +113,8 @@ export function gateway(options: GatewayOptions): Gateway {
     if (!running) throw new GatewayError('ERR_NOT_STARTED', `cannot reload "${name}": it is not running`)
     const text = next || file === undefined ? undefined : await readText(file)
     const fresh = next ? define(next, options) : text === undefined ? running.snapshot().config : parse(text, options)
-    running?.take(fresh, text)
+    const tls = fresh.tls && (await readTls(fresh.tls, file))
+    running?.take(fresh, text, tls)
   }
 
   return {
@@ -123,7 +125,8 @@ export function gateway(options: GatewayOptions): Gateway {
       try {
         const text = file === undefined ? undefined : await readText(file)
         const first = text === undefined ? define(config, options) : parse(text, options)
-        const begun = begin(first, text, { ...options, name, world, log }, { status, reload })
+        const tls = first.tls && (await readTls(first.tls, file))
+        const begun = begin(first, text, tls, { ...options, name, world, log }, { status, reload })
         running = begun
         return await begun.listen().catch(async (error) => {
           running = undefined
@@ -160,7 +163,7 @@ interface Running {
   readonly listener: Listener
   listen(): Promise<Listening>
   /** Swaps the configuration. */
-  take(config: GatewayConfig, text: string | undefined): void
+  take(config: GatewayConfig, text: string | undefined, tls: TlsMaterial | undefined): void
   end(): Promise<void>
 }
 
@@ -170,7 +173,13 @@ interface Managing {
   readonly reload: () => Promise<void>
 }
 
-function begin(first: GatewayConfig, firstText: string | undefined, options: Settled, managing: Managing): Running {
+function begin(
+  first: GatewayConfig,
+  firstText: string | undefined,
+  firstTls: TlsMaterial | undefined,
+  options: Settled,
+  managing: Managing,
+): Running {
   const { registry, name, world, log, file } = options
   const client = http1Client({ world })
   const destinations = newDestinations({ registry, client, gateway: name, world, log })
@@ -184,26 +193,31 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
   const via = `${name}-${world.uuid().slice(-12)}`
   const handle = pipeline({ current: () => current, name, via, world, log })
   const place = placeOf(options, first)
-  const front = listener({ place, config: first, handle, world, log })
+  const front = listener({ place, tls: firstTls, config: first, handle, world, log })
   let managed: ManagedFile | undefined
   const admin = adminOf(options, first, managing, () => managed)
   let watching: { stop(): void } | undefined
 
-  function take(config: GatewayConfig, nextText: string | undefined): void {
+  function take(config: GatewayConfig, nextText: string | undefined, tls: TlsMaterial | undefined): void {
     const before = current
     current = build(config, before)
     text = nextText
+    if (tls && firstTls) front.setTls(tls)
     destinations.retain(current.destinations)
     limits?.retain(current.config.redis)
     if (place.port !== placeOf(options, config).port || place.host !== placeOf(options, config).host)
       log.warn({}, '"listen" changed; that takes effect at the next start')
+    if ((tls === undefined) !== (firstTls === undefined) || tls?.clients !== firstTls?.clients)
+      log.warn({}, 'whether TLS is spoken, or clients are asked for certificates, changed; that takes effect at the next start')
     log.info({ routes: config.routes.length }, 'the gateway has a new configuration')
   }
 
   async function onFileChange(path: string): Promise<void> {
     try {
       const now = await readText(path)
-      if (now !== text) take(parse(now, options), now)
+      if (now === text) return
+      const config = parse(now, options)
+      take(config, now, config.tls && (await readTls(config.tls, path)))
     } catch (error) {
       log.error({ file: path }, `the changed gateway file is not taken, the old configuration goes on: ${messageOf(error)}`)
     }
@@ -221,7 +235,7 @@ function begin(first: GatewayConfig, firstText: string | undefined, options: Set
         managed = await managedFile({ ...options, file, apply: managing.reload })
       const adminPort = await admin?.control.start()
       if (file !== undefined) watching = watchFile(file, () => void onFileChange(file), { world, log })
-      const url = urlOf(place.host, port)
+      const url = urlOf(place.host, port, firstTls ? 'https' : 'http')
       return { url, port, socket, ...(admin && adminPort && { adminUrl: urlOf(admin.host ?? '127.0.0.1', adminPort.port) }) }
     },
     async end() {
@@ -290,9 +304,9 @@ function addressOf(address: number | string): { host: string | undefined; port: 
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }
 
-function urlOf(host: string | undefined, port: number): string {
+function urlOf(host: string | undefined, port: number, scheme: 'http' | 'https' = 'http'): string {
   const reachable = host === undefined || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+  return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
 
 async function readText(file: string): Promise<string> {

@@ -6,7 +6,7 @@ export type { ListeningSocket } from './listening-socket.ts'
 
 // Write its configuration
 
-export type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig } from './config.ts'
+export type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig, TlsConfig } from './config.ts'
 export type { ConfigOptions } from './config-file.ts'
 export { defineGateway, parseGatewayFile } from './config-file.ts'
 export { configJsonSchema } from './config-json-schema.ts'
@@ -14,12 +14,14 @@ export type { Environment } from './environment.ts'
 export type { CorsConfig } from './plugins/cors.ts'
 export type { JwtConfig, JwtProblemCode } from './plugins/jwt.ts'
 export type { KeyAuthConfig, KeyAuthProblemCode, KeyConfig } from './plugins/key-auth.ts'
+export type { MtlsAuthConfig, MtlsProblemCode } from './plugins/mtls-auth.ts'
 export type { RateLimitingConfig } from './plugins/rate-limiting.ts'
 export type { PluginConfig, PluginConfigs } from './plugins/table.ts'
 export type { HeaderChanges, TransformerConfig } from './plugins/transformers.ts'
 
 // Write a plugin
 
+export type { ClientCertificate } from './client-certificate.ts'
 export type { Field, MapShape, Rule, Shape } from './config-shape.ts'
 export { integer, list, oneOf, text } from './config-shape.ts'
 export type { GatewayRequest, GatewayResponse, Handler, Interceptor } from './exchange.ts'

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Logger, sleep, type World } from '@banyan/core'
@@ -12,11 +13,14 @@ import { type Pipeline, refusalOf } from './pipeline.ts'
 import { problem } from './problem.ts'
 import { noBody } from './request-body.ts'
 import { sendResponse } from './respond.ts'
+import { contextOptions, type TlsMaterial } from './tls-material.ts'
 import { connectTunnel, writeRaw } from './tunnel.ts'
 
 /** How a {@link Listener} listens. */
 export interface ListenerOptions {
   readonly place: ListenPlace
+  /** To speak TLS. */
+  readonly tls: TlsMaterial | undefined
   readonly config: GatewayConfig
   readonly handle: Pipeline
   readonly world: World
@@ -33,6 +37,8 @@ export interface Listener {
    */
   stop(times: { readonly lingerMs: number; readonly drainMs: number }): Promise<void>
   readonly isDraining: boolean
+  /** Takes other certificates for the connections to come; nothing happens where no TLS is spoken. */
+  setTls(material: TlsMaterial): void
 }
 
 /** Creates a {@link Listener} on `node:http` with its parser in strict mode. */
@@ -44,6 +50,9 @@ export function listener(options: ListenerOptions): Listener {
   return {
     get isDraining() {
       return state.isDraining
+    },
+    setTls(material) {
+      if (server instanceof TlsServer) server.setSecureContext(contextOptions(material))
     },
     async start() {
       await listen(server, place)
@@ -89,8 +98,8 @@ function mayRefuse(waiting: ReadonlySet<UnderWay> = new Set()): boolean {
 }
 
 function newServer(options: ListenerOptions, state: ListenerState): Server {
-  const { config, log } = options
-  const server = createServer({
+  const { config, log, tls } = options
+  const settings = {
     insecureHTTPParser: false,
     // Checked by screen(), which answers with a problem.
     requireHostHeader: false,
@@ -100,7 +109,8 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
     keepAliveTimeout: config.keep_alive_ms ?? 60_000,
     connectionsCheckingInterval: 1_000,
     shouldUpgradeCallback: isWebSocket,
-  })
+  }
+  const server = tls ? createTlsServer({ ...settings, ...serverTls(tls, settings.headersTimeout) }) : createServer(settings)
   // By default Node silently drops headers beyond 2,000; their bytes are limited above.
   server.maxHeadersCount = 0
   server.on('request', (message, response) => serve(message, response, false, options, state))
@@ -132,6 +142,17 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
     else socket.destroy()
   })
   return server
+}
+
+function serverTls(material: TlsMaterial, handshakeTimeout: number) {
+  const { clients } = material
+  return {
+    ...contextOptions(material),
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout,
+    requestCert: clients !== 'none',
+    rejectUnauthorized: clients === 'required',
+  }
 }
 
 function serve(

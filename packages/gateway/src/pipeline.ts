@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Logger, World } from '@banyan/core'
 import type { Cancellation } from '@banyan/resilience'
 import { context, type Histogram, metrics } from '@opentelemetry/api'
+import { clientCertificateOf } from './client-certificate.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { arrivalOf } from './forwarded.ts'
@@ -148,7 +149,9 @@ function toRequest(
   id: string,
 ): GatewayRequest {
   const { rawHeaders, socket } = message
-  const arrival = arrivalOf(rawHeaders, socket.remoteAddress ?? '', screened.hostHeader, snapshot.isTrusted)
+  const isTls = 'encrypted' in socket && socket.encrypted === true
+  const by = { peer: socket.remoteAddress ?? '', host: screened.hostHeader, scheme: isTls ? 'https' : 'http' } as const
+  const arrival = arrivalOf(rawHeaders, by, snapshot.isTrusted)
   const { method, host, path, query } = screened
   const headers = screened.headers.forwarded
   headers.push(...arrival.headers, 'x-request-id', id, 'via', `${message.httpVersion} ${options.via}`)
@@ -161,6 +164,7 @@ function toRequest(
     params,
     headers,
     clientIp: arrival.clientIp,
+    clientCertificate: isTls ? clientCertificateOf(socket) : undefined,
     subject: undefined,
     body,
     cancellation: client.cancellation,

@@ -1,6 +1,7 @@
 import { type CorsConfig, cors } from './cors.ts'
 import { type JwtConfig, jwt } from './jwt.ts'
 import { type KeyAuthConfig, keyAuth } from './key-auth.ts'
+import { type MtlsAuthConfig, mtlsAuth } from './mtls-auth.ts'
 import type { Plugin } from './plugin.ts'
 import { type RateLimitingConfig, rateLimiting } from './rate-limiting.ts'
 import { requestTransformer, responseTransformer, type TransformerConfig } from './transformers.ts'
@@ -9,6 +10,7 @@ import { requestTransformer, responseTransformer, type TransformerConfig } from 
 export interface PluginConfigs {
   jwt: JwtConfig
   'key-auth': KeyAuthConfig
+  'mtls-auth': MtlsAuthConfig
   'rate-limiting': RateLimitingConfig
   cors: CorsConfig
   'request-transformer': TransformerConfig
@@ -19,6 +21,7 @@ export interface PluginConfigs {
 export const plugins: { readonly [Name in keyof PluginConfigs]: Plugin<PluginConfigs[Name]> } = {
   jwt,
   'key-auth': keyAuth,
+  'mtls-auth': mtlsAuth,
   'rate-limiting': rateLimiting,
   cors,
   'request-transformer': requestTransformer,
