@@ -59,8 +59,7 @@ describe('trusted networks', () => {
     const from = (peer: string, ...forwarded: string[]) =>
       arrivalOf(
         forwarded.flatMap((value) => ['X-Forwarded-For', value]),
-        peer,
-        'shop',
+        { peer, host: 'shop', scheme: 'http' },
         isTrusted,
       )
     expect(from('6.6.6.6', '1.1.1.1').clientIp).toBe('6.6.6.6')
