@@ -1,4 +1,4 @@
-import type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig, TlsConfig } from './config.ts'
+import type { BreakerConfig, GatewayConfig, OutlierConfig, PartConfig, RouteConfig, ServiceConfig, TlsConfig } from './config.ts'
 import { check } from './config-check.ts'
 import { fileRules, partRules, routeRules } from './config-rules.ts'
 import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneOf, text } from './config-shape.ts'
@@ -105,6 +105,36 @@ const breakerShape: MapShape<keyof BreakerConfig> = {
   },
 }
 
+const outlierShape: MapShape<keyof OutlierConfig> = {
+  kind: 'map',
+  keys: {
+    failures: { shape: integer(1, 1_000), about: 'failures in a row until an instance is left alone' },
+    base_ms: { shape: timeMs, about: 'for how long the first time' },
+    max_ms: { shape: timeMs, about: 'the longest' },
+    max_share: { shape: { kind: 'number', min: 0, max: 1 }, about: 'the largest share of the instances at one time' },
+  },
+  rules: [
+    ({ base_ms: base = 1_000, max_ms: max = 30_000 }) =>
+      Number(base) > Number(max) ? { key: 'base_ms', message: `has a "base_ms" of ${base}, more than its "max_ms" of ${max}` } : undefined,
+  ],
+}
+
+const serviceShape: MapShape<keyof ServiceConfig> = {
+  kind: 'map',
+  keys: {
+    balance: { shape: oneOf('p2c', 'least-requests', 'round-robin', 'weighted'), about: 'how the next instance is chosen' },
+    slow_start_ms: { shape: integer(0, 3_600_000), about: 'how long a new instance takes to get its whole share' },
+    outliers: { shape: outlierShape, about: 'when an instance that fails more than others is left alone' },
+    breaker: { shape: breakerShape, about: 'when to stop calling it' },
+  },
+  rules: [
+    ({ balance, slow_start_ms: slow = 0 }) =>
+      balance === 'round-robin' && slow !== 0
+        ? { key: 'slow_start_ms', message: 'has "slow_start_ms" with "balance: round-robin", in which all instances have the same' }
+        : undefined,
+  ],
+}
+
 const pathOfFile = text('the path of a PEM file, relative to this one')
 const tlsShape: MapShape<keyof TlsConfig> = {
   kind: 'map',
@@ -147,6 +177,10 @@ export function configShape(plugins: Readonly<Record<string, MapShape>>): MapSha
       breaker: { shape: breakerShape, about: 'when to stop calling a service' },
       jwt: { shape: withoutRequired(plugins.jwt), about: 'what every jwt plugin has unless its own config says otherwise' },
       plugins: { shape: { kind: 'plugins' }, about: 'plugins of every route' },
+      services: {
+        shape: { kind: 'dictionary', of: serviceShape, item: 'service', key: serviceName },
+        about: 'how single services are called',
+      },
       routes: {
         shape: list(routeShape, 'route', 1),
         required: true,

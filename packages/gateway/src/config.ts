@@ -31,6 +31,8 @@ export interface GatewayConfig {
   redis?: string
   /** When to stop calling a service that keeps failing. */
   breaker?: BreakerConfig
+  /** How single services are called, by their names. */
+  services?: Readonly<Record<string, ServiceConfig>>
   /** What the plugin `jwt` has where a route's own config does not say it. */
   jwt?: Partial<JwtConfig>
   /** Plugins of every route, before its own. */
@@ -103,6 +105,33 @@ export interface PartConfig {
   required?: boolean
   /** Default: the route's. */
   timeout_ms?: number
+}
+
+/** How a service is called. */
+export interface ServiceConfig {
+  /**
+   * How the next instance is chosen: `p2c` by latency times requests in flight, `least-requests` by those alone, `round-robin`, `weighted` as often as
+   * its weight says. Default `p2c`.
+   */
+  balance?: 'p2c' | 'least-requests' | 'round-robin' | 'weighted'
+  /** How long an instance that joins others takes to get its whole share. Default 0: at once. Not for `round-robin`. */
+  slow_start_ms?: number
+  /** When an instance that fails more than others is left alone for a while. */
+  outliers?: OutlierConfig
+  /** In place of the file's, key by key. */
+  breaker?: BreakerConfig
+}
+
+/** When an instance is left alone. */
+export interface OutlierConfig {
+  /** Failures in a row. Default 3. */
+  failures?: number
+  /** For how long the first time; doubles each time it comes back and fails. Default 1,000. */
+  base_ms?: number
+  /** The longest. Default 30,000. */
+  max_ms?: number
+  /** The largest share of the instances that may be left alone at one time; of two or more, one always may. 0 turns it off. Default 0.1. */
+  max_share?: number
 }
 
 /** When a service counts as down. Judged over the tries of the last `window_ms`. */

@@ -13,7 +13,7 @@ import {
   retryBudget,
 } from '@banyan/resilience'
 import { type Answer, type AttemptOptions, attempt, type Call, type Endpoint, isUnavailable, TryFailed } from './attempt.ts'
-import type { BreakerConfig } from './config.ts'
+import type { OutlierConfig, ServiceConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import { dropAnswer, type UpstreamClient } from './upstream-client.ts'
 
@@ -47,7 +47,8 @@ export interface DestinationOptions {
   readonly client: UpstreamClient
   /** The service's name in spans. */
   readonly gateway: string
-  readonly breaker: BreakerConfig
+  /** How it is called. */
+  readonly service: ServiceConfig
   readonly world: World
   readonly log: Logger
 }
@@ -63,7 +64,7 @@ export function destination(target: Target, options: DestinationOptions): Destin
   const { world, log } = options
   const place = 'service' in target ? placeOfService(target.service, options.registry) : placeOfUrl(target.url)
   const { name } = place
-  const endpoints = upstream({ registry: place.registry, service: name, world, log })
+  const endpoints = upstream({ registry: place.registry, service: name, ...balanceOf(options.service), world, log })
   const endpointOf = newEndpoints(name, place.scheme)
   const tryOptions = { destination: name, gateway: options.gateway, client: options.client, endpoints, endpointOf, world }
   const onFailure = (error: unknown) => settle(error, name, log)
@@ -124,8 +125,16 @@ function placeOfUrl(address: string): Place {
   return { name, registry, scheme, basePath: url.pathname.replace(/\/+$/, '') }
 }
 
-function breakerOf({ breaker, world }: DestinationOptions): CircuitBreaker {
-  const { window_ms = 10_000, minimum_calls = 20, failure_rate = 0.5, cool_down_ms = 5_000 } = breaker
+function balanceOf({ balance = 'p2c', slow_start_ms: slowStartMs = 0, outliers = {} }: ServiceConfig) {
+  return { balance, slowStartMs, outliers: outlierOptions(outliers) }
+}
+
+function outlierOptions({ failures = 3, base_ms: baseMs = 1_000, max_ms: maxMs = 30_000, max_share: maxShare = 0.1 }: OutlierConfig) {
+  return { failures, baseMs, maxMs, maxShare }
+}
+
+function breakerOf({ service, world }: DestinationOptions): CircuitBreaker {
+  const { window_ms = 10_000, minimum_calls = 20, failure_rate = 0.5, cool_down_ms = 5_000 } = service.breaker ?? {}
   return circuitBreaker({
     window: { timeMs: window_ms },
     minimumCalls: minimum_calls,

@@ -1,6 +1,6 @@
 import type { World } from '@banyan/core'
 import { Cancellation } from '@banyan/resilience'
-import type { BreakerConfig } from './config.ts'
+import type { ServiceConfig } from './config.ts'
 import { type Destination, type DestinationOptions, type DestinationState, destination, type Target } from './destination.ts'
 import { GatewayError } from './errors.ts'
 import type { Fetched, FetchOptions } from './plugins/plugin.ts'
@@ -11,7 +11,7 @@ import { dropAnswer } from './upstream-client.ts'
 /** All destinations of a gateway. They outlive reloads, and with them what their breakers and balancers know. */
 export interface Destinations {
   /** The destination of a target, made when it is first asked for. */
-  of(target: Target, breaker: BreakerConfig): Destination
+  of(target: Target, service: ServiceConfig): Destination
   /** Lets go of the destinations that are not in `used`; requests under way are finished. */
   retain(used: ReadonlySet<Destination>): void
   /** Fetches a small document for a plugin. */
@@ -21,23 +21,23 @@ export interface Destinations {
 }
 
 /** Creates the {@link Destinations} of a gateway. */
-export function newDestinations(options: Omit<DestinationOptions, 'breaker'>): Destinations {
+export function newDestinations(options: Omit<DestinationOptions, 'service'>): Destinations {
   const routed = new Map<string, Destination>()
   /** Those that plugins fetch from. Few, and asked for by name only, so they stay. */
   const fetched = new Map<string, Destination>()
 
-  function find(map: Map<string, Destination>, target: Target, breaker: BreakerConfig): Destination {
-    const key = JSON.stringify([target, breaker])
+  function find(map: Map<string, Destination>, target: Target, service: ServiceConfig): Destination {
+    const key = JSON.stringify([target, service])
     let found = map.get(key)
     if (!found) {
-      found = destination(target, { ...options, breaker })
+      found = destination(target, { ...options, service })
       map.set(key, found)
     }
     return found
   }
 
   return {
-    of: (target, breaker) => find(routed, target, breaker),
+    of: (target, service) => find(routed, target, service),
     retain(used) {
       for (const [key, each] of routed) {
         if (used.has(each)) continue

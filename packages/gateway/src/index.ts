@@ -6,7 +6,7 @@ export type { ListeningSocket } from './listening-socket.ts'
 
 // Write its configuration
 
-export type { BreakerConfig, GatewayConfig, PartConfig, RouteConfig, TlsConfig } from './config.ts'
+export type { BreakerConfig, GatewayConfig, OutlierConfig, PartConfig, RouteConfig, ServiceConfig, TlsConfig } from './config.ts'
 export type { ConfigOptions } from './config-file.ts'
 export { defineGateway, parseGatewayFile } from './config-file.ts'
 export { configJsonSchema } from './config-json-schema.ts'

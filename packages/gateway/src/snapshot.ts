@@ -2,7 +2,7 @@ import type { Logger, World } from '@banyan/core'
 import type { RateLimitStore } from '@banyan/resilience'
 import { aggregateHandler } from './aggregate.ts'
 import type { CallLimits } from './attempt.ts'
-import type { BreakerConfig, GatewayConfig, RouteConfig } from './config.ts'
+import type { GatewayConfig, RouteConfig, ServiceConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
 import type { Handler, Interceptor } from './exchange.ts'
 import { type TrustedNetworks, trustedNetworks } from './forwarded.ts'
@@ -34,7 +34,7 @@ export interface CompiledRoute extends RouteKey {
 export interface SnapshotOptions {
   readonly plugins: PluginTable
   /** The destination of a service or an address; the same one each time. */
-  readonly destinationOf: (target: Target, breaker: BreakerConfig) => Destination
+  readonly destinationOf: (target: Target, service: ServiceConfig) => Destination
   readonly fetch: (url: string, options: FetchOptions) => Promise<Fetched>
   /** The place at an address where gateways count together; the same one each time. Left out: there is none. */
   readonly rateLimitsAt?: ((url: string) => RateLimitStore) | undefined
@@ -50,7 +50,7 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
   const destinations = new Set<Destination>()
   const rateLimits = config.redis === undefined ? undefined : options.rateLimitsAt?.(config.redis)
   const destinationOf = (target: Target) => {
-    const found = options.destinationOf(target, config.breaker ?? {})
+    const found = options.destinationOf(target, serviceOf(config, target))
     destinations.add(found)
     return found
   }
@@ -94,6 +94,12 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
 
   const routes = routeTable(config.routes.map(compileRoute))
   return { config, routes, isTrusted: trustedNetworks(config.trusted_proxies ?? []), interceptors, destinations }
+}
+
+/** How a target is called: what the file says of its service, over what it says of all. */
+function serviceOf({ services = {}, breaker }: GatewayConfig, target: Target): ServiceConfig {
+  const own = 'service' in target && Object.hasOwn(services, target.service) ? services[target.service] : undefined
+  return { ...own, breaker: { ...breaker, ...own?.breaker } }
 }
 
 /** A route's name; routes of one path are told apart by their methods and hosts. */
