@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { closedPort, type Echo, echo, rawOrigin, rawRequest, start } from './test/harness.ts'
+import { closedPort, type Echo, echo, rawAnswer, rawOrigin, rawRequest, start, statusOf } from './test/harness.ts'
 
 const json = async <T = Echo>(response: Response) => (await response.json()) as T
 
@@ -177,6 +177,13 @@ describe('proxy', () => {
     expect(JSON.parse(raw.slice(raw.indexOf('{')))).toMatchObject({ body: 'hello' })
     const head = await fetch(url, { method: 'HEAD' })
     expect([head.status, head.headers.get('content-type'), await head.text()]).toEqual([200, 'application/json', ''])
+  })
+
+  it('says no length of an answer to HEAD that the service did not say', async () => {
+    const silent = await rawAnswer('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const { port } = await start({ routes: [{ path: '/', service: 'a' }] }, { a: [silent.address] })
+    const raw = await rawRequest(port, 'HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect([statusOf(raw), /content-length/i.test(raw)]).toEqual([200, false])
   })
 
   it('is told about a loop before it spins', async () => {

@@ -111,7 +111,7 @@ function writeHead(answer: GatewayResponse, { response, message }: ClientSide, c
 
 /** Of an answer to HEAD without a body nobody knows how long it would be. */
 function lengthOf({ body }: GatewayResponse, isHead: boolean): string[] {
-  if (body instanceof Readable || (body === undefined && isHead)) return []
+  if (body instanceof Readable || (isHead && (body === undefined || body.length === 0))) return []
   return ['content-length', String(body === undefined ? 0 : Buffer.byteLength(body))]
 }
 

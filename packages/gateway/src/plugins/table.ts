@@ -1,3 +1,4 @@
+import { type CompressionConfig, compression } from './compression.ts'
 import { type CorsConfig, cors } from './cors.ts'
 import { type JwtConfig, jwt } from './jwt.ts'
 import { type KeyAuthConfig, keyAuth } from './key-auth.ts'
@@ -12,6 +13,7 @@ export interface PluginConfigs {
   'key-auth': KeyAuthConfig
   'mtls-auth': MtlsAuthConfig
   'rate-limiting': RateLimitingConfig
+  compression: CompressionConfig
   cors: CorsConfig
   'request-transformer': TransformerConfig
   'response-transformer': TransformerConfig
@@ -23,6 +25,7 @@ export const plugins: { readonly [Name in keyof PluginConfigs]: Plugin<PluginCon
   'key-auth': keyAuth,
   'mtls-auth': mtlsAuth,
   'rate-limiting': rateLimiting,
+  compression,
   cors,
   'request-transformer': requestTransformer,
   'response-transformer': responseTransformer,
