@@ -10,9 +10,12 @@ import { writeRequestHead } from './request-head.ts'
 import { type RequestWriter, writeRequest } from './request-writer.ts'
 import { type ResponseHead, UncleanError } from './response-head.ts'
 import { ResponseParser } from './response-parser.ts'
+import type { SharedReading } from './shared-reading.ts'
 
 export interface ConnectionOptions {
   readonly socket: Socket
+  /** How the socket is read; `undefined`: by its `data`, and then it can become a tunnel. */
+  readonly reading: SharedReading | undefined
   /** `http://127.0.0.1:3001`. */
   readonly origin: string
   /** For requests without a `host`. */
@@ -68,7 +71,10 @@ export class Connection implements AbortListener {
       onEnd: (trailers, isClean) => this.#onAnswered(trailers, isClean),
       onSwitch: (head, first) => this.#onSwitch(head, first),
     })
-    options.socket.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
+    const { socket, reading } = options
+    if (reading) reading.take = this.#onData
+    else socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
   }
 
   /**
@@ -110,9 +116,11 @@ export class Connection implements AbortListener {
     if (this.#current) this.#current.head = head
   }
 
-  #onBody(data: Buffer): void {
+  #onBody(part: Buffer): void {
     const exchange = this.#current
     if (!exchange) return
+    // The next read will be where this one is.
+    const data = this.#options.reading ? Buffer.from(part) : part
     if (!exchange.body) exchange.parts.push(data)
     else if (!exchange.body.push(data)) this.#options.socket.pause()
   }

@@ -5,6 +5,7 @@ import type { AbortListener } from '@banyan/resilience'
 import { GatewayError } from '../errors.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream-client.ts'
 import { Connection } from './connection.ts'
+import { type SharedReading, sharedReading } from './shared-reading.ts'
 
 export interface PoolOptions {
   /** `http://127.0.0.1:3001`. */
@@ -48,9 +49,10 @@ export class Pool {
   /** @throws what {@link UpstreamClient.send} throws */
   send(request: UpstreamRequest): Promise<UpstreamAnswer> {
     return new Promise((resolve, reject) => {
-      const { cancellation } = request
-      const kept = cancellation.aborted ? undefined : this.#takeIdle()
+      const { cancellation, isUpgrade } = request
+      const kept = cancellation.aborted || isUpgrade ? undefined : this.#takeIdle()
       if (cancellation.aborted) reject(cancellation.reason)
+      else if (isUpgrade) this.#sendAlone(request, resolve, reject)
       else if (kept) kept.send(request, resolve, reject)
       else this.#enqueue(request, resolve, reject)
     })
@@ -93,31 +95,54 @@ export class Pool {
     this.#openMore()
   }
 
+  /** A request that may turn its connection into a tunnel has one of its own. */
+  #sendAlone(request: UpstreamRequest, resolve: Waiting['resolve'], reject: Waiting['reject']): void {
+    const onAbort = (reason: unknown) => {
+      socket.destroy()
+      reject(reason)
+    }
+    const listener: AbortListener = { onAbort }
+    const socket = openSocket(this.#options, undefined, (error) => {
+      this.#opening.delete(socket)
+      request.cancellation.unlisten(listener)
+      if (request.cancellation.aborted) socket.destroy()
+      else if (error) reject(this.#unreachable(error))
+      else this.#adopt(socket, undefined, (one) => one.destroy()).send(request, resolve, reject)
+    })
+    this.#opening.add(socket)
+    request.cancellation.listen(listener)
+  }
+
+  #adopt(socket: Socket, reading: SharedReading | undefined, onIdle: (connection: Connection) => void): Connection {
+    const { origin, world } = this.#options
+    const made = new Connection({ socket, reading, origin, host: this.#host, world, onIdle, onClosed: this.#onClosed })
+    this.#all.add(made)
+    return made
+  }
+
+  #unreachable(cause: Error): GatewayError {
+    return new GatewayError('ERR_UPSTREAM_UNREACHABLE', `${this.#options.origin} cannot be reached: ${messageOf(cause)}`, { cause })
+  }
+
   #openMore(): void {
     const { maxConnections } = this.#options
     while (this.#opening.size < this.#waiting.length && this.#opening.size + this.#all.size < maxConnections) this.#open()
   }
 
   #open(): void {
-    const socket = openSocket(this.#options, (error) => {
+    // TLS has its own buffers.
+    const reading = this.#options.origin.startsWith('https:') ? undefined : sharedReading()
+    const socket = openSocket(this.#options, reading, (error) => {
       this.#opening.delete(socket)
       if (error) this.#onFailed(error)
-      else this.#onOpened(socket)
+      else this.#serve(this.#adopt(socket, reading, this.#serve))
     })
     this.#opening.add(socket)
   }
 
-  #onOpened(socket: Socket): void {
-    const { origin, world } = this.#options
-    const made = new Connection({ socket, origin, host: this.#host, world, onIdle: this.#serve, onClosed: this.#onClosed })
-    this.#all.add(made)
-    this.#serve(made)
-  }
-
   /** The oldest hears of it; the others have their own tries. */
   #onFailed(cause: Error): void {
-    const message = `${this.#options.origin} cannot be reached: ${messageOf(cause)}`
-    this.#nextWaiting()?.reject(new GatewayError('ERR_UPSTREAM_UNREACHABLE', message, { cause }))
+    this.#nextWaiting()?.reject(this.#unreachable(cause))
     this.#openMore()
   }
 
@@ -143,13 +168,19 @@ export class Pool {
 }
 
 /** Opens a socket; `done` is called once, when it is open or has failed. Certificates are verified. */
-function openSocket({ origin, world, connectTimeoutMs }: PoolOptions, done: (error?: Error) => void): Socket {
+function openSocket(
+  { origin, world, connectTimeoutMs }: PoolOptions,
+  reading: SharedReading | undefined,
+  done: (error?: Error) => void,
+): Socket {
   const { protocol, hostname, port } = new URL(origin)
   const isTls = protocol === 'https:'
   // Of an IPv6 address the URL has the brackets.
   const host = hostname.replace(/^\[|\]$/g, '')
   const to = { host, port: Number(port || (isTls ? 443 : 80)), noDelay: true }
-  const socket = isTls ? connectTls({ ...to, ...(isIP(host) ? {} : { servername: host }), ALPNProtocols: ['http/1.1'] }) : connectTcp(to)
+  const socket = isTls
+    ? connectTls({ ...to, ...(isIP(host) ? {} : { servername: host }), ALPNProtocols: ['http/1.1'] })
+    : connectTcp({ ...to, ...(reading && { onread: reading.onread }) })
   const settle = (error?: Error) => {
     timer.cancel()
     socket.off('error', settle).off('close', onClose)
