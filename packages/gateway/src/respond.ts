@@ -6,6 +6,7 @@ import { headerOf } from './headers.ts'
 import { problem } from './problem.ts'
 import { type ClientBody, replayBytes } from './request-body.ts'
 import { dropAnswer } from './upstream-client.ts'
+import { writeSoon } from './write-batch.ts'
 
 /** How an answer went out: whole, cut because the upstream cut it, or not at all as the client had gone. */
 export type SendResult = 'sent' | 'cut' | 'gone'
@@ -60,7 +61,10 @@ const oneWrite = 16_384
 function end(response: ServerResponse, body: string | Uint8Array | undefined): SendResult {
   if (body === undefined) response.end()
   else if (typeof body === 'string' || body.length > oneWrite) response.end(body)
-  else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
+  else {
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+    writeSoon(() => response.end(text, 'latin1'))
+  }
   return 'sent'
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
+import { writeSoon } from '../write-batch.ts'
 
 export interface RequestBytes {
   readonly head: string
@@ -26,7 +27,7 @@ const ONE_WRITE = 16_384
  */
 export function writeRequest(socket: Socket, { head, body, length }: RequestBytes, onFailure: (error: Error) => void): RequestWriter {
   if (body instanceof Readable) return writeStream(socket, head, body, length, onFailure)
-  if (body === undefined || body.length === 0) socket.write(head, 'latin1')
+  if (body === undefined || body.length === 0) writeSoon(() => socket.write(head, 'latin1'))
   else if (body.length <= ONE_WRITE) socket.write(head + latin1(body), 'latin1')
   else {
     socket.cork()
