@@ -92,7 +92,7 @@ describe('a gateway that offers HTTP/2', () => {
   })
 
   it('resets a stream whose request does not come to its end in time', async () => {
-    const { session } = await offered((await echo()).url, { request_timeout_ms: 200 })
+    const { session } = await offered((await echo()).url, { request_timeout_ms: 200, headers_timeout_ms: 200 })
     const stream = session.request({ ':method': 'POST', 'content-length': '10' }, { endStream: false })
     stream.on('error', () => undefined)
     stream.write('half')
