@@ -143,6 +143,7 @@ const tlsShape: MapShape<keyof TlsConfig> = {
     key: { shape: pathOfFile, required: true, about: 'its key' },
     ca: { shape: pathOfFile, about: 'who may have signed the certificates of clients' },
     client_certificate: { shape: oneOf('none', 'optional', 'required'), about: 'whether clients need a certificate' },
+    http2: { shape: flag, about: 'whether HTTP/2 is offered to clients, on the same port' },
     min_version: { shape: oneOf('TLSv1.2', 'TLSv1.3'), about: 'the oldest version of TLS that is spoken' },
   },
   rules: [

@@ -50,6 +50,8 @@ export interface TlsConfig {
   ca?: string
   /** Whether clients are asked for a certificate, and whether connections without a good one are refused. Default `none`. */
   client_certificate?: 'none' | 'optional' | 'required'
+  /** Offers HTTP/2 to clients, on the same port. Default false. */
+  http2?: boolean
   /** Default `TLSv1.2`. */
   min_version?: 'TLSv1.2' | 'TLSv1.3'
 }

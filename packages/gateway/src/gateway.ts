@@ -207,8 +207,11 @@ function begin(
     limits?.retain(current.config.redis)
     if (place.port !== placeOf(options, config).port || place.host !== placeOf(options, config).host)
       log.warn({}, '"listen" changed; that takes effect at the next start')
-    if ((tls === undefined) !== (firstTls === undefined) || tls?.clients !== firstTls?.clients)
-      log.warn({}, 'whether TLS is spoken, or clients are asked for certificates, changed; that takes effect at the next start')
+    if ((tls === undefined) !== (firstTls === undefined) || tls?.clients !== firstTls?.clients || tls?.http2 !== firstTls?.http2)
+      log.warn(
+        {},
+        'whether TLS is spoken, HTTP/2 is offered or clients are asked for certificates, changed; that takes effect at the next start',
+      )
     log.info({ routes: config.routes.length }, 'the gateway has a new configuration')
   }
 

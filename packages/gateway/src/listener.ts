@@ -8,6 +8,7 @@ import type { GatewayConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayResponse } from './exchange.ts'
 import { type HeaderList, headerValues } from './headers.ts'
+import { type Http2Front, http2Front } from './http2/front.ts'
 import { type ListeningSocket, type ListenPlace, listen, socketOf } from './listening-socket.ts'
 import { type Pipeline, refusalOf } from './pipeline.ts'
 import { problem } from './problem.ts'
@@ -46,6 +47,7 @@ export function listener(options: ListenerOptions): Listener {
   const { place, world } = options
   const state: ListenerState = { isDraining: false, busy: new WeakMap(), tunnels: new Set() }
   const server = newServer(options, state)
+  const front = server instanceof TlsServer && options.tls?.http2 ? splitByAlpn(server, options) : undefined
 
   return {
     get isDraining() {
@@ -64,6 +66,7 @@ export function listener(options: ListenerOptions): Listener {
       const cut = new AbortController()
       // An http server's own would close idle connections at once.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      front?.drain()
       const orAfter = (ms: number) => Promise.race([closed, sleep(world, ms, cut.signal).catch(() => undefined)])
       if (lingerMs > 0) await orAfter(lingerMs)
       // Idle connections, and the timer that looks for slow ones; it says that it does not listen, which is known.
@@ -71,6 +74,7 @@ export function listener(options: ListenerOptions): Listener {
       await orAfter(Math.max(0, drainMs - lingerMs))
       cut.abort()
       for (const tunnel of state.tunnels) tunnel.destroy()
+      front?.destroy()
       server.closeAllConnections()
       await closed
     },
@@ -144,11 +148,30 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
   return server
 }
 
+/** Connections that agreed on HTTP/2 go to their own front; the others stay with the server. */
+function splitByAlpn(server: TlsServer, { config, handle, world, log }: ListenerOptions): Http2Front {
+  const front = http2Front({
+    maxHeaderBytes: config.max_header_bytes ?? 16_384,
+    keepAliveMs: config.keep_alive_ms ?? 60_000,
+    requestTimeoutMs: config.request_timeout_ms ?? 300_000,
+    handle,
+    world,
+    log,
+  })
+  const http1 = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === 'h2') front.take(socket)
+    else for (const listener of http1) listener.call(server, socket)
+  })
+  return front
+}
+
 function serverTls(material: TlsMaterial, handshakeTimeout: number) {
   const { clients } = material
   return {
     ...contextOptions(material),
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: material.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     handshakeTimeout,
     requestCert: clients !== 'none',
     rejectUnauthorized: clients === 'required',

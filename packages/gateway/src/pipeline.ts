@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Logger, World } from '@banyan/core'
 import type { Cancellation } from '@banyan/resilience'
 import { context, type Histogram, metrics } from '@opentelemetry/api'
@@ -7,6 +6,7 @@ import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { arrivalOf } from './forwarded.ts'
 import { type HeaderList, headerOf, withHeader } from './headers.ts'
+import type { Inbound } from './inbound.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
@@ -48,7 +48,7 @@ export interface Client {
 }
 
 /** Takes a request from the listener to an answer. Never rejects. */
-export type Pipeline = (message: IncomingMessage, client: Client) => Promise<Exchange>
+export type Pipeline = (message: Inbound, client: Client) => Promise<Exchange>
 
 /** Creates the way of a request: screen, route, plugins, target. */
 export function pipeline(options: PipelineOptions): Pipeline {
@@ -80,7 +80,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 }
 
-function startSpan({ method = '', rawHeaders }: IncomingMessage, { route, screened }: Admitted, name: string): Traced {
+function startSpan({ method = '', rawHeaders }: Inbound, { route, screened }: Admitted, name: string): Traced {
   return startServerSpan(`${method} ${route?.path ?? ''}`.trim(), rawHeaders, {
     'banyan.service': name,
     'http.request.method': method,
@@ -103,7 +103,7 @@ type Admitted =
     }
   | { readonly route?: CompiledRoute; readonly screened?: Screened; readonly refusal: GatewayResponse; readonly body: ClientBody }
 
-function admit(message: IncomingMessage, client: Client, { current, via, world }: PipelineOptions): Admitted {
+function admit(message: Inbound, client: Client, { current, via, world }: PipelineOptions): Admitted {
   let screened: Screened
   try {
     screened = screen(message, via)
@@ -124,7 +124,7 @@ function admit(message: IncomingMessage, client: Client, { current, via, world }
   return { route, screened, params, body, snapshot }
 }
 
-function bodyOf(message: IncomingMessage, length: number | undefined, maxBytes: number, client: Client, world: World): ClientBody {
+function bodyOf(message: Inbound, length: number | undefined, maxBytes: number, client: Client, world: World): ClientBody {
   if (length === 0 || client.isUpgrade) return noBody
   return clientBody(message, { length, maxBytes, world, onWanted: client.onBodyWanted })
 }
@@ -142,7 +142,7 @@ function unknownRoute({ method, path }: Screened, allow: readonly string[]): Gat
 type Taken = Extract<Admitted, { params: unknown }>
 
 function toRequest(
-  message: IncomingMessage,
+  message: Inbound,
   { screened, params, body, snapshot }: Taken,
   client: Client,
   options: PipelineOptions,
@@ -174,13 +174,13 @@ function toRequest(
 }
 
 /** A client's own id is kept when it cannot be mistaken for something else in a log. */
-function ownRequestId({ rawHeaders }: IncomingMessage, { screened }: Admitted): string | undefined {
+function ownRequestId({ rawHeaders }: Inbound, { screened }: Admitted): string | undefined {
   const given = screened ? screened.headers.requestId : headerOf(rawHeaders, 'x-request-id')
   return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : undefined
 }
 
 interface Record {
-  readonly message: IncomingMessage
+  readonly message: Inbound
   readonly admitted: Admitted
   readonly traced: Traced | undefined
   readonly response: GatewayResponse

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { World } from '@banyan/core'
 import { GatewayError } from './errors.ts'
@@ -52,7 +51,7 @@ export const noBody: ClientBody = {
  * The body that a client is sending. A short one of known length is taken whole before it is sent on, so that a slow client does
  * not hold up a service; others are streamed, no faster than they are taken.
  */
-export function clientBody(source: IncomingMessage, options: ClientBodyOptions): ClientBody {
+export function clientBody(source: Readable, options: ClientBodyOptions): ClientBody {
   const { length, maxBytes, world, onWanted } = options
   const kept: Buffer[] = []
   let keptBytes = 0

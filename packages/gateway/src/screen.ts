@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { GatewayError } from './errors.ts'
+import type { Inbound } from './inbound.ts'
 import { readTarget } from './path.ts'
 import { type RequestHeaders, readRequestHeaders } from './request-headers.ts'
 
@@ -28,9 +28,10 @@ export interface Screened {
  * @throws {GatewayError} with the status to answer with
  * @see RFC 9112, sections 3.2, 6.3 and 11.2
  */
-export function screen(message: IncomingMessage, via: string): Screened {
+export function screen(message: Inbound, via: string): Screened {
   const { httpVersion, method = '', rawHeaders } = message
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw refused(505, `HTTP/${httpVersion} is not spoken here; wanted HTTP/1.1`)
+  if (httpVersion !== '1.1' && httpVersion !== '1.0' && httpVersion !== '2')
+    throw refused(505, `HTTP/${httpVersion} is not spoken here; wanted HTTP/1.1`)
   if (method === 'CONNECT' || method === 'TRACE') {
     throw new GatewayError('ERR_METHOD_NOT_ALLOWED', `the method ${method} is not allowed`, { status: 405 })
   }
@@ -56,7 +57,7 @@ const HOST = /^([\w.~-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
 function framingOf({ transferEncoding: encoding, contentLength: length }: RequestHeaders, httpVersion: string): number | undefined {
   if (encoding === undefined) {
-    if (length === undefined) return 0
+    if (length === undefined) return httpVersion === '2' ? undefined : 0
     if (!/^\d{1,15}$/.test(length)) throw refused(400, 'the Content-Length is not a number')
     return Number(length)
   }

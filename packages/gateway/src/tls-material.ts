@@ -12,6 +12,8 @@ export interface TlsMaterial {
   readonly ca: Buffer | undefined
   /** Whether clients are asked for a certificate, and whether one is needed. */
   readonly clients: 'none' | 'optional' | 'required'
+  /** Whether HTTP/2 is offered to clients. */
+  readonly http2: boolean
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
@@ -31,7 +33,14 @@ export async function readTls(config: TlsConfig, gatewayFile: string | undefined
     read('key', config.key),
     config.ca === undefined ? undefined : read('ca', config.ca),
   ])
-  const material = { cert, key, ca, clients: config.client_certificate ?? 'none', minVersion: config.min_version ?? 'TLSv1.2' }
+  const material = {
+    cert,
+    key,
+    ca,
+    clients: config.client_certificate ?? 'none',
+    minVersion: config.min_version ?? 'TLSv1.2',
+    http2: config.http2 ?? false,
+  }
   try {
     createSecureContext(contextOptions(material))
   } catch (cause) {

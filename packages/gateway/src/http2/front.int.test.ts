@@ -1,0 +1,171 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
+import { request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { GatewayConfig } from '../config.ts'
+import { CA, SERVER } from '../test/certificates.ts'
+import { bodyOf, type Echo, echo, origin, start, until } from '../test/harness.ts'
+
+/** A gateway that offers HTTP/2, and a connection to it. */
+async function offered(url: string, more: Partial<GatewayConfig> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'banyan-h2-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  writeFileSync(cert, SERVER.cert)
+  writeFileSync(key, SERVER.key)
+  const running = await start({ tls: { cert, key, http2: true }, routes: [{ path: '/', url }], ...more })
+  const session = connect(running.url, { ca: CA })
+  // A gateway that cuts the connection is what some tests wait for; they look at what closed.
+  session.on('error', () => undefined)
+  onTestFinished(() => session.destroy())
+  return { ...running, session }
+}
+
+/** One request; rejects when the stream is reset. */
+async function call(session: ClientHttp2Session, fields: OutgoingHttpHeaders, body?: string | Buffer) {
+  const stream = session.request(fields, { endStream: body === undefined })
+  if (body !== undefined) stream.end(body)
+  // The types of events are loose: 'response' brings the head.
+  const [head] = (await once(stream, 'response')) as [IncomingHttpHeaders & { ':status': number }]
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return { status: head[':status'], head, text: Buffer.concat(chunks).toString() }
+}
+
+describe('a gateway that offers HTTP/2', () => {
+  it('takes requests, many on a connection, and says where they came from', async () => {
+    const { session } = await offered((await echo()).url)
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        call(session, { ':path': `/a/../b/${index}?q=1`, ':method': 'POST', cookie: ['a=1', 'b=2'] }, `body ${index}`),
+      ),
+    )
+    answers.forEach(({ status, text }, index) => {
+      const seen = JSON.parse(text) as Echo
+      expect([status, seen.url, seen.body]).toEqual([200, `/b/${index}?q=1`, `body ${index}`])
+      expect(seen.headers).toMatchObject({ 'x-forwarded-proto': 'https', cookie: 'a=1; b=2' })
+      expect(seen.headers.via).toMatch(/^2 gateway-/)
+    })
+  })
+
+  it('speaks HTTP/1.1 on the same port', async () => {
+    const { url } = await offered((await echo()).url)
+    const status = await new Promise((resolve, reject) => {
+      request(url, { ca: CA, agent: false }, (response) =>
+        bodyOf(response).then(() => resolve([response.statusCode, response.httpVersion]), reject),
+      ).end()
+    })
+    expect(status).toEqual([200, '1.1'])
+  })
+
+  it('refuses what may not be said in HTTP/2', async () => {
+    const { session } = await offered((await echo()).url)
+    expect((await call(session, { ':authority': 'shop.example', host: 'other.example' })).status).toBe(400)
+    expect((await call(session, { ':path': '/%00' })).status).toBe(400)
+    expect((await call(session, { ':method': 'TRACE' })).status).toBe(405)
+    expect((await call(session, { 'x-auth-subject': 'forged' })).text).not.toContain('forged')
+    expect((await call(session, {})).status).toBe(200)
+  })
+
+  it('streams bodies both ways unchanged, and answers HEAD without one', async () => {
+    const { url } = await origin((incoming, outgoing) => void incoming.pipe(outgoing))
+    const { session } = await offered(url)
+    const body = Buffer.alloc(5_000_000, 'banyan')
+    const { text } = await call(session, { ':method': 'POST' }, body)
+    expect(text === body.toString()).toBe(true)
+    expect(await call(session, { ':method': 'HEAD' })).toMatchObject({ status: 200, text: '' })
+  })
+
+  it('answers a body that is too large and has the client stop', async () => {
+    const { session } = await offered((await echo()).url, { max_body_bytes: 1_000 })
+    const stream = session.request({ ':method': 'POST' }, { endStream: false })
+    stream.on('error', () => undefined)
+    stream.write(Buffer.alloc(60_000))
+    const [head] = await once(stream, 'response')
+    expect(head[':status']).toBe(413)
+    stream.resume()
+    await once(stream, 'close')
+    expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR)
+  })
+
+  it('resets a stream whose request does not come to its end in time', async () => {
+    const { session } = await offered((await echo()).url, { request_timeout_ms: 200, headers_timeout_ms: 200 })
+    const stream = session.request({ ':method': 'POST', 'content-length': '10' }, { endStream: false })
+    stream.on('error', () => undefined)
+    stream.write('half')
+    await once(stream, 'close')
+    expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL)
+    expect((await call(session, {})).status).toBe(200)
+  })
+
+  it('resets a stream whose answer is cut short', async () => {
+    const { url } = await origin((_, outgoing) => {
+      outgoing.writeHead(200, { 'content-length': '1000' })
+      outgoing.write('half', () => outgoing.destroy())
+    })
+    const { session } = await offered(url)
+    await expect(call(session, {})).rejects.toThrow()
+    expect(session.destroyed).toBe(false)
+  })
+
+  it('ends the request to the service when the client resets the stream', async () => {
+    let isCut = false
+    const { url } = await origin((incoming) => {
+      incoming.socket.on('close', () => {
+        isCut = true
+      })
+      stream.close(constants.NGHTTP2_CANCEL)
+    })
+    const { session } = await offered(url)
+    const stream = session.request({})
+    await until(() => isCut, 'the service to see that the client has gone')
+  })
+
+  it('closes a connection that keeps resetting streams', async () => {
+    const { url } = await origin(() => undefined)
+    const { session } = await offered(url)
+    const goaway = once(session, 'goaway')
+    for (let round = 0; round < 20 && !session.destroyed && !session.closed; round += 1) {
+      const streams = Array.from({ length: 50 }, () => session.request({}).on('error', () => undefined))
+      // An answer to a ping comes when the requests before it have been read.
+      await new Promise((resolve) => session.once('close', resolve).ping(resolve))
+      await Promise.all(
+        streams.map((stream) => {
+          stream.close(constants.NGHTTP2_CANCEL)
+          return stream.closed && stream.destroyed ? undefined : once(stream, 'close')
+        }),
+      )
+    }
+    const [code] = await goaway
+    expect(code).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  })
+
+  it('lets no more than 100 streams be open at once', async () => {
+    const { session } = await offered((await echo()).url)
+    await once(session, 'remoteSettings')
+    expect(session.remoteSettings).toMatchObject({ maxConcurrentStreams: 100, maxHeaderListSize: 16_384, enableConnectProtocol: false })
+    expect((await call(session, { 'x-large': 'x'.repeat(20_000) }).catch(() => ({ status: 431 }))).status).toBe(431)
+  })
+
+  it('finishes what is under way when it stops', async () => {
+    let answer = () => {}
+    const { url } = await origin((_, outgoing) => {
+      answer = () => outgoing.end('late')
+      outgoing.flushHeaders()
+    })
+    const { session, gateway } = await offered(url, { drain_ms: 5_000 })
+    const stream = session.request({})
+    await once(stream, 'response')
+    const goaway = once(session, 'goaway')
+    const stopped = gateway.stop()
+    await goaway
+    answer()
+    let text = ''
+    for await (const chunk of stream) text += chunk
+    expect(text).toBe('late')
+    await stopped
+  })
+})

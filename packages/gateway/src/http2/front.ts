@@ -1,0 +1,123 @@
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { type Logger, sleep, type World } from '@banyan/core'
+import { Cancellation } from '@banyan/resilience'
+import { GatewayError } from '../errors.ts'
+import type { Inbound } from '../inbound.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { problem } from '../problem.ts'
+import { readRequestHead } from './request-head.ts'
+import { afterReset, resetBurst } from './reset-budget.ts'
+import { sendAnswer } from './send-answer.ts'
+
+export interface Http2FrontOptions {
+  /** Of the decoded head of a request, bytes. */
+  readonly maxHeaderBytes: number
+  /** A connection on which nothing happens for this long is closed. */
+  readonly keepAliveMs: number
+  /** A client must have sent a whole request within this. */
+  readonly requestTimeoutMs: number
+  readonly handle: Pipeline
+  readonly world: World
+  readonly log: Logger
+}
+
+/** Serves connections that speak HTTP/2. */
+export interface Http2Front {
+  take(socket: Socket): void
+  /** Sends GOAWAY: streams under way end, no others begin. */
+  drain(): void
+  /** Cuts what is left. */
+  destroy(): void
+}
+
+/**
+ * Creates a {@link Http2Front} on `node:http2`. What nghttp2 bounds by itself: CONTINUATION frames, unanswered pings and settings. What it
+ * is told here: streams at once, the size of heads, and how often a client may reset streams (CVE-2023-44487).
+ */
+export function http2Front(options: Http2FrontOptions): Http2Front {
+  const sessions = new Set<ServerHttp2Session>()
+  const { maxHeaderBytes, keepAliveMs, world, log } = options
+  const settings = { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderBytes, enablePush: false, enableConnectProtocol: false }
+  return {
+    take(socket) {
+      const session = performServerHandshake(socket, {
+        settings,
+        maxSessionInvalidFrames: 10,
+      })
+      sessions.add(session)
+      session.once('close', () => sessions.delete(session))
+      session.on('error', (error) => log.debug({ err: error }, 'a connection of HTTP/2 broke'))
+      session.setTimeout(keepAliveMs, () => session.close())
+      let budget = { left: resetBurst, at: world.monotonic() }
+      session.on('stream', (stream, _, flags, fields) => {
+        stream.once('close', () => {
+          if (!wasReset(stream)) return
+          budget = afterReset(budget, world.monotonic())
+          if (budget.left < 0) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+        })
+        const hasEnded = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
+        if (!hasEnded) boundRequest(stream, options)
+        serve({ stream, socket, fields, hasEnded }, options).catch((error) => {
+          log.error({ err: error }, 'the gateway failed on a request')
+          stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+        })
+      })
+    },
+    drain() {
+      for (const session of sessions) session.close()
+    },
+    destroy() {
+      for (const session of sessions) session.destroy()
+    },
+  }
+}
+
+function tooManyResets(): GatewayError {
+  return new GatewayError('ERR_REQUEST_INVALID', `the client resets streams too fast: more than ${resetBurst} in a burst`, { status: 400 })
+}
+
+/** Resets a stream whose request is not whole in time: a client could hold it open for ever, byte by byte. */
+function boundRequest(stream: ServerHttp2Stream, { requestTimeoutMs, world }: Http2FrontOptions): void {
+  const over = new AbortController()
+  const end = () => over.abort()
+  stream.once('end', end).once('close', end)
+  sleep(world, requestTimeoutMs, over.signal).then(
+    () => stream.close(constants.NGHTTP2_CANCEL),
+    // Aborted: the request is whole, or the stream is gone.
+    () => undefined,
+  )
+}
+
+/** Node ends the writable side of a stream that is reset, so that does not tell. */
+function wasReset({ aborted, rstCode }: ServerHttp2Stream): boolean {
+  return aborted || rstCode !== constants.NGHTTP2_NO_ERROR
+}
+
+interface Arrived {
+  readonly stream: ServerHttp2Stream
+  readonly socket: Socket
+  readonly fields: readonly string[]
+  readonly hasEnded: boolean
+}
+
+async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, world, log }: Http2FrontOptions): Promise<void> {
+  stream.on('error', (error) => log.debug({ err: error }, 'a stream of HTTP/2 broke'))
+  const head = readRequestHead(fields, hasEnded)
+  if ('refused' in head) {
+    await sendAnswer(problem({ status: 400, code: 'ERR_REQUEST_INVALID', detail: head.refused }), stream, '')
+    return
+  }
+  const cancellation = new Cancellation(world)
+  stream.once('close', () => {
+    if (wasReset(stream)) cancellation.abort(new GatewayError('ERR_CLIENT_GONE', 'the client has gone', { status: 499 }))
+  })
+  const message: Inbound = Object.assign(stream, { ...head, httpVersion: '2', socket })
+  const onBodyWanted = () => {
+    if (fields.some((name, index) => index % 2 === 0 && name === 'expect')) stream.additionalHeaders({ ':status': 100 })
+  }
+  const { response, body, finish } = await handle(message, { cancellation, isUpgrade: false, onBodyWanted })
+  const result = await sendAnswer(response, stream, head.method)
+  if (!hasEnded) body.discard()
+  finish(result === 'gone' ? 499 : response.status, result)
+}
