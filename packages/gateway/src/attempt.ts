@@ -3,6 +3,7 @@ import type { World } from '@banyan/core'
 import type { Picked } from '@banyan/discovery'
 import { type AbortListener, Cancellation, type Deadline, deadlinesOf } from '@banyan/resilience'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
+import { grpcTimeout, isGrpcUnavailable } from './grpc.ts'
 import type { HeaderList } from './headers.ts'
 import type { RequestBody } from './request-body.ts'
 import { endSpan, isTracing, startClientSpan, type Traced, withTraceContext } from './trace.ts'
@@ -19,6 +20,8 @@ export interface Call {
   readonly limits: CallLimits
   /** A WebSocket handshake. */
   readonly isUpgrade?: boolean
+  /** A call of gRPC, perhaps with a time by which its client wants it ended. */
+  readonly grpc?: { readonly timeoutMs: number | undefined } | undefined
   /** Told of a 103. */
   readonly onEarlyHints?: ((headers: HeaderList) => void) | undefined
 }
@@ -35,6 +38,8 @@ export interface CallLimits {
 
 /** The answer of a destination, and who gave it. */
 export interface Answer extends UpstreamAnswer {
+  /** Who answered says that it cannot serve now: 502, 503, 504, or UNAVAILABLE of gRPC. A 500 may be the fault of one request. */
+  readonly isUnavailable: boolean
   /** `orders@127.0.0.1:3001`. */
   readonly upstream: string
 }
@@ -87,11 +92,6 @@ const UPSTREAM_FAULTS: ReadonlySet<GatewayErrorCode> = new Set([
   'ERR_UPSTREAM_TIMEOUT',
 ])
 
-/** Statuses by which a service, or a proxy before it, says that it cannot serve now. A 500 may be the fault of one request. */
-export function isUnavailable(status: number): boolean {
-  return status === 502 || status === 503 || status === 504
-}
-
 /**
  * Sends a request to one endpoint and waits for the head of its answer.
  *
@@ -117,7 +117,7 @@ class Attempt implements AbortListener, Deadline {
     const { world, cancellation } = options
     this.#options = options
     this.#startedAt = world.monotonic()
-    this.at = this.#expiresAt()
+    this.at = this.#nextLook()
     this.#cut = new Cancellation(world, this.at)
     this.#traced = isTracing() ? startAttemptSpan(options) : undefined
     deadlinesOf(world).add(this)
@@ -128,7 +128,8 @@ class Attempt implements AbortListener, Deadline {
     const { call, endpoint, body, client, world } = this.#options
     const { method, path, limits, onEarlyHints } = call
     const headers = call.headers.slice()
-    headers.push('x-timeout-ms', String(Math.max(1, Math.floor(this.at - world.monotonic()))))
+    if (call.grpc) headers.push(...this.#grpcTimeout(call.grpc))
+    else headers.push('x-timeout-ms', String(Math.max(1, Math.floor(this.#expiresAt() - world.monotonic()))))
     // A stream's length goes with it when it is known; otherwise the client frames it in chunks.
     if (body !== undefined && call.body.length !== undefined) headers.push('content-length', String(call.body.length))
     const request = {
@@ -147,16 +148,17 @@ class Attempt implements AbortListener, Deadline {
 
   readonly #onAnswer = (answer: UpstreamAnswer): Answer => {
     this.#leave()
-    const { picked, endpoint, world } = this.#options
+    const { call, picked, endpoint, world } = this.#options
     const { status, headers, body, trailers, tunnel } = answer
+    const isUnavailable = status >= 502 ? status <= 504 : call.grpc !== undefined && isGrpcUnavailable(headers)
     if (this.#traced) endSpan(this.#traced.span, answer, (code) => code >= 400)
     const latencyMs = world.monotonic() - this.#startedAt
-    const outcome = { ok: !isUnavailable(status), latencyMs }
+    const outcome = { ok: !isUnavailable, latencyMs }
     // In flight until the last byte, but as fast as its head came.
     const stream = tunnel ?? (body instanceof Readable ? body : undefined)
     if (stream) stream.once('close', () => picked.done(outcome))
     else picked.done(outcome)
-    return { status, headers, body, upstream: endpoint.label, ...(trailers && { trailers }), ...(tunnel && { tunnel }) }
+    return { status, headers, body, isUnavailable, upstream: endpoint.label, ...(trailers && { trailers }), ...(tunnel && { tunnel }) }
   }
 
   readonly #onFailure = (cause: unknown): never => {
@@ -177,9 +179,23 @@ class Attempt implements AbortListener, Deadline {
   expire(): void {
     const { world, destination } = this.#options
     const now = world.monotonic()
-    this.at = this.#expiresAt()
-    if (this.at > now) deadlinesOf(world).add(this)
-    else this.#cut.abort(new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 }))
+    if (this.#expiresAt() > now) {
+      this.at = this.#nextLook()
+      deadlinesOf(world).add(this)
+    } else this.#cut.abort(new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 }))
+  }
+
+  /** Of a call of gRPC the time is for all of it, which may stream for long: only what its client gave is handed on. */
+  #grpcTimeout({ timeoutMs }: NonNullable<Call['grpc']>): string[] {
+    const { world, startedAt } = this.#options
+    return timeoutMs === undefined ? [] : ['grpc-timeout', grpcTimeout(timeoutMs - (world.monotonic() - startedAt))]
+  }
+
+  /** A body that still comes may end at once, and then the time is shorter; but not over before this. */
+  #nextLook(): number {
+    const { call, world } = this.#options
+    const expiresAt = this.#expiresAt()
+    return call.body.isComplete ? expiresAt : Math.min(expiresAt, world.monotonic() + call.limits.tryTimeoutMs)
   }
 
   #expiresAt(): number {

@@ -31,6 +31,10 @@ export const partRules: readonly Rule[] = [(value) => oneTarget(value, ['service
 
 /** What must hold between routes. */
 export const fileRules: readonly Rule[] = [
+  ({ h2c, tls }) =>
+    h2c === true && tls !== undefined
+      ? { key: 'h2c', message: 'has "h2c", which is without TLS, and "tls"; wanted "http2: true" in "tls"' }
+      : undefined,
   (value) => {
     const keys = (value.routes as readonly RouteConfig[]).map(({ path, exact, aggregate, methods = [], hosts = [], headers, query }) => ({
       path,
@@ -78,7 +82,7 @@ function unknownParameter({ path = '/', upstream_path, aggregate = {} }: Partial
 /** Keys that do nothing on an aggregate: saying them is a misunderstanding. */
 function withoutMeaning(value: Readonly<Record<string, unknown>>): Broken | undefined {
   if (!('aggregate' in value)) return undefined
-  const key = ['strip_path', 'upstream_path', 'preserve_host'].find((each) => each in value)
+  const key = ['strip_path', 'upstream_path', 'preserve_host', 'protocol'].find((each) => each in value)
   if (key !== undefined) return { key, message: `is an aggregate, where "${key}" means nothing; each part has its own "path"` }
   const { methods = [] } = value as Partial<RouteConfig>
   const writes = methods.find((method) => method !== 'GET' && method !== 'HEAD')

@@ -27,6 +27,7 @@ const host = text('a host name in lower case, as in "shop.example" or "*.shop.ex
   /^(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(value),
 )
 const askedHeader = text('the name of a header, as in "x-version"', (value) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value))
+const protocol = oneOf('http1', 'http2')
 const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
 const timeMs = integer(1, 86_400_000)
 const sizeBytes = integer(0, Number.MAX_SAFE_INTEGER)
@@ -82,6 +83,7 @@ const routeShape: MapShape<keyof RouteConfig> = {
       },
       about: 'the parts to put together',
     },
+    protocol: { shape: protocol, about: 'what is spoken with the service: http1, or http2 as gRPC needs' },
     strip_path: { shape: flag, about: 'whether "path" is taken off before forwarding' },
     upstream_path: { shape: upstreamPath, about: 'what to put in place of what strip_path took off' },
     preserve_host: { shape: flag, about: 'whether the service gets the Host of the client' },
@@ -122,6 +124,7 @@ const outlierShape: MapShape<keyof OutlierConfig> = {
 const serviceShape: MapShape<keyof ServiceConfig> = {
   kind: 'map',
   keys: {
+    protocol: { shape: protocol, about: 'what is spoken with it: http1, or http2 as gRPC needs' },
     balance: { shape: oneOf('p2c', 'least-requests', 'round-robin', 'weighted'), about: 'how the next instance is chosen' },
     slow_start_ms: { shape: integer(0, 3_600_000), about: 'how long a new instance takes to get its whole share' },
     outliers: { shape: outlierShape, about: 'when an instance that fails more than others is left alone' },
@@ -167,6 +170,7 @@ export function configShape(plugins: Readonly<Record<string, MapShape>>): MapSha
       admin: { shape: address, about: 'where health and metrics are served' },
       admin_token: { shape: adminToken, about: 'who sends it to the admin port may see and change the configuration' },
       trusted_proxies: { shape: list(network, 'network'), about: 'whose X-Forwarded-* are believed' },
+      h2c: { shape: flag, about: 'whether HTTP/2 without TLS is served on the same port' },
       max_body_bytes: { shape: sizeBytes, about: 'the largest body of a request' },
       max_header_bytes: { shape: integer(1_024, 1_048_576), about: 'the largest head of a request' },
       headers_timeout_ms: { shape: timeMs, about: 'how long a client may take for the head of a request' },

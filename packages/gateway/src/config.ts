@@ -1,5 +1,6 @@
 import type { JwtConfig } from './plugins/jwt.ts'
 import type { PluginConfig } from './plugins/table.ts'
+import type { UpstreamProtocol } from './upstream-client.ts'
 
 /** What a gateway file says; the same in TypeScript. Times in milliseconds, sizes in bytes. */
 export interface GatewayConfig {
@@ -13,6 +14,8 @@ export interface GatewayConfig {
   tls?: TlsConfig
   /** Networks of proxies in front whose `X-Forwarded-*` are believed: `[10.0.0.0/8]`. Default: none. */
   trusted_proxies?: readonly string[]
+  /** Serves clients that begin with HTTP/2 at once, without TLS (h2c with prior knowledge), on the same port: gRPC within a network. Default false. */
+  h2c?: boolean
   /** The largest request body. Default 10 MiB. */
   max_body_bytes?: number
   /** The largest request head. Default 16 KiB. */
@@ -78,6 +81,8 @@ export interface RouteConfig {
   url?: string
   /** Where to: several services at once, put together into one answer. */
   aggregate?: Readonly<Record<string, PartConfig>>
+  /** What is spoken there; gRPC needs `http2`. Default: what `services` says of the service, else `http1`. */
+  protocol?: UpstreamProtocol
   /** Take `path` off before forwarding. Default false. */
   strip_path?: boolean
   /** Put this where `strip_path` took something off: `/orders`. May name parameters of `path`. Default: nothing. */
@@ -111,6 +116,8 @@ export interface PartConfig {
 
 /** How a service is called. */
 export interface ServiceConfig {
+  /** What is spoken with it: `http2` is by ALPN over TLS, and with prior knowledge without. Default `http1`. */
+  protocol?: UpstreamProtocol
   /**
    * How the next instance is chosen: `p2c` by latency times requests in flight, `least-requests` by those alone, `round-robin`, `weighted` as often as
    * its weight says. Default `p2c`.

@@ -12,10 +12,10 @@ import {
   retry,
   retryBudget,
 } from '@banyan/resilience'
-import { type Answer, type AttemptOptions, attempt, type Call, type Endpoint, isUnavailable, TryFailed } from './attempt.ts'
+import { type Answer, type AttemptOptions, attempt, type Call, type Endpoint, TryFailed } from './attempt.ts'
 import type { OutlierConfig, ServiceConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
-import { dropAnswer, type UpstreamClient } from './upstream-client.ts'
+import { dropAnswer, type UpstreamClient, type UpstreamClients, type UpstreamProtocol } from './upstream-client.ts'
 
 /** Where requests go: a service or a fixed address, with its breaker and its retry budget. */
 export interface Destination {
@@ -23,6 +23,7 @@ export interface Destination {
   readonly name: string
   /** Put before every path; of a fixed address with a path. */
   readonly basePath: string
+  readonly protocol: UpstreamProtocol
   /**
    * Sends a request, to another endpoint again where that is safe, and waits for the head of the answer.
    *
@@ -44,7 +45,7 @@ export interface DestinationState {
 /** What all destinations of a gateway share. */
 export interface DestinationOptions {
   readonly registry: Registry
-  readonly client: UpstreamClient
+  readonly clients: UpstreamClients
   /** The service's name in spans. */
   readonly gateway: string
   /** How it is called. */
@@ -66,7 +67,9 @@ export function destination(target: Target, options: DestinationOptions): Destin
   const { name } = place
   const endpoints = upstream({ registry: place.registry, service: name, ...balanceOf(options.service), world, log })
   const endpointOf = newEndpoints(name, place.scheme)
-  const tryOptions = { destination: name, gateway: options.gateway, client: options.client, endpoints, endpointOf, world }
+  const { protocol = 'http1' } = options.service
+  const client = options.clients[protocol]
+  const tryOptions = { destination: name, gateway: options.gateway, client, endpoints, endpointOf, world }
   const onFailure = (error: unknown) => settle(error, name, log)
   const breaker = breakerOf(options)
   const budget = retryBudget({ world })
@@ -93,6 +96,7 @@ export function destination(target: Target, options: DestinationOptions): Destin
   return {
     name,
     basePath: place.basePath,
+    protocol,
     call(call, mayRepeat, cancellation) {
       const tries = new Tries(call, mayRepeat, tryOptions)
       const options = { cancellation, idempotent: mayRepeat }
@@ -141,7 +145,7 @@ function breakerOf({ service, world }: DestinationOptions): CircuitBreaker {
     failureRate: failure_rate,
     coolDownMs: cool_down_ms,
     isFailure: (settled) => {
-      if (settled.ok) return isUnavailable((settled.value as Answer).status)
+      if (settled.ok) return (settled.value as Answer).isUnavailable
       return settled.error instanceof Repeatable || (settled.error instanceof TryFailed && settled.error.blamesUpstream)
     },
     world,
@@ -217,7 +221,7 @@ class Tries {
 
   /** The answer, unless it says that another endpoint should be asked. */
   #judge(number: number, answer: Answer): Answer {
-    if (!isUnavailable(answer.status) || !this.#mayRepeat || !this.#isRepeatable(number) || !this.#isElsewhere()) return answer
+    if (!answer.isUnavailable || !this.#mayRepeat || !this.#isRepeatable(number) || !this.#isElsewhere()) return answer
     this.#previous = answer
     throw new Repeatable(undefined, answer)
   }

@@ -39,6 +39,8 @@ export interface GatewayResponse {
   readonly headers: HeaderList
   /** A stream is sent as it comes; whoever drops an answer with a stream destroys the stream. */
   readonly body?: string | Uint8Array | Readable | undefined
+  /** The fields behind a body, once that has ended; for clients that know what to do with them. Default: none. */
+  readonly trailers?: (() => HeaderList) | undefined
   /** Who answered, for the log: `orders@127.0.0.1:3001`. */
   readonly upstream?: string
   /** The connection behind a 101. */

@@ -10,6 +10,7 @@ import type { Environment } from './environment.ts'
 import { GatewayError } from './errors.ts'
 import { watchFile } from './file-watch.ts'
 import { http1Client } from './http1/client.ts'
+import { http2Client } from './http2/client.ts'
 import { type Listener, listener } from './listener.ts'
 import type { ListeningSocket, ListenPlace } from './listening-socket.ts'
 import { type ManagedFile, managedFile } from './managed-file.ts'
@@ -181,8 +182,8 @@ function begin(
   managing: Managing,
 ): Running {
   const { registry, name, world, log, file } = options
-  const client = http1Client({ world })
-  const destinations = newDestinations({ registry, client, gateway: name, world, log })
+  const clients = { http1: http1Client({ world }), http2: http2Client({ world }) }
+  const destinations = newDestinations({ registry, clients, gateway: name, world, log })
   const plugins: PluginTable = { ...builtIn, ...options.plugins }
   const limits = openedLimits(options.rateLimits)
   const build = (config: GatewayConfig, before?: Snapshot) =>
@@ -205,13 +206,9 @@ function begin(
     if (tls && firstTls) front.setTls(tls)
     destinations.retain(current.destinations)
     limits?.retain(current.config.redis)
-    if (place.port !== placeOf(options, config).port || place.host !== placeOf(options, config).host)
-      log.warn({}, '"listen" changed; that takes effect at the next start')
-    if ((tls === undefined) !== (firstTls === undefined) || tls?.clients !== firstTls?.clients || tls?.http2 !== firstTls?.http2)
-      log.warn(
-        {},
-        'whether TLS is spoken, HTTP/2 is offered or clients are asked for certificates, changed; that takes effect at the next start',
-      )
+    const running = { config: first, tls: firstTls, place }
+    for (const change of startOnlyChanges(running, { config, tls, place: placeOf(options, config) }))
+      log.warn({}, `${change}; that takes effect at the next start`)
     log.info({ routes: config.routes.length }, 'the gateway has a new configuration')
   }
 
@@ -249,9 +246,28 @@ function begin(
       await admin?.control.stop()
       destinations.stop()
       limits?.retain(undefined)
-      await client.close()
+      await Promise.all([clients.http1.close(), clients.http2.close()])
     },
   }
+}
+
+interface Begun {
+  readonly config: GatewayConfig
+  readonly tls: TlsMaterial | undefined
+  readonly place: ListenPlace
+}
+
+/** What a new configuration changes in vain, as long as this gateway runs. */
+function startOnlyChanges(running: Begun, next: Begun): string[] {
+  const { place, tls } = running
+  const changes = [
+    (place.port !== next.place.port || place.host !== next.place.host) && '"listen" changed',
+    running.config.h2c !== next.config.h2c && '"h2c" changed',
+    (tls === undefined) !== (next.tls === undefined) && 'whether TLS is spoken changed',
+    tls && next.tls && tls.http2 !== next.tls.http2 && 'whether HTTP/2 is offered changed',
+    tls && next.tls && tls.clients !== next.tls.clients && 'whether clients are asked for certificates changed',
+  ]
+  return changes.filter((change) => typeof change === 'string')
 }
 
 /** The places where limits are counted together, by their addresses: a reload that does not change the address keeps its connection. */

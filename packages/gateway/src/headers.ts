@@ -101,6 +101,15 @@ export function connectionOptions(headers: HeaderList): ReadonlySet<string> {
   return listed ?? NONE
 }
 
+/** What must be known before a body, or says who calls: worth nothing behind it, and dangerous. @see RFC 9110, section 6.5.1 */
+const NO_TRAILER =
+  /^(?:content-.*|host|authorization|cookie|set-cookie|cache-control|expect|range|te|max-forwards|x-auth-.*|x-forwarded-.*)$/
+
+/** The trailers that go on to the next hop. */
+export function endToEndTrailers(trailers: HeaderList): string[] {
+  return endToEnd(trailers, (name) => NO_TRAILER.test(name))
+}
+
 /** Headers by which this gateway tells services who calls. A client's own ones are dropped, spelled with `_` too. */
 export function isIdentityHeader(lowerCaseName: string): boolean {
   // Most do not begin with an x, and then no pattern need be asked.

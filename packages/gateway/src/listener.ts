@@ -9,6 +9,7 @@ import { GatewayError } from './errors.ts'
 import type { GatewayResponse } from './exchange.ts'
 import { type HeaderList, headerValues } from './headers.ts'
 import { type Http2Front, http2Front } from './http2/front.ts'
+import { splitByAlpn, splitByPreface } from './http2/split.ts'
 import { type ListeningSocket, type ListenPlace, listen, socketOf } from './listening-socket.ts'
 import { type Pipeline, refusalOf } from './pipeline.ts'
 import { problem } from './problem.ts'
@@ -47,7 +48,7 @@ export function listener(options: ListenerOptions): Listener {
   const { place, world } = options
   const state: ListenerState = { isDraining: false, busy: new WeakMap(), tunnels: new Set() }
   const server = newServer(options, state)
-  const front = server instanceof TlsServer && options.tls?.http2 ? splitByAlpn(server, options) : undefined
+  const front = frontOf(server, options)
 
   return {
     get isDraining() {
@@ -66,9 +67,10 @@ export function listener(options: ListenerOptions): Listener {
       const cut = new AbortController()
       // An http server's own would close idle connections at once.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      front?.drain()
+      front?.warn()
       const orAfter = (ms: number) => Promise.race([closed, sleep(world, ms, cut.signal).catch(() => undefined)])
       if (lingerMs > 0) await orAfter(lingerMs)
+      front?.drain()
       // Idle connections, and the timer that looks for slow ones; it says that it does not listen, which is known.
       server.close(() => undefined)
       await orAfter(Math.max(0, drainMs - lingerMs))
@@ -148,8 +150,11 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
   return server
 }
 
-/** Connections that agreed on HTTP/2 go to their own front; the others stay with the server. */
-function splitByAlpn(server: TlsServer, { config, handle, world, log }: ListenerOptions): Http2Front {
+/** Serves HTTP/2 on the same port, where that is asked for. */
+function frontOf(server: Server, { config, tls, handle, world, log }: ListenerOptions): Http2Front | undefined {
+  const isAsked = tls ? tls.http2 : config.h2c
+  if (!isAsked) return undefined
+  const firstBytesMs = config.headers_timeout_ms ?? 10_000
   const front = http2Front({
     maxHeaderBytes: config.max_header_bytes ?? 16_384,
     keepAliveMs: config.keep_alive_ms ?? 60_000,
@@ -158,12 +163,8 @@ function splitByAlpn(server: TlsServer, { config, handle, world, log }: Listener
     world,
     log,
   })
-  const http1 = server.listeners('secureConnection')
-  server.removeAllListeners('secureConnection')
-  server.on('secureConnection', (socket) => {
-    if (socket.alpnProtocol === 'h2') front.take(socket)
-    else for (const listener of http1) listener.call(server, socket)
-  })
+  if (server instanceof TlsServer) splitByAlpn(server, front)
+  else splitByPreface(server, front, { firstBytesMs, world })
   return front
 }
 

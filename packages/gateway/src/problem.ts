@@ -38,6 +38,13 @@ export function problemOf(error: unknown): GatewayResponse {
   return problem({ status, code, detail: message, ...(retryAfterMs !== undefined && { retryAfterMs }) })
 }
 
+/** The sentence for people in a body that {@link problem} made; `undefined` for any other body. */
+export function detailOf(body: unknown): string | undefined {
+  if (typeof body !== 'string' || !body.startsWith('{"type":')) return undefined
+  const { detail } = JSON.parse(body) as { detail?: unknown }
+  return typeof detail === 'string' ? detail : undefined
+}
+
 const TITLES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   401: 'Unauthorized',

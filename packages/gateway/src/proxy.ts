@@ -1,15 +1,21 @@
-import type { Answer, CallLimits } from './attempt.ts'
+import type { Answer, Call, CallLimits } from './attempt.ts'
 import type { RouteConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse, Handler } from './exchange.ts'
-import { endToEnd, type HeaderList, headerOf } from './headers.ts'
+import { grpcTimeoutMs, isGrpc } from './grpc.ts'
+import { endToEnd, type HeaderList, headerOf, withoutHeaders } from './headers.ts'
 import { segmentsOf } from './path.ts'
+import type { UpstreamProtocol } from './upstream-client.ts'
 
 /** The end of a route with `service` or `url`: forwards the request and streams the answer back. */
-export function proxyHandler(route: RouteConfig, limits: CallLimits, destinationOf: (target: Target) => Destination): Handler {
+export function proxyHandler(
+  route: RouteConfig,
+  limits: CallLimits,
+  destinationOf: (target: Target, protocol?: UpstreamProtocol) => Destination,
+): Handler {
   const target = route.service === undefined ? { url: route.url ?? '' } : { service: route.service }
-  const destination = destinationOf(target)
+  const destination = destinationOf(target, route.protocol)
   const rewrite = pathRewriter(route)
   const keepsHost = route.preserve_host ?? false
 
@@ -17,7 +23,8 @@ export function proxyHandler(route: RouteConfig, limits: CallLimits, destination
     const path = `${destination.basePath}${rewrite(request)}${request.query}`
     const headers = withoutHops(request.headers, keepsHost)
     const { method, body, isUpgrade, onEarlyHints } = request
-    const call = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade, onEarlyHints }
+    const plain = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade, onEarlyHints }
+    const call = destination.protocol === 'http2' && isGrpc(headers) ? asGrpc(plain) : plain
     return destination.call(call, !isUpgrade && mayRepeat(request), request.cancellation).then(toResponse)
   }
 }
@@ -38,8 +45,16 @@ function isHops(name: string, keepsHost: boolean): boolean {
   return name === 'content-length' || name === 'x-timeout-ms' || name === 'expect' || (name === 'host' && !keepsHost)
 }
 
-function toResponse({ status, headers, body, tunnel, upstream }: Answer): GatewayResponse {
-  const response = { status, headers: endToEnd(headers), body, upstream }
+/** A call of gRPC: its own deadline counts, and it needs trailers. */
+function asGrpc(call: Call): Call {
+  const timeoutMs = grpcTimeoutMs(call.headers)
+  const headers = [...withoutHeaders(call.headers, (name) => name === 'grpc-timeout'), 'te', 'trailers']
+  const limits = timeoutMs === undefined ? call.limits : { ...call.limits, timeoutMs: Math.min(call.limits.timeoutMs, timeoutMs) }
+  return { ...call, headers, limits, grpc: { timeoutMs } }
+}
+
+function toResponse({ status, headers, body, trailers, tunnel, upstream }: Answer): GatewayResponse {
+  const response = { status, headers: endToEnd(headers), body, trailers, upstream }
   if (!tunnel) return response
   if (headerOf(headers, 'upgrade')?.toLowerCase() === 'websocket') return { ...response, tunnel }
   tunnel.destroy()

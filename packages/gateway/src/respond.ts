@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { sleep, type World } from '@banyan/core'
 import type { GatewayResponse } from './exchange.ts'
-import { headerOf } from './headers.ts'
+import { endToEndTrailers, type HeaderList, headerOf } from './headers.ts'
 import { problem } from './problem.ts'
 import { type ClientBody, replayBytes } from './request-body.ts'
 import { dropAnswer } from './upstream-client.ts'
@@ -38,19 +38,25 @@ export function sendResponse(answer: GatewayResponse, client: ClientSide): SendR
   }
   const isUnfinished = !message.complete && client.body.length !== 0
   const isClosing = isUnfinished && (client.isHoldingBody() || client.body.length === undefined || client.body.length > replayBytes)
-  const { body } = writeHead(answer, client, isClosing || client.isDraining())
+  const { body, trailers } = writeHead(withWantedTrailers(answer, message), client, isClosing || client.isDraining())
   // Most answers have come with their heads, and most requests are whole by then: nothing to wait for.
-  if (!(body instanceof Readable) && client.body.isComplete) return end(response, message.method === 'HEAD' ? undefined : body)
-  return sendRest(body, client, isClosing)
+  if (!(body instanceof Readable) && client.body.isComplete && !trailers) return end(response, message.method === 'HEAD' ? undefined : body)
+  return sendRest(body, client, isClosing, trailers)
 }
 
-async function sendRest(body: GatewayResponse['body'], client: ClientSide, isClosing: boolean): Promise<SendResult> {
+async function sendRest(
+  body: GatewayResponse['body'],
+  client: ClientSide,
+  isClosing: boolean,
+  trailers: GatewayResponse['trailers'],
+): Promise<SendResult> {
   const { response, message } = client
   if (body instanceof Readable) {
     const result = await stream(body, response)
     if (result !== 'sent') return result
   } else if (body !== undefined && message.method !== 'HEAD') response.write(body)
   if (!client.body.isComplete) await takeRest(client, isClosing)
+  if (trailers) response.addTrailers(pairsOf(endToEndTrailers(trailers())))
   response.end()
   return 'sent'
 }
@@ -97,6 +103,17 @@ function stream(body: Readable, response: ServerResponse): Promise<SendResult> {
   })
 }
 
+/** The answer with trailers only where the client takes them: they need chunks, and `TE: trailers`. @see RFC 9110, section 6.5.1 */
+function withWantedTrailers(answer: GatewayResponse, { httpVersion, rawHeaders }: IncomingMessage): GatewayResponse {
+  if (!answer.trailers) return answer
+  const isWanted = httpVersion === '1.1' && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(headerOf(rawHeaders, 'te') ?? '')
+  return isWanted ? answer : { ...answer, trailers: undefined }
+}
+
+function pairsOf(headers: HeaderList): [string, string][] {
+  return headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1] ?? ''] as [string, string]] : []))
+}
+
 function writeHead(answer: GatewayResponse, { response, message }: ClientSide, close: boolean): GatewayResponse {
   const isBare = answer.status === 204 || answer.status === 304 || headerOf(answer.headers, 'content-length') !== undefined
   const own = isBare ? [] : lengthOf(answer, message.method === 'HEAD')
@@ -114,7 +131,8 @@ function writeHead(answer: GatewayResponse, { response, message }: ClientSide, c
 }
 
 /** Of an answer to HEAD without a body nobody knows how long it would be. */
-function lengthOf({ body }: GatewayResponse, isHead: boolean): string[] {
+function lengthOf({ body, trailers }: GatewayResponse, isHead: boolean): string[] {
+  if (trailers) return []
   if (body instanceof Readable || (isHead && (body === undefined || body.length === 0))) return []
   return ['content-length', String(body === undefined ? 0 : Buffer.byteLength(body))]
 }

@@ -11,6 +11,7 @@ import type { PluginConfig, PluginTable } from './plugins/table.ts'
 import { problemOf } from './problem.ts'
 import { proxyHandler } from './proxy.ts'
 import { lowerCased, type RouteKey, type RouteTable, routeTable } from './route-table.ts'
+import type { UpstreamProtocol } from './upstream-client.ts'
 
 /** A configuration, compiled. Never changed: a reload builds another and swaps one pointer. */
 export interface Snapshot {
@@ -49,8 +50,9 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
   const interceptors = new Map<string, Interceptor>()
   const destinations = new Set<Destination>()
   const rateLimits = config.redis === undefined ? undefined : options.rateLimitsAt?.(config.redis)
-  const destinationOf = (target: Target) => {
-    const found = options.destinationOf(target, serviceOf(config, target))
+  const destinationOf = (target: Target, protocol?: UpstreamProtocol) => {
+    const service = serviceOf(config, target)
+    const found = options.destinationOf(target, protocol ? { ...service, protocol } : service)
     destinations.add(found)
     return found
   }

@@ -129,6 +129,35 @@ describe('streaming', () => {
     await until(() => log.some(({ end }) => end === 'cut'), 'the log line')
   })
 
+  it.each([
+    ['at once', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nall\r\n0\r\nX-Sum: 3\r\nX-Auth-Subject: a\r\n\r\n'],
+    ['in parts', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nall\r\n|0\r\nX-Sum: 3\r\nX-Auth-Subject: a\r\n\r\n'],
+  ])('hands trailers that come %s on to who asks for them, but for what belongs before a body', async (_, bytes) => {
+    const service = await rawOrigin((socket) => {
+      const [first = '', second = ''] = bytes.split('|')
+      socket.on('data', () => {
+        socket.write(first)
+        setTimeout(() => socket.write(second), 30)
+      })
+    })
+    const { port } = await start({ routes: [{ path: '/', service: 'a' }] }, { a: [service.address] })
+    const asked = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n')
+    expect(asked).toMatch(/3\r\nall\r\n0\r\nX-Sum: 3\r\n\r\n$/)
+    const unasked = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(unasked).not.toContain('X-Sum')
+    expect(unasked).toContain('all')
+  })
+
+  it('counts the time to an answer from the last byte of a body of unknown length', async () => {
+    const service = await origin((request) => void request.resume())
+    const { port } = await start({ routes: [{ path: '/', service: 'a', timeout_ms: 200, retries: 0 }] }, { a: [service.address] })
+    const raw = await rawRequest(
+      port,
+      'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
+    )
+    expect(statusOf(raw)).toBe(504)
+  })
+
   it('sends an answer that ends with its connection as a whole one', async () => {
     const service = await rawAnswer('HTTP/1.1 200 OK\r\n\r\nall of it')
     const { url } = await start({ routes: [{ path: '/', service: 'a' }] }, { a: [service.address] })

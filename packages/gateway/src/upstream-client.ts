@@ -35,11 +35,17 @@ export interface UpstreamAnswer {
   readonly tunnel?: Duplex
 }
 
+/** What is spoken with an endpoint: HTTP/1.1, or HTTP/2 (by ALPN over TLS, with prior knowledge without). */
+export type UpstreamProtocol = 'http1' | 'http2'
+
+/** A client for each. */
+export type UpstreamClients = Readonly<Record<UpstreamProtocol, UpstreamClient>>
+
 /** Sends requests to endpoints. */
 export interface UpstreamClient {
   /**
    * @throws {GatewayError} `ERR_UPSTREAM_UNREACHABLE` when no byte was sent, `ERR_UPSTREAM_FAILED` when the connection broke,
-   *   `ERR_UPSTREAM_INVALID` for an answer that is not clean HTTP/1.1, `ERR_REQUEST_INVALID` for a request that cannot be written;
+   *   `ERR_UPSTREAM_INVALID` for an answer that is not clean HTTP, `ERR_REQUEST_INVALID` for a request that cannot be written;
    *   the body's own error when it failed; what the cancellation was aborted with
    */
   send(request: UpstreamRequest): Promise<UpstreamAnswer>

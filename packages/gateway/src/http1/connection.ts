@@ -2,10 +2,10 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { messageOf, type World } from '@banyan/core'
 import type { AbortListener } from '@banyan/resilience'
+import { type AnswerBody, answerBody } from '../answer-body.ts'
 import { GatewayError } from '../errors.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream-client.ts'
-import { type AnswerBody, answerBody } from './answer-body.ts'
 import { writeRequestHead } from './request-head.ts'
 import { type RequestWriter, writeRequest } from './request-writer.ts'
 import { type ResponseHead, UncleanError } from './response-head.ts'
@@ -177,10 +177,10 @@ export class Connection implements AbortListener {
     if (!exchange?.head || exchange.body) return
     const { head, parts, resolve } = exchange
     const { status, headers } = head
-    const trailers = () => exchange.trailers
     if (exchange.hasEnded) {
       this.#finish(exchange)
-      resolve({ status, headers, body: parts.length === 1 ? (parts[0] ?? NOTHING) : Buffer.concat(parts), trailers })
+      const body = parts.length === 1 ? (parts[0] ?? NOTHING) : Buffer.concat(parts)
+      resolve(exchange.trailers.length === 0 ? { status, headers, body } : { status, headers, body, trailers: () => exchange.trailers })
       return
     }
     this.#ignoreAbort(exchange)
@@ -192,7 +192,7 @@ export class Connection implements AbortListener {
       onDropped: (reason) => this.#close(reason),
     })
     for (const part of parts) if (!exchange.body.push(part)) socket.pause()
-    resolve({ status, headers, body: exchange.body.stream, trailers })
+    resolve({ status, headers, body: exchange.body.stream, trailers: () => exchange.trailers })
   }
 
   /** The answer is whole. */

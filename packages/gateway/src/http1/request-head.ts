@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
+import { TARGET, TOKEN, VALUE } from '../http-grammar.ts'
 
 export interface RequestHead {
   readonly method: string
@@ -14,11 +15,6 @@ export interface RequestHead {
   /** The body has no known length. */
   readonly isChunked: boolean
 }
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-const TARGET = /^[\x21-\x7e\x80-\xff]+$/
-/** No CR and no LF: nothing that a header holds begins another one. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /**
  * Writes the head of a request, one character a byte.

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { type Logger, sleep, type World } from '@banyan/core'
 import { Cancellation } from '@banyan/resilience'
 import { GatewayError } from '../errors.ts'
+import { grpcAnswer, isGrpc } from '../grpc.ts'
 import type { Inbound } from '../inbound.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { problem } from '../problem.ts'
@@ -25,7 +26,9 @@ export interface Http2FrontOptions {
 /** Serves connections that speak HTTP/2. */
 export interface Http2Front {
   take(socket: Socket): void
-  /** Sends GOAWAY: streams under way end, no others begin. */
+  /** Says GOAWAY, but takes what is on its way to it meanwhile. @see RFC 9113, section 6.8 */
+  warn(): void
+  /** Says GOAWAY: streams under way end, no others begin. */
   drain(): void
   /** Cuts what is left. */
   destroy(): void
@@ -60,9 +63,12 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
         if (!hasEnded) boundRequest(stream, options)
         serve({ stream, socket, fields, hasEnded }, options).catch((error) => {
           log.error({ err: error }, 'the gateway failed on a request')
-          stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+          reset(stream, constants.NGHTTP2_INTERNAL_ERROR)
         })
       })
+    },
+    warn() {
+      for (const session of sessions) if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, lastOfAll)
     },
     drain() {
       for (const session of sessions) session.close()
@@ -72,6 +78,9 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
     },
   }
 }
+
+/** No stream is beyond it: none is refused yet. */
+const lastOfAll = 2 ** 31 - 1
 
 function tooManyResets(): GatewayError {
   return new GatewayError('ERR_REQUEST_INVALID', `the client resets streams too fast: more than ${resetBurst} in a burst`, { status: 400 })
@@ -83,10 +92,32 @@ function boundRequest(stream: ServerHttp2Stream, { requestTimeoutMs, world }: Ht
   const end = () => over.abort()
   stream.once('end', end).once('close', end)
   sleep(world, requestTimeoutMs, over.signal).then(
-    () => stream.close(constants.NGHTTP2_CANCEL),
+    () => reset(stream, constants.NGHTTP2_CANCEL),
     // Aborted: the request is whole, or the stream is gone.
     () => undefined,
   )
+}
+
+/** A client that still sends its body is read on for this long after the answer: a reset at once would take the answer with it. */
+const lingerMs = 2_000
+
+/** Tells a client that no more of its body is wanted, without an error. @see RFC 9113, section 8.1 */
+function stopClient(stream: ServerHttp2Stream, world: World): void {
+  if (stream.readableEnded || stream.closed) return
+  const over = new AbortController()
+  const end = () => over.abort()
+  stream.once('end', end).once('close', end)
+  sleep(world, lingerMs, over.signal).then(
+    () => stream.close(constants.NGHTTP2_NO_ERROR),
+    // Aborted: the request is whole, or the stream is gone.
+    () => undefined,
+  )
+}
+
+/** Resets a stream. `close` would end an answer that has begun, and a part of it would look like all of it. */
+function reset(stream: ServerHttp2Stream, code: number): void {
+  if (stream.headersSent) stream.destroy(new Error('the stream is reset'))
+  else stream.close(code)
 }
 
 /** Node ends the writable side of a stream that is reset, so that does not tell. */
@@ -106,6 +137,8 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   const head = readRequestHead(fields, hasEnded)
   if ('refused' in head) {
     await sendAnswer(problem({ status: 400, code: 'ERR_REQUEST_INVALID', detail: head.refused }), stream, '')
+    stream.resume()
+    stopClient(stream, world)
     return
   }
   const cancellation = new Cancellation(world)
@@ -117,7 +150,11 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
     if (fields.some((name, index) => index % 2 === 0 && name === 'expect')) stream.additionalHeaders({ ':status': 100 })
   }
   const { response, body, finish } = await handle(message, { cancellation, isUpgrade: false, onBodyWanted })
-  const result = await sendAnswer(response, stream, head.method)
-  if (!hasEnded) body.discard()
+  const answer = isGrpc(head.rawHeaders) ? grpcAnswer(response) : response
+  const result = await sendAnswer(answer, stream, head.method)
+  if (!hasEnded) {
+    body.discard()
+    stopClient(stream, world)
+  }
   finish(result === 'gone' ? 499 : response.status, result)
 }

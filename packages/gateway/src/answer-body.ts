@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { World } from '@banyan/core'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from './errors.ts'
 import { idleTimer } from './idle-timer.ts'
 
 /** The body of an answer that is still coming, and the side that it comes from. */

@@ -1,0 +1,25 @@
+import type { OutgoingHttpHeaders } from 'node:http2'
+import { type HeaderList, isHopByHop } from '../headers.ts'
+
+/** Headers as fields of HTTP/2: names in lower case, those about one connection left out, a name that stands several times as a list. */
+export function fieldsOf(headers: HeaderList): OutgoingHttpHeaders {
+  const fields: Record<string, string | string[]> = {}
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = (headers[index] ?? '').toLowerCase()
+    if (isHopByHop(name)) continue
+    const value = headers[index + 1] ?? ''
+    const before = fields[name]
+    fields[name] = before === undefined ? value : [before, value].flat()
+  }
+  return fields
+}
+
+/** Fields as they came, name by name, without those of HTTP/2 itself (`:status`). */
+export function headersOf(fields: readonly string[]): HeaderList {
+  const headers: string[] = []
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? ''
+    if (!name.startsWith(':')) headers.push(name, fields[index + 1] ?? '')
+  }
+  return headers
+}
