@@ -11,6 +11,7 @@ const trials: Readonly<Record<string, Trial>> = {
   reloads: { summary: 'no request fails over reloads and a rolling restart of all processes', load: () => import('./reloads.ts') },
   kill: { summary: 'one of two services is killed with kill -9: no GET fails, no POST is done twice', load: () => import('./kill.ts') },
   outage: { summary: 'a service that fails is not asked much more often than clients ask', load: () => import('./outage.ts') },
+  seeds: { summary: 'the gateway file of the seeds, as it stands, before the shop', load: () => import('./seeds.ts') },
   limit: { summary: 'gateways that share a Redis never let more through than the limit', load: () => import('./limit.ts') },
 }
 
