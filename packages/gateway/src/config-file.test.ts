@@ -119,7 +119,7 @@ routes:
   })
 
   it.each([
-    ['path: /a', 'says nowhere to go; wanted one of "service" and "url" and "aggregate"'],
+    ['path: /a', 'says nowhere to go; wanted one of "service" and "url" and "aggregate" and "split" and "redirect"'],
     ['path: /a\nservice: a\nurl: http://x', 'has "service" and "url"; wanted one of them'],
     ['path: /a\nservice: a\nupstream_path: /b', 'has "upstream_path" without "strip_path: true"'],
     ['path: /a/{id}\naggregate:\n  x: { service: a, path: "/b/{idd}" }', 'uses "{idd}" in part "x", but its path has {id}'],

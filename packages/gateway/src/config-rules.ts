@@ -1,10 +1,10 @@
-import type { PartConfig, RouteConfig } from './config.ts'
+import type { PartConfig, RouteConfig, SplitConfig } from './config.ts'
 import type { Broken, Rule } from './config-shape.ts'
 import { lowerCased, parameterNames, sameKey } from './route-table.ts'
 
 /** What must hold within a route. The checker runs them on values whose keys are right, so they may be read as typed. */
 export const routeRules: readonly Rule[] = [
-  (value) => oneTarget(value, ['service', 'url', 'aggregate']),
+  (value) => oneTarget(value, ['service', 'url', 'aggregate', 'split', 'redirect']),
   (value) => {
     const { upstream_path, strip_path } = value as Partial<RouteConfig>
     if (upstream_path === undefined || strip_path) return undefined
@@ -25,7 +25,29 @@ export const routeRules: readonly Rule[] = [
     return { key: 'try_timeout_ms', message: `has a "try_timeout_ms" of ${try_timeout_ms}, more than its "timeout_ms" of ${timeout_ms}` }
   },
   (value) => withoutMeaning(value),
+  ({ split }) => {
+    const shares = (split ?? []) as readonly SplitConfig[]
+    if (split === undefined || shares.some(({ weight = 1 }) => weight > 0)) return undefined
+    return { key: 'split', message: 'has only weights of 0 in its "split"; wanted one place at least that requests go to' }
+  },
+  ({ replace_path: whole, strip_path: strip }) =>
+    whole !== undefined && strip ? { key: 'replace_path', message: 'has "replace_path" and "strip_path"; wanted one of them' } : undefined,
+  ({ upstream_host: host, preserve_host: keep }) =>
+    host !== undefined && keep
+      ? { key: 'upstream_host', message: 'has "upstream_host" and "preserve_host"; wanted one of them' }
+      : undefined,
 ]
+
+export const redirectRules: readonly Rule[] = [
+  ({ path, prefix }) =>
+    path !== undefined && prefix !== undefined ? { key: 'prefix', message: 'has "path" and "prefix"; wanted one of them' } : undefined,
+  (value) =>
+    ['scheme', 'host', 'port', 'path', 'prefix'].some((key) => key in value)
+      ? undefined
+      : { message: 'sends the client to where it is; wanted "scheme", "host", "port", "path" or "prefix"' },
+]
+
+export const mirrorRules: readonly Rule[] = [(value) => oneTarget(value, ['service', 'url'])]
 
 export const partRules: readonly Rule[] = [(value) => oneTarget(value, ['service', 'url'])]
 
@@ -66,12 +88,14 @@ function oneTarget(value: Readonly<Record<string, unknown>>, targets: readonly s
   return { key: given[1] ?? '', message: `has ${quoted(given)}; wanted one of them` }
 }
 
-function unknownParameter({ path = '/', upstream_path, aggregate = {} }: Partial<RouteConfig>): Broken | undefined {
+function unknownParameter({ path = '/', upstream_path, replace_path, aggregate = {} }: Partial<RouteConfig>): Broken | undefined {
   const known = parameterNames(path)
   const unknown = (other: string) => parameterNames(other).find((name) => !known.includes(name))
   const has = known.length === 0 ? 'its path has none' : `its path has {${known.join('}, {')}}`
   const inUpstream = upstream_path === undefined ? undefined : unknown(upstream_path)
   if (inUpstream !== undefined) return { key: 'upstream_path', message: `uses "{${inUpstream}}" in "upstream_path", but ${has}` }
+  const inWhole = replace_path === undefined ? undefined : unknown(replace_path)
+  if (inWhole !== undefined) return { key: 'replace_path', message: `uses "{${inWhole}}" in "replace_path", but ${has}` }
   for (const [name, part] of Object.entries<PartConfig>(aggregate)) {
     const inPart = unknown(part.path)
     if (inPart !== undefined) return { key: 'aggregate', message: `uses "{${inPart}}" in part "${name}", but ${has}` }
@@ -79,11 +103,19 @@ function unknownParameter({ path = '/', upstream_path, aggregate = {} }: Partial
   return undefined
 }
 
-/** Keys that do nothing on an aggregate: saying them is a misunderstanding. */
+/** Keys about forwarding, which do nothing where nothing is forwarded as it came: saying them is a misunderstanding. */
+const OF_FORWARDING = ['strip_path', 'upstream_path', 'replace_path', 'upstream_host', 'preserve_host', 'protocol', 'mirror']
+
 function withoutMeaning(value: Readonly<Record<string, unknown>>): Broken | undefined {
-  if (!('aggregate' in value)) return undefined
-  const key = ['strip_path', 'upstream_path', 'preserve_host', 'protocol'].find((each) => each in value)
-  if (key !== undefined) return { key, message: `is an aggregate, where "${key}" means nothing; each part has its own "path"` }
+  const end = ['aggregate', 'redirect'].find((each) => each in value)
+  if (end === undefined) return undefined
+  const key = OF_FORWARDING.find((each) => each in value)
+  const why =
+    end === 'aggregate'
+      ? 'is an aggregate, where "KEY" means nothing; each part has its own "path"'
+      : 'is a redirect, where "KEY" means nothing'
+  if (key !== undefined) return { key, message: why.replace('KEY', key) }
+  if (end === 'redirect') return undefined
   const { methods = [] } = value as Partial<RouteConfig>
   const writes = methods.find((method) => method !== 'GET' && method !== 'HEAD')
   return writes === undefined ? undefined : { key: 'methods', message: `is an aggregate, which answers GET and HEAD, not ${writes}` }

@@ -1,8 +1,20 @@
-import type { BreakerConfig, GatewayConfig, OutlierConfig, PartConfig, RouteConfig, ServiceConfig, TlsConfig } from './config.ts'
+import type {
+  BreakerConfig,
+  CheckConfig,
+  GatewayConfig,
+  MirrorConfig,
+  OutlierConfig,
+  PartConfig,
+  RedirectConfig,
+  RouteConfig,
+  ServiceConfig,
+  SplitConfig,
+  TlsConfig,
+} from './config.ts'
 import { check } from './config-check.ts'
-import { fileRules, partRules, routeRules } from './config-rules.ts'
+import { fileRules, mirrorRules, partRules, redirectRules, routeRules } from './config-rules.ts'
 import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneOf, text } from './config-shape.ts'
-import { plainOf, type Tree } from './config-tree.ts'
+import { entryOf, plainOf, type Tree } from './config-tree.ts'
 import type { ConfigIssue } from './errors.ts'
 import { isNetwork } from './forwarded.ts'
 import { normalisePath } from './path.ts'
@@ -11,7 +23,8 @@ import type { PluginTable } from './plugins/table.ts'
 /** Checks a whole configuration. Without new issues, the value is one. */
 export function checkTree(tree: Tree, issues: ConfigIssue[], plugins: PluginTable): GatewayConfig {
   const shapes = Object.fromEntries(Object.entries(plugins).map(([name, { config }]) => [name, config]))
-  const defaults = { jwt: entryOf(tree, 'jwt') }
+  const jwt = entryOf(tree, 'jwt')
+  const defaults = { jwt: jwt && plainOf(jwt) }
   const value = check(tree, configShape(shapes), 'the file', { issues, plugins: shapes, defaults })
   // The shape below has the keys of GatewayConfig and of what is in it, by its types.
   return value as GatewayConfig
@@ -56,6 +69,47 @@ const partShape: MapShape<keyof PartConfig> = {
   rules: partRules,
 }
 
+const splitShape: MapShape<keyof SplitConfig> = {
+  kind: 'map',
+  keys: {
+    service: { shape: serviceName, about: 'a service that has a share' },
+    url: { shape: baseUrl, about: 'an address that has a share' },
+    weight: { shape: integer(0, 1_000_000), about: 'its share, beside the other weights' },
+  },
+  rules: partRules,
+}
+
+const plainHost = text('a host name in lower case, as in "shop.example"', (value) => /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(value))
+
+const redirectShape: MapShape<keyof RedirectConfig> = {
+  kind: 'map',
+  keys: {
+    scheme: { shape: oneOf('http', 'https'), about: 'http or https' },
+    host: { shape: plainHost, about: 'another host' },
+    port: { shape: integer(1, 65_535), about: 'another port' },
+    path: { shape: upstreamPath, about: 'what to put in place of the whole path' },
+    prefix: { shape: upstreamPath, about: 'what to put in place of the path of the route' },
+    status: {
+      shape: { kind: 'either', of: [301, 302, 303, 307, 308].map((each) => integer(each, each)), wanted: 'one of 301, 302, 303, 307, 308' },
+      about: 'the status of the answer',
+    },
+  },
+  rules: redirectRules,
+}
+
+const mirrorShape: MapShape<keyof MirrorConfig> = {
+  kind: 'map',
+  keys: {
+    service: { shape: serviceName, about: 'the service that gets copies' },
+    url: { shape: baseUrl, about: 'the address that gets copies' },
+    percent: { shape: { kind: 'number', min: 0, max: 100 }, about: 'how many of a hundred requests are copied' },
+    methods: { shape: list(method, 'method', 1), about: 'which requests are copied' },
+    max_body_bytes: { shape: integer(0, 65_536), about: 'the largest body that is copied' },
+    max_in_flight: { shape: integer(1, 100_000), about: 'how many copies there may be at one time' },
+  },
+  rules: mirrorRules,
+}
+
 const routeShape: MapShape<keyof RouteConfig> = {
   kind: 'map',
   keys: {
@@ -83,9 +137,14 @@ const routeShape: MapShape<keyof RouteConfig> = {
       },
       about: 'the parts to put together',
     },
+    split: { shape: list(splitShape, 'share', 1), about: 'the places that requests are split over, by weight' },
+    redirect: { shape: redirectShape, about: 'where the client is sent' },
+    mirror: { shape: mirrorShape, about: 'the place that gets a copy of requests' },
     protocol: { shape: protocol, about: 'what is spoken with the service: http1, or http2 as gRPC needs' },
     strip_path: { shape: flag, about: 'whether "path" is taken off before forwarding' },
     upstream_path: { shape: upstreamPath, about: 'what to put in place of what strip_path took off' },
+    replace_path: { shape: upstreamPath, about: 'what to put in place of the whole path' },
+    upstream_host: { shape: plainHost, about: 'the Host that the service gets' },
     preserve_host: { shape: flag, about: 'whether the service gets the Host of the client' },
     timeout_ms: { shape: timeMs, about: 'how long to wait for the head of an answer' },
     try_timeout_ms: { shape: timeMs, about: 'the same for one try' },
@@ -121,6 +180,17 @@ const outlierShape: MapShape<keyof OutlierConfig> = {
   ],
 }
 
+const checkShape: MapShape<keyof CheckConfig> = {
+  kind: 'map',
+  keys: {
+    path: { shape: upstreamPath, required: true, about: 'what is asked for, as in "/health/ready"' },
+    every_ms: { shape: integer(100, 3_600_000), about: 'how often' },
+    timeout_ms: { shape: integer(1, 60_000), about: 'how long an answer may take' },
+    failures: { shape: integer(1, 100), about: 'bad answers in a row until an instance is left out' },
+    successes: { shape: integer(1, 100), about: 'good answers in a row until it is back' },
+  },
+}
+
 const serviceShape: MapShape<keyof ServiceConfig> = {
   kind: 'map',
   keys: {
@@ -129,6 +199,7 @@ const serviceShape: MapShape<keyof ServiceConfig> = {
     slow_start_ms: { shape: integer(0, 3_600_000), about: 'how long a new instance takes to get its whole share' },
     outliers: { shape: outlierShape, about: 'when an instance that fails more than others is left alone' },
     breaker: { shape: breakerShape, about: 'when to stop calling it' },
+    check: { shape: checkShape, about: 'how the gateway asks each instance whether it is well' },
   },
   rules: [
     ({ balance, slow_start_ms: slow = 0 }) =>
@@ -199,11 +270,6 @@ export function configShape(plugins: Readonly<Record<string, MapShape>>): MapSha
 function withoutRequired(shape: MapShape | undefined): MapShape {
   const keys = Object.entries(shape?.keys ?? {}).map(([key, field]) => [key, { ...field, required: false }] as const)
   return { kind: 'map', keys: Object.fromEntries(keys) }
-}
-
-function entryOf(tree: Tree, wanted: string): unknown {
-  const entry = tree.kind === 'map' ? tree.entries.find(({ key }) => key === wanted) : undefined
-  return entry && plainOf(entry.value)
 }
 
 function isBaseUrl(value: string): boolean {

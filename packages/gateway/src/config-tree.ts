@@ -1,4 +1,4 @@
-import { type Alias, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { type Alias, type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 import { type Environment, substitute } from './environment.ts'
 import type { ConfigIssue, Position } from './errors.ts'
 
@@ -36,17 +36,28 @@ export interface ScalarTree extends Placed {
 /** Aliases could make a small file huge. */
 const MAX_NODES = 100_000
 
-/** Reads YAML, with variables filled in. What is wrong goes to `issues`; then the tree is not complete. */
-export function treeOfYaml(text: string, env: Environment, issues: ConfigIssue[]): Tree | undefined {
+/**
+ * Reads YAML, with variables filled in: the documents of a file, which `---` parts, without empty ones. What is wrong goes to `issues`; then
+ * the trees are not complete.
+ */
+export function treesOfYaml(text: string, env: Environment, issues: ConfigIssue[]): Tree[] {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset)
     return { line, column: col }
   }
-  for (const { message, pos } of document.errors)
+  // Of an empty text it gives an empty list with members of a document.
+  const documents: readonly Document[] = [...parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })]
+  for (const { message, pos } of documents.flatMap(({ errors }) => errors))
     issues.push({ at: at(pos[0]), message: `not valid YAML: ${message.replace(/\s+/g, ' ')}` })
-  if (issues.length > 0 || !document.contents) return undefined
+  if (issues.length > 0) return []
+  return documents.flatMap((document) => treeOfDocument(document, at, env, issues) ?? [])
+}
+
+function treeOfDocument(document: Document, at: (offset: number) => Position, env: Environment, issues: ConfigIssue[]): Tree | undefined {
+  // An empty document has nothing, or a null that nobody wrote.
+  const { contents } = document
+  if (!isNode(contents) || (isScalar(contents) && contents.value === null)) return undefined
   let nodes = 0
   const inside: Node[] = []
 
@@ -85,7 +96,7 @@ export function treeOfYaml(text: string, env: Environment, issues: ConfigIssue[]
     return { kind: 'scalar', value: null, fromVariable: false, ...place }
   }
 
-  return walk(document.contents)
+  return walk(contents)
 }
 
 /** The tree of a plain value, as of `defineGateway`. Keys that are `undefined` count as left out. */
@@ -98,6 +109,18 @@ export function treeOfValue(value: unknown): Tree {
   const plain =
     typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : value == null ? null : String(value)
   return { kind: 'scalar', value: plain, fromVariable: false }
+}
+
+/** A tree that stands, with all that is in it, at one place. */
+export function placed(tree: Tree, at: Position): Tree {
+  if (tree.kind === 'scalar') return { ...tree, at }
+  if (tree.kind === 'list') return { ...tree, at, items: tree.items.map((item) => placed(item, at)) }
+  return { ...tree, at, entries: tree.entries.map(({ key, value }) => ({ key, keyAt: at, value: placed(value, at) })) }
+}
+
+/** What stands under a key of a map. */
+export function entryOf(tree: Tree | undefined, wanted: string): Tree | undefined {
+  return tree?.kind === 'map' ? tree.entries.find(({ key }) => key === wanted)?.value : undefined
 }
 
 /** The plain value of a tree. */

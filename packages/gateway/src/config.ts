@@ -81,12 +81,22 @@ export interface RouteConfig {
   url?: string
   /** Where to: several services at once, put together into one answer. */
   aggregate?: Readonly<Record<string, PartConfig>>
+  /** Where to: several places, each as often as its weight says. */
+  split?: readonly SplitConfig[]
+  /** The client is sent elsewhere; nothing is forwarded. */
+  redirect?: RedirectConfig
+  /** A second place that gets a copy of requests; its answers are dropped. */
+  mirror?: MirrorConfig
   /** What is spoken there; gRPC needs `http2`. Default: what `services` says of the service, else `http1`. */
   protocol?: UpstreamProtocol
   /** Take `path` off before forwarding. Default false. */
   strip_path?: boolean
   /** Put this where `strip_path` took something off: `/orders`. May name parameters of `path`. Default: nothing. */
   upstream_path?: string
+  /** The whole path that is forwarded, in place of the request's. May name parameters of `path`. Default: the request's. */
+  replace_path?: string
+  /** The `Host` that is handed on. Default: the upstream's. */
+  upstream_host?: string
   /** Hand on the client's `Host` in place of the upstream's. Default false. */
   preserve_host?: boolean
   /** From the request's last byte to the answer's head, over all tries. Default 10,000. */
@@ -100,6 +110,42 @@ export interface RouteConfig {
   /** The largest request body. Default: the file's. */
   max_body_bytes?: number
   plugins?: readonly PluginConfig[]
+}
+
+/** One of the places that a route's requests are split over. */
+export interface SplitConfig {
+  service?: string
+  url?: string
+  /** Its share is this by the sum of all. 0: nothing goes there. Default 1. */
+  weight?: number
+}
+
+/** Where a client is sent. What is left out stays as the request has it; the query always does. */
+export interface RedirectConfig {
+  scheme?: 'http' | 'https'
+  host?: string
+  /** Default: as the client said; with a `scheme`, that scheme's own. */
+  port?: number
+  /** In place of the whole path. */
+  path?: string
+  /** In place of the route's path: `/old/x` becomes `/new/x`. */
+  prefix?: string
+  /** Default 302. */
+  status?: 301 | 302 | 303 | 307 | 308
+}
+
+/** Where copies of requests go. */
+export interface MirrorConfig {
+  service?: string
+  url?: string
+  /** How many of a hundred requests are copied. Default 100. */
+  percent?: number
+  /** Which. Others than GET and HEAD are done twice where it has effects. Default GET and HEAD. */
+  methods?: readonly string[]
+  /** Requests with a longer body, or one of unknown length, are not copied; at most 65,536. Default 65,536. */
+  max_body_bytes?: number
+  /** No more copies than this at one time; the others are left out and counted. Default 32. */
+  max_in_flight?: number
 }
 
 /** One part of an aggregate. */
@@ -129,6 +175,22 @@ export interface ServiceConfig {
   outliers?: OutlierConfig
   /** In place of the file's, key by key. */
   breaker?: BreakerConfig
+  /** The gateway asks each instance by itself whether it is well. Default: it does not; a registry has checks of its own. */
+  check?: CheckConfig
+}
+
+/** How the gateway asks an instance whether it is well. */
+export interface CheckConfig {
+  /** Asked by GET; any status from 200 to 399 is good. */
+  path: string
+  /** Default 5,000. */
+  every_ms?: number
+  /** Default 1,000. */
+  timeout_ms?: number
+  /** So many bad answers in a row until it is left out. Default 3. */
+  failures?: number
+  /** So many good ones until it is back. Default 2. */
+  successes?: number
 }
 
 /** When an instance is left alone. */

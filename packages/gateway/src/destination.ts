@@ -13,6 +13,7 @@ import {
   retryBudget,
 } from '@banyan/resilience'
 import { type Answer, type AttemptOptions, attempt, type Call, type Endpoint, TryFailed } from './attempt.ts'
+import { checkedRegistry } from './checked-registry.ts'
 import type { OutlierConfig, ServiceConfig } from './config.ts'
 import { GatewayError } from './errors.ts'
 import { dropAnswer, type UpstreamClient, type UpstreamClients, type UpstreamProtocol } from './upstream-client.ts'
@@ -65,10 +66,12 @@ export function destination(target: Target, options: DestinationOptions): Destin
   const { world, log } = options
   const place = 'service' in target ? placeOfService(target.service, options.registry) : placeOfUrl(target.url)
   const { name } = place
-  const endpoints = upstream({ registry: place.registry, service: name, ...balanceOf(options.service), world, log })
-  const endpointOf = newEndpoints(name, place.scheme)
-  const { protocol = 'http1' } = options.service
+  const { protocol = 'http1', check } = options.service
   const client = options.clients[protocol]
+  const endpointOf = newEndpoints(name, place.scheme)
+  const originOf = (instance: Instance) => endpointOf(instance).origin
+  const registry = check ? checkedRegistry({ registry: place.registry, check, originOf, client, world, log }) : place.registry
+  const endpoints = upstream({ registry, service: name, ...balanceOf(options.service), world, log })
   const tryOptions = { destination: name, gateway: options.gateway, client, endpoints, endpointOf, world }
   const onFailure = (error: unknown) => settle(error, name, log)
   const breaker = breakerOf(options)

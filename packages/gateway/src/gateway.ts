@@ -8,6 +8,7 @@ import { type Control, control } from './control.ts'
 import { type Destinations, newDestinations } from './destinations.ts'
 import type { Environment } from './environment.ts'
 import { GatewayError } from './errors.ts'
+import { fileReader } from './file-reader.ts'
 import { watchFile } from './file-watch.ts'
 import { http1Client } from './http1/client.ts'
 import { http2Client } from './http2/client.ts'
@@ -186,8 +187,13 @@ function begin(
   const destinations = newDestinations({ registry, clients, gateway: name, world, log })
   const plugins: PluginTable = { ...builtIn, ...options.plugins }
   const limits = openedLimits(options.rateLimits)
+  const textOf = fileReader(file)
   const build = (config: GatewayConfig, before?: Snapshot) =>
-    compile(config, { plugins, destinationOf: destinations.of, fetch: destinations.fetch, rateLimitsAt: limits?.at, world, log }, before)
+    compile(
+      config,
+      { plugins, destinationOf: destinations.of, fetch: destinations.fetch, textOf, rateLimitsAt: limits?.at, world, log },
+      before,
+    )
   // The one pointer: each request reads it once.
   let current = build(first)
   let text = firstText

@@ -6,6 +6,7 @@ export type { ListeningSocket } from './listening-socket.ts'
 
 // Write its configuration
 
+export { checkPluginFiles } from './check-plugin-files.ts'
 export type { BreakerConfig, GatewayConfig, OutlierConfig, PartConfig, RouteConfig, ServiceConfig, TlsConfig } from './config.ts'
 export type { ConfigOptions } from './config-file.ts'
 export { defineGateway, parseGatewayFile } from './config-file.ts'

@@ -1,3 +1,4 @@
+import type { World } from '@banyan/core'
 import type { Answer, Call, CallLimits } from './attempt.ts'
 import type { RouteConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
@@ -7,25 +8,55 @@ import { grpcTimeoutMs, isGrpc } from './grpc.ts'
 import { endToEnd, type HeaderList, headerOf, withoutHeaders } from './headers.ts'
 import { segmentsOf } from './path.ts'
 import type { UpstreamProtocol } from './upstream-client.ts'
+import { weightedChooser } from './weighted-chooser.ts'
 
-/** The end of a route with `service` or `url`: forwards the request and streams the answer back. */
-export function proxyHandler(
-  route: RouteConfig,
-  limits: CallLimits,
-  destinationOf: (target: Target, protocol?: UpstreamProtocol) => Destination,
-): Handler {
-  const target = route.service === undefined ? { url: route.url ?? '' } : { service: route.service }
-  const destination = destinationOf(target, route.protocol)
-  const rewrite = pathRewriter(route)
-  const keepsHost = route.preserve_host ?? false
+/** Finds the destination of a target; the same one each time. */
+export type DestinationOf = (target: Target, protocol?: UpstreamProtocol) => Destination
+
+/** The end of a route with `service`, `url` or `split`: forwards the request and streams the answer back. */
+export function proxyHandler(route: RouteConfig, limits: CallLimits, destinationOf: DestinationOf, world: World): Handler {
+  const choose = destinationChooser(route, destinationOf, world)
+  const toCall = callWriter(route, limits)
 
   return (request) => {
+    const destination = choose()
+    const repeats = !request.isUpgrade && mayRepeat(request)
+    return destination.call(toCall(request, destination), repeats, request.cancellation).then(toResponse)
+  }
+}
+
+/** Where the next request goes. */
+function destinationChooser({ split, protocol, ...target }: RouteConfig, destinationOf: DestinationOf, world: World): () => Destination {
+  const shares = (split ?? [target]).map((share) => ({ ...share, weight: 'weight' in share ? share.weight : 1 }))
+  const places = shares.filter(({ weight = 1 }) => weight > 0).map(({ weight = 1, ...share }) => ({ weight, share }))
+  const destinations = places.map(({ share }) => destinationOf(targetOf(share), protocol))
+  const [only] = destinations
+  if (only && destinations.length === 1) return () => only
+  const choose = weightedChooser(
+    places.map(({ weight }) => weight),
+    world,
+  )
+  // One of them: the chooser has as many.
+  return () => destinations[choose()] as Destination
+}
+
+/** Of a route, a share, a mirror or a part. */
+export function targetOf({ service, url = '' }: { readonly service?: string; readonly url?: string }): Target {
+  return service === undefined ? { url } : { service }
+}
+
+/** Puts a request as its service gets it. */
+export function callWriter(route: RouteConfig, limits: CallLimits): (request: GatewayRequest, destination: Destination) => Call {
+  const rewrite = pathRewriter(route)
+  const { upstream_host: host, preserve_host: keepsHost = false } = route
+
+  return (request, destination) => {
     const path = `${destination.basePath}${rewrite(request)}${request.query}`
     const headers = withoutHops(request.headers, keepsHost)
+    if (host !== undefined) headers.push('host', host)
     const { method, body, isUpgrade, onEarlyHints } = request
-    const plain = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade, onEarlyHints }
-    const call = destination.protocol === 'http2' && isGrpc(headers) ? asGrpc(plain) : plain
-    return destination.call(call, !isUpgrade && mayRepeat(request), request.cancellation).then(toResponse)
+    const call = { method, path, headers, body, limits: withClientTimeout(limits, request), isUpgrade, onEarlyHints }
+    return destination.protocol === 'http2' && isGrpc(headers) ? asGrpc(call) : call
   }
 }
 
@@ -78,7 +109,9 @@ export function pathRewriter({
   path,
   strip_path = false,
   upstream_path = '',
+  replace_path,
 }: RouteConfig): (request: Pick<GatewayRequest, 'path' | 'params'>) => string {
+  if (replace_path !== undefined) return (request) => fillPath(replace_path, request.params)
   if (!strip_path) return (request) => request.path
   const taken = segmentsOf(path).filter((segment) => segment !== '').length
   const front = upstream_path.replace(/\/$/, '')

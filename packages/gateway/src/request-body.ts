@@ -25,6 +25,12 @@ export interface ClientBody extends RequestBody {
   discard(): void
 }
 
+/** A body that is at hand as a whole, for as many who send it as there are. */
+export function heldBody(bytes: Awaited<ReturnType<RequestBody['open']>>): RequestBody {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError('cannot hold a body that still comes')
+  return { length: bytes.length, isReplayable: true, isComplete: true, progressAt: Number.NEGATIVE_INFINITY, open: async () => bytes }
+}
+
 export interface ClientBodyOptions {
   /** What the client announced; `undefined` for chunks. */
   readonly length: number | undefined

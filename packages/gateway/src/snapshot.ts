@@ -6,10 +6,12 @@ import type { GatewayConfig, RouteConfig, ServiceConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
 import type { Handler, Interceptor } from './exchange.ts'
 import { type TrustedNetworks, trustedNetworks } from './forwarded.ts'
+import { mirrored } from './mirror.ts'
 import type { Fetched, FetchOptions } from './plugins/plugin.ts'
 import type { PluginConfig, PluginTable } from './plugins/table.ts'
 import { problemOf } from './problem.ts'
 import { proxyHandler } from './proxy.ts'
+import { redirectHandler } from './redirect.ts'
 import { lowerCased, type RouteKey, type RouteTable, routeTable } from './route-table.ts'
 import type { UpstreamProtocol } from './upstream-client.ts'
 
@@ -37,6 +39,8 @@ export interface SnapshotOptions {
   /** The destination of a service or an address; the same one each time. */
   readonly destinationOf: (target: Target, service: ServiceConfig) => Destination
   readonly fetch: (url: string, options: FetchOptions) => Promise<Fetched>
+  /** What is in a file, relative to the gateway file. */
+  readonly textOf: (file: string) => string
   /** The place at an address where gateways count together; the same one each time. Left out: there is none. */
   readonly rateLimitsAt?: ((url: string) => RateLimitStore) | undefined
   readonly world: World
@@ -63,21 +67,31 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
     if (!plugin) throw new TypeError(`cannot compile route "${nameOf(route)}": no plugin "${use.name}"`)
     const { path, methods, hosts, exact, headers, query } = route
     const routeKey = JSON.stringify([path, methods, hosts, exact, headers, query])
-    const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : routeKey, rateLimits ? config.redis : undefined])
-    const { world, log, fetch } = options
-    const context = { world, log, fetch, route: nameOf(route), routeKey, rateLimits }
+    const files = (plugin.files?.(use.config ?? {}) ?? []).map((file) => options.textOf(file))
+    const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : routeKey, rateLimits ? config.redis : undefined, files])
+    const { world, log, fetch, textOf } = options
+    const context = { world, log, fetch, textOf, route: nameOf(route), routeKey, rateLimits }
     const interceptor = interceptors.get(key) ?? before?.interceptors.get(key) ?? plugin.create(use.config ?? {}, context)
     interceptors.set(key, interceptor)
     return interceptor
+  }
+
+  /** What answers in the end. */
+  function endOf(route: RouteConfig): Handler {
+    const { aggregate, redirect, mirror } = route
+    const { world } = options
+    const limits = limitsOf(route)
+    if (redirect) return redirectHandler(route, redirect)
+    if (aggregate) return aggregateHandler(aggregate, limits, destinationOf, world)
+    const proxy = proxyHandler(route, limits, destinationOf, world)
+    return mirror ? mirrored(proxy, { route, mirror, limits, destinationOf, world }) : proxy
   }
 
   function compileRoute(route: RouteConfig): CompiledRoute {
     const { path, aggregate, methods = [], hosts = [], query } = route
     const name = nameOf(route)
     const used = [...(config.plugins ?? []), ...(route.plugins ?? [])]
-    const target = aggregate
-      ? aggregateHandler(aggregate, limitsOf(route), destinationOf, options.world)
-      : proxyHandler(route, limitsOf(route), destinationOf)
+    const target = endOf(route)
     const chain = used.map((plugin) => interceptorOf(plugin, route))
     const extra = used.flatMap(({ name: plugin }) => options.plugins[plugin]?.methods ?? [])
     const allowed = aggregate && methods.length === 0 ? ['GET'] : methods

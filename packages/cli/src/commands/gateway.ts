@@ -1,5 +1,5 @@
 import { messageOf } from '@banyan/core'
-import { parseGatewayFile } from '@banyan/gateway'
+import { checkPluginFiles, parseGatewayFile } from '@banyan/gateway'
 import { createLogger, logLevelOf, runUntilSignal } from '@banyan/service'
 import { Command } from 'commander'
 import { wholeNumber } from '../option-values.ts'
@@ -37,6 +37,7 @@ export function gatewayCommand(output: Output): Command {
     .description('say what is wrong with a gateway file, line by line')
     .action(async (file: string) => {
       const config = parseGatewayFile(await textOf(file), file)
+      checkPluginFiles(config, file)
       output.write(`${file} is fine: ${config.routes.length} routes\n`)
     })
   command

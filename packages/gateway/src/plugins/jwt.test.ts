@@ -17,7 +17,15 @@ async function guardedRoute() {
     return { status: 200, text: JSON.stringify({ keys }) }
   })
   const config = { jwks: 'https://users.example/', scopes: ['orders:read'], cache_s: 60 }
-  const intercept = jwt.create(config, { world, log: silentLogger, fetch, route: 'orders', routeKey: '', rateLimits: undefined })
+  const intercept = jwt.create(config, {
+    world,
+    log: silentLogger,
+    fetch,
+    route: 'orders',
+    routeKey: '',
+    textOf: () => '',
+    rateLimits: undefined,
+  })
   const behind = vi.fn(async ({ subject }: GatewayRequest): Promise<GatewayResponse> => ({ status: 200, headers: [], body: subject }))
   const handle = intercept(behind)
   const sign = (kid: keyof typeof pairs, lifeMs: number, scope = 'orders:read') =>

@@ -12,6 +12,8 @@ export interface Plugin<Config extends object = object> {
    * (its own counts, say). Either way the state outlives a reload that does not change the config.
    */
   readonly shared?: boolean
+  /** Files that belong to its config, relative to the gateway file: it is made anew when what is in them has changed. */
+  files?(config: Config): readonly string[]
   /** Methods it must see although the route's `methods` leave them out. */
   readonly methods?: readonly string[]
   create(config: Config, context: PluginContext): Interceptor
@@ -27,6 +29,12 @@ export interface PluginContext {
   readonly routeKey: string
   /** Where all gateways count together; `undefined` where there is no such place. */
   readonly rateLimits: RateLimitStore | undefined
+  /**
+   * What is in a file, relative to the gateway file; one of those that `files` names.
+   *
+   * @throws {GatewayError} `ERR_FILE_UNREADABLE`
+   */
+  textOf(file: string): string
   /** Fetches a small document, `http(s)://...` or `service://name/path` by discovery. Rejects when no answer comes. */
   fetch(url: string, options: FetchOptions): Promise<Fetched>
 }

@@ -33,6 +33,7 @@ function limited(
     fetch: async () => ({ status: 500, text: '' }),
     route: 'a',
     routeKey,
+    textOf: () => '',
     rateLimits,
   })
   const handle = intercept(async () => ({ status: 200, headers: [] }))

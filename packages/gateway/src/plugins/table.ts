@@ -4,7 +4,9 @@ import { type JwtConfig, jwt } from './jwt.ts'
 import { type KeyAuthConfig, keyAuth } from './key-auth.ts'
 import { type MtlsAuthConfig, mtlsAuth } from './mtls-auth.ts'
 import type { Plugin } from './plugin.ts'
+import { type ProxyCacheConfig, proxyCache } from './proxy-cache.ts'
 import { type RateLimitingConfig, rateLimiting } from './rate-limiting.ts'
+import { type RequestValidatorConfig, requestValidator } from './request-validator.ts'
 import { requestTransformer, responseTransformer, type TransformerConfig } from './transformers.ts'
 
 /** The built-in plugins and their configs. A new plugin is a file beside this one, a line here and a line below. */
@@ -13,6 +15,8 @@ export interface PluginConfigs {
   'key-auth': KeyAuthConfig
   'mtls-auth': MtlsAuthConfig
   'rate-limiting': RateLimitingConfig
+  'proxy-cache': ProxyCacheConfig
+  'request-validator': RequestValidatorConfig
   compression: CompressionConfig
   cors: CorsConfig
   'request-transformer': TransformerConfig
@@ -25,6 +29,8 @@ export const plugins: { readonly [Name in keyof PluginConfigs]: Plugin<PluginCon
   'key-auth': keyAuth,
   'mtls-auth': mtlsAuth,
   'rate-limiting': rateLimiting,
+  'proxy-cache': proxyCache,
+  'request-validator': requestValidator,
   compression,
   cors,
   'request-transformer': requestTransformer,

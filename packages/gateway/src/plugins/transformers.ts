@@ -2,7 +2,10 @@ import { list, type MapShape, text } from '../config-shape.ts'
 import { type HeaderList, headerOf, isHopByHop, withHeader, withoutHeaders } from '../headers.ts'
 import type { Plugin } from './plugin.ts'
 
-/** Changes of headers, in this order: those removed go, then those of `rename`, then those set, then those added where they are not there. */
+/**
+ * Changes of headers, in this order: those removed go, then those of `rename`, then those set, then those added where they are not there, then
+ * those appended.
+ */
 export interface HeaderChanges {
   /** Names. */
   remove?: readonly string[]
@@ -12,6 +15,8 @@ export interface HeaderChanges {
   set?: Readonly<Record<string, string>>
   /** Where it is not there. */
   add?: Readonly<Record<string, string>>
+  /** Besides what is there. */
+  append?: Readonly<Record<string, string>>
 }
 
 /** Kong's names: what a request's headers become on the way to the service, a response's on the way to the client. */
@@ -33,9 +38,11 @@ const shape: MapShape<keyof HeaderChanges> = {
     rename: { shape: { kind: 'dictionary', of: headerName, item: 'header', key: headerName }, about: 'headers that get another name' },
     set: { shape: { kind: 'dictionary', of: headerValue, item: 'header', key: headerName }, about: 'headers in place of what is there' },
     add: { shape: { kind: 'dictionary', of: headerValue, item: 'header', key: headerName }, about: 'headers where they are not there' },
+    append: { shape: { kind: 'dictionary', of: headerValue, item: 'header', key: headerName }, about: 'headers besides what is there' },
   },
   rules: [
-    (value) => (Object.keys(value).length === 0 ? { message: 'changes nothing; wanted "remove", "rename", "set" or "add"' } : undefined),
+    (value) =>
+      Object.keys(value).length === 0 ? { message: 'changes nothing; wanted "remove", "rename", "set", "add" or "append"' } : undefined,
   ],
 }
 
@@ -56,12 +63,13 @@ export const responseTransformer: Plugin<TransformerConfig> = {
   },
 }
 
-function changed(headers: HeaderList, { remove = [], rename = {}, set = {}, add = {} }: HeaderChanges): HeaderList {
+function changed(headers: HeaderList, { remove = [], rename = {}, set = {}, add = {}, append = {} }: HeaderChanges): HeaderList {
   const gone = new Set(remove.map((name) => name.toLowerCase()))
   const renamed = new Map(Object.entries(rename).map(([from, to]) => [from.toLowerCase(), to]))
   let result: string[] = withoutHeaders(headers, (name) => gone.has(name))
   if (renamed.size > 0) result = result.map((each, index) => (index % 2 === 0 ? (renamed.get(each.toLowerCase()) ?? each) : each))
   for (const [name, value] of Object.entries(set)) result = withHeader(result, name, value)
   for (const [name, value] of Object.entries(add)) if (headerOf(result, name.toLowerCase()) === undefined) result.push(name, value)
+  for (const [name, value] of Object.entries(append)) result.push(name, value)
   return result
 }
