@@ -60,6 +60,7 @@ describe('a gateway of several processes', () => {
       processes: [{ name: 'gateway 0', state: 'ready' }, { name: 'gateway 1' }],
     })
     const metrics = await (await fetch(`${adminUrl}/metrics`)).text()
+    expect(metrics).toContain('http_client_request_duration_count')
     const counts = [...metrics.matchAll(/http_server_request_duration_count\{process="(\d)".* (\d+)/g)].map(([, process, count]) => [
       process,
       Number(count),

@@ -42,6 +42,8 @@ export interface Logger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+  /** Whether lines of a level are written: what is said often need not be put together for nobody. Left out: they are. */
+  isLevelEnabled?(level: 'debug' | 'info' | 'warn' | 'error'): boolean
 }
 
 /** The codes of {@link ComponentError}. */
@@ -69,4 +71,4 @@ export function busOf(context: ComponentContext, component: string): Bus {
 }
 
 /** A logger that keeps silent, for tests. */
-export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, isLevelEnabled: () => false }

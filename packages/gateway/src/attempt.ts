@@ -5,6 +5,7 @@ import { type AbortListener, Cancellation, type Deadline, deadlinesOf } from '@b
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
 import { grpcTimeout, isGrpcUnavailable } from './grpc.ts'
 import type { HeaderList } from './headers.ts'
+import { tries } from './metrics.ts'
 import type { RequestBody } from './request-body.ts'
 import { endSpan, isTracing, startClientSpan, type Traced, withTraceContext } from './trace.ts'
 import type { UpstreamAnswer, UpstreamClient } from './upstream-client.ts'
@@ -42,6 +43,8 @@ export interface Answer extends UpstreamAnswer {
   readonly isUnavailable: boolean
   /** `orders@127.0.0.1:3001`. */
   readonly upstream: string
+  /** From the start of the first try to the head, milliseconds, to a tenth. */
+  readonly upstreamMs: number
 }
 
 /** How {@link attempt} is made. */
@@ -152,13 +155,25 @@ class Attempt implements AbortListener, Deadline {
     const { status, headers, body, trailers, tunnel } = answer
     const isUnavailable = status >= 502 ? status <= 504 : call.grpc !== undefined && isGrpcUnavailable(headers)
     if (this.#traced) endSpan(this.#traced.span, answer, (code) => code >= 400)
-    const latencyMs = world.monotonic() - this.#startedAt
+    const now = world.monotonic()
+    const latencyMs = now - this.#startedAt
+    const upstreamMs = Math.round((now - this.#options.startedAt) * 10) / 10
+    recordTry(this.#options, latencyMs, status)
     const outcome = { ok: !isUnavailable, latencyMs }
     // In flight until the last byte, but as fast as its head came.
     const stream = tunnel ?? (body instanceof Readable ? body : undefined)
     if (stream) stream.once('close', () => picked.done(outcome))
     else picked.done(outcome)
-    return { status, headers, body, isUnavailable, upstream: endpoint.label, ...(trailers && { trailers }), ...(tunnel && { tunnel }) }
+    return {
+      status,
+      headers,
+      body,
+      isUnavailable,
+      upstream: endpoint.label,
+      upstreamMs,
+      ...(trailers && { trailers }),
+      ...(tunnel && { tunnel }),
+    }
   }
 
   readonly #onFailure = (cause: unknown): never => {
@@ -166,7 +181,9 @@ class Attempt implements AbortListener, Deadline {
     const { picked, destination, world } = this.#options
     const error = failureOf(cause, destination)
     if (this.#traced) endSpan(this.#traced.span, { error: cause }, () => true)
-    picked.done({ ok: !(error instanceof TryFailed && error.blamesUpstream), latencyMs: world.monotonic() - this.#startedAt })
+    const latencyMs = world.monotonic() - this.#startedAt
+    recordTry(this.#options, latencyMs, error instanceof TryFailed ? error.code : 'ERR_CLIENT_GONE')
+    picked.done({ ok: !(error instanceof TryFailed && error.blamesUpstream), latencyMs })
     throw error
   }
 
@@ -211,6 +228,16 @@ class Attempt implements AbortListener, Deadline {
     deadlinesOf(world).remove(this)
     cancellation?.unlisten(this)
   }
+}
+
+/** Beside the metric of the whole request, so that one can tell the service's time from the gateway's. */
+function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, result: number | GatewayErrorCode): void {
+  tries().record(ms / 1_000, {
+    'http.request.method': call.method,
+    'banyan.service': gateway,
+    'banyan.upstream': destination,
+    ...(typeof result === 'number' ? { 'http.response.status_code': result } : { 'error.type': result }),
+  })
 }
 
 function startAttemptSpan({ call, destination, gateway, picked, number }: AttemptOptions): Traced {

@@ -43,6 +43,8 @@ export interface GatewayResponse {
   readonly trailers?: (() => HeaderList) | undefined
   /** Who answered, for the log: `orders@127.0.0.1:3001`. */
   readonly upstream?: string
+  /** How long it took to begin its answer, over all tries, milliseconds. */
+  readonly upstreamMs?: number | undefined
   /** The connection behind a 101. */
   readonly tunnel?: Duplex
 }

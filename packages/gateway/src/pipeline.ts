@@ -1,20 +1,18 @@
 import type { Logger, World } from '@banyan/core'
 import type { Cancellation } from '@banyan/resilience'
-import { context, type Histogram, metrics } from '@opentelemetry/api'
+import { context, type Histogram } from '@opentelemetry/api'
 import { clientCertificateOf } from './client-certificate.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { arrivalOf } from './forwarded.ts'
 import { type HeaderList, headerOf, withHeader } from './headers.ts'
 import type { Inbound } from './inbound.ts'
+import { requests } from './metrics.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
 import type { CompiledRoute, Snapshot } from './snapshot.ts'
 import { endSpan, isTracing, startServerSpan, type Traced, traceIdOf } from './trace.ts'
-
-/** Bounds of the histogram, seconds: those of OpenTelemetry's conventions for HTTP, and finer below. */
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /** What the way of a request needs. */
 export interface PipelineOptions {
@@ -53,11 +51,7 @@ export type Pipeline = (message: Inbound, client: Client) => Promise<Exchange>
 /** Creates the way of a request: screen, route, plugins, target. */
 export function pipeline(options: PipelineOptions): Pipeline {
   const { name, world } = options
-  const durations = metrics.getMeter('@banyan/gateway').createHistogram('http.server.request.duration', {
-    unit: 's',
-    description: 'From the head of a request to the end of its answer',
-    advice: { explicitBucketBoundaries: SECONDS },
-  })
+  const durations = requests()
 
   // One random number for all requests of this start; a count tells them apart.
   const idFront = world.uuid()
@@ -205,11 +199,24 @@ function finish(
     'banyan.service': options.name,
     ...(route && { 'http.route': route.path }),
   })
+  // Its text is most of what a line costs.
+  if (options.log.isLevelEnabled?.('info') === false) return
   // Without the query: it may carry secrets.
   const path = screened?.path ?? message.url?.split('?')[0] ?? ''
-  const { upstream } = response
+  const { upstream, upstreamMs } = response
   const traceId = traceIdOf(traced?.span, message.rawHeaders)
-  const fields = { method, path, status, ms, route: route?.name, upstream, requestId: id, traceId, ...(end !== 'sent' && { end }) }
+  const fields = {
+    method,
+    path,
+    status,
+    ms,
+    route: route?.name,
+    upstream,
+    upstreamMs,
+    requestId: id,
+    traceId,
+    ...(end !== 'sent' && { end }),
+  }
   options.log.info(fields, `${method} ${path} ${status} ${ms} ms`)
 }
 

@@ -84,8 +84,8 @@ function asGrpc(call: Call): Call {
   return { ...call, headers, limits, grpc: { timeoutMs } }
 }
 
-function toResponse({ status, headers, body, trailers, tunnel, upstream }: Answer): GatewayResponse {
-  const response = { status, headers: endToEnd(headers), body, trailers, upstream }
+function toResponse({ status, headers, body, trailers, tunnel, upstream, upstreamMs }: Answer): GatewayResponse {
+  const response = { status, headers: endToEnd(headers), body, trailers, upstream, upstreamMs }
   if (!tunnel) return response
   if (headerOf(headers, 'upgrade')?.toLowerCase() === 'websocket') return { ...response, tunnel }
   tunnel.destroy()

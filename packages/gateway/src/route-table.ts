@@ -52,7 +52,13 @@ export interface RouteTable<R> {
  */
 export function routeTable<R extends RouteKey>(routes: readonly R[]): RouteTable<R> {
   const entries = routes.flatMap((route, order) =>
-    (route.hosts.length > 0 ? route.hosts : [undefined]).map((host) => ({ route, host, order, pattern: patternOf(route.path) })),
+    (route.hosts.length > 0 ? route.hosts : [undefined]).map((host) => ({
+      route,
+      host,
+      order,
+      ...factsOf(route),
+      hostWeight: hostWeight(host),
+    })),
   )
   entries.sort(bySpecificity)
   const root = newNode<R>()
@@ -194,17 +200,36 @@ function paramsOf(pattern: readonly Part[], segments: readonly string[]): Record
   return params
 }
 
-type Ranked<R extends RouteKey> = Omit<Entry<R>, 'rank'>
+/** What routes are ranked by, counted once for each. */
+interface Facts {
+  readonly pattern: readonly Part[]
+  readonly headers: number
+  readonly parameters: number
+}
+
+/** Most routes stay over a reload. */
+const known = new WeakMap<RouteKey, Facts>()
+
+function factsOf(route: RouteKey): Facts {
+  const found = known.get(route)
+  if (found) return found
+  const { path, headers = {}, query = {} } = route
+  const facts = { pattern: patternOf(path), headers: Object.keys(headers).length, parameters: Object.keys(query).length }
+  known.set(route, facts)
+  return facts
+}
+
+type Ranked<R extends RouteKey> = Omit<Entry<R>, 'rank'> & Facts & { readonly hostWeight: number }
 
 function bySpecificity<R extends RouteKey>(a: Ranked<R>, b: Ranked<R>): number {
   return (
-    hostWeight(b.host) - hostWeight(a.host) ||
+    b.hostWeight - a.hostWeight ||
     Number(b.route.exact) - Number(a.route.exact) ||
     b.pattern.length - a.pattern.length ||
     byFirstPlain(a.pattern, b.pattern) ||
     Number(b.route.methods.length > 0) - Number(a.route.methods.length > 0) ||
-    sorted(b.route.headers).length - sorted(a.route.headers).length ||
-    sorted(b.route.query).length - sorted(a.route.query).length ||
+    b.headers - a.headers ||
+    b.parameters - a.parameters ||
     a.order - b.order
   )
 }

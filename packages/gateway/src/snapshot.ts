@@ -10,7 +10,7 @@ import { mirrored } from './mirror.ts'
 import type { Fetched, FetchOptions } from './plugins/plugin.ts'
 import type { PluginConfig, PluginTable } from './plugins/table.ts'
 import { problemOf } from './problem.ts'
-import { proxyHandler } from './proxy.ts'
+import { type DestinationOf, proxyHandler } from './proxy.ts'
 import { redirectHandler } from './redirect.ts'
 import { lowerCased, type RouteKey, type RouteTable, routeTable } from './route-table.ts'
 import type { UpstreamProtocol } from './upstream-client.ts'
@@ -22,8 +22,17 @@ export interface Snapshot {
   readonly isTrusted: TrustedNetworks
   /** The plugins' interceptors by what they were made from, for the next snapshot to take over. */
   readonly interceptors: ReadonlyMap<string, Interceptor>
+  /** The routes by what they were made from, the same. */
+  readonly built: ReadonlyMap<string, Built>
   /** The destinations it uses. */
   readonly destinations: ReadonlySet<Destination>
+}
+
+/** A compiled route, and what it stands on. */
+interface Built {
+  readonly route: CompiledRoute
+  readonly destinations: readonly Destination[]
+  readonly interceptors: ReadonlyMap<string, Interceptor>
 }
 
 export interface CompiledRoute extends RouteKey {
@@ -51,65 +60,103 @@ export const defaultMaxBodyBytes = 10_485_760
 
 /** Compiles a checked configuration. What did not change since `before` keeps its state: limits, keys, breakers. */
 export function compile(config: GatewayConfig, options: SnapshotOptions, before?: Snapshot): Snapshot {
-  const interceptors = new Map<string, Interceptor>()
-  const destinations = new Set<Destination>()
-  const rateLimits = config.redis === undefined ? undefined : options.rateLimitsAt?.(config.redis)
+  const { routes, ...settings } = config
+  const common = JSON.stringify(settings)
+  const interceptors = new Map(before?.interceptors)
+  const built = new Map<string, Built>()
+  const all = routes.map((route) => {
+    const key = `${JSON.stringify(route)} ${common}`
+    const kept = readsFiles(config, route, options.plugins) ? undefined : before?.built.get(key)
+    const one = kept ?? build(config, route, interceptors, options)
+    for (const [name, interceptor] of one.interceptors) interceptors.set(name, interceptor)
+    built.set(key, one)
+    return one
+  })
+  return {
+    config,
+    built,
+    routes: routeTable(all.map(({ route }) => route)),
+    isTrusted: trustedNetworks(config.trusted_proxies ?? []),
+    // Only those in use: the others may be collected.
+    interceptors: new Map(all.flatMap((one) => [...one.interceptors])),
+    destinations: new Set(all.flatMap(({ destinations }) => destinations)),
+  }
+}
+
+function usedBy({ plugins: common = [] }: GatewayConfig, { plugins = [] }: RouteConfig): readonly PluginConfig[] {
+  return common.length === 0 ? plugins : [...common, ...plugins]
+}
+
+/** What is in the files may have changed, although the route has not. */
+function readsFiles(config: GatewayConfig, route: RouteConfig, plugins: PluginTable): boolean {
+  return usedBy(config, route).some((use) => (plugins[use.name]?.files?.(use.config ?? {}) ?? []).length > 0)
+}
+
+/** Compiles a route. @param known interceptors that are there, by what they were made from */
+function build(config: GatewayConfig, route: RouteConfig, known: ReadonlyMap<string, Interceptor>, options: SnapshotOptions): Built {
+  const destinations: Destination[] = []
   const destinationOf = (target: Target, protocol?: UpstreamProtocol) => {
     const service = serviceOf(config, target)
     const found = options.destinationOf(target, protocol ? { ...service, protocol } : service)
-    destinations.add(found)
+    destinations.push(found)
     return found
   }
-
-  function interceptorOf(use: PluginConfig, route: RouteConfig): Interceptor {
-    const plugin = options.plugins[use.name]
-    // The check knew the same plugins; without this, a route would silently lose its protection.
-    if (!plugin) throw new TypeError(`cannot compile route "${nameOf(route)}": no plugin "${use.name}"`)
-    const { path, methods, hosts, exact, headers, query } = route
-    const routeKey = JSON.stringify([path, methods, hosts, exact, headers, query])
-    const files = (plugin.files?.(use.config ?? {}) ?? []).map((file) => options.textOf(file))
-    const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : routeKey, rateLimits ? config.redis : undefined, files])
-    const { world, log, fetch, textOf } = options
-    const context = { world, log, fetch, textOf, route: nameOf(route), routeKey, rateLimits }
-    const interceptor = interceptors.get(key) ?? before?.interceptors.get(key) ?? plugin.create(use.config ?? {}, context)
-    interceptors.set(key, interceptor)
-    return interceptor
-  }
-
-  /** What answers in the end. */
-  function endOf(route: RouteConfig): Handler {
-    const { aggregate, redirect, mirror } = route
-    const { world } = options
-    const limits = limitsOf(route)
-    if (redirect) return redirectHandler(route, redirect)
-    if (aggregate) return aggregateHandler(aggregate, limits, destinationOf, world)
-    const proxy = proxyHandler(route, limits, destinationOf, world)
-    return mirror ? mirrored(proxy, { route, mirror, limits, destinationOf, world }) : proxy
-  }
-
-  function compileRoute(route: RouteConfig): CompiledRoute {
-    const { path, aggregate, methods = [], hosts = [], query } = route
-    const name = nameOf(route)
-    const used = [...(config.plugins ?? []), ...(route.plugins ?? [])]
-    const target = endOf(route)
-    const chain = used.map((plugin) => interceptorOf(plugin, route))
-    const extra = used.flatMap(({ name: plugin }) => options.plugins[plugin]?.methods ?? [])
-    const allowed = aggregate && methods.length === 0 ? ['GET'] : methods
-    return {
+  const used = usedBy(config, route)
+  const interceptors = new Map<string, Interceptor>()
+  const chain = used.map((use) => interceptorOf(use, route, { config, known, own: interceptors, options }))
+  const target = endOf(route, destinationOf, options.world)
+  const { path, aggregate, methods = [], hosts = [], query } = route
+  const extra = used.flatMap(({ name }) => options.plugins[name]?.methods ?? [])
+  const allowed = aggregate && methods.length === 0 ? ['GET'] : methods
+  return {
+    destinations,
+    interceptors,
+    route: {
       path,
       exact: route.exact ?? aggregate !== undefined,
       methods: allowed.length === 0 ? [] : [...new Set([...allowed, ...extra])],
       hosts,
       headers: lowerCased(route.headers),
       query,
-      name,
+      name: nameOf(route),
       maxBodyBytes: route.max_body_bytes ?? config.max_body_bytes ?? defaultMaxBodyBytes,
       handle: chain.reduceRight<Handler>((next, intercept) => guarded(intercept(next), options.log), guarded(target, options.log)),
-    }
+    },
   }
+}
 
-  const routes = routeTable(config.routes.map(compileRoute))
-  return { config, routes, isTrusted: trustedNetworks(config.trusted_proxies ?? []), interceptors, destinations }
+interface InterceptorContext {
+  readonly config: GatewayConfig
+  readonly known: ReadonlyMap<string, Interceptor>
+  /** Those of the route. */
+  readonly own: Map<string, Interceptor>
+  readonly options: SnapshotOptions
+}
+
+function interceptorOf(use: PluginConfig, route: RouteConfig, { config, known, own, options }: InterceptorContext): Interceptor {
+  const plugin = options.plugins[use.name]
+  // The check knew the same plugins; without this, a route would silently lose its protection.
+  if (!plugin) throw new TypeError(`cannot compile route "${nameOf(route)}": no plugin "${use.name}"`)
+  const { path, methods, hosts, exact, headers, query } = route
+  const routeKey = JSON.stringify([path, methods, hosts, exact, headers, query])
+  const { world, log, fetch, textOf } = options
+  const files = (plugin.files?.(use.config ?? {}) ?? []).map((file) => textOf(file))
+  const rateLimits = config.redis === undefined ? undefined : options.rateLimitsAt?.(config.redis)
+  const key = JSON.stringify([use.name, use.config, plugin.shared ? 'shared' : routeKey, rateLimits ? config.redis : undefined, files])
+  const context = { world, log, fetch, textOf, route: nameOf(route), routeKey, rateLimits }
+  const interceptor = known.get(key) ?? plugin.create(use.config ?? {}, context)
+  own.set(key, interceptor)
+  return interceptor
+}
+
+/** What answers in the end. */
+function endOf(route: RouteConfig, destinationOf: DestinationOf, world: World): Handler {
+  const { aggregate, redirect, mirror } = route
+  const limits = limitsOf(route)
+  if (redirect) return redirectHandler(route, redirect)
+  if (aggregate) return aggregateHandler(aggregate, limits, destinationOf, world)
+  const proxy = proxyHandler(route, limits, destinationOf, world)
+  return mirror ? mirrored(proxy, { route, mirror, limits, destinationOf, world }) : proxy
 }
 
 /** How a target is called: what the file says of its service, over what it says of all. */

@@ -8,9 +8,10 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  type TextMapGetter,
   trace,
 } from '@opentelemetry/api'
-import { type HeaderList, headerOf, withHeader, withoutHeaders } from './headers.ts'
+import { type HeaderList, headerOf, withoutHeaders } from './headers.ts'
 
 const tracer = trace.getTracer('@banyan/gateway')
 
@@ -31,12 +32,16 @@ export interface Traced {
 
 /** Starts the span of a client's request, under the trace that its `traceparent` names. */
 export function startServerSpan(name: string, headers: HeaderList, attributes: Attributes): Traced {
-  const parent = propagation.extract(ROOT_CONTEXT, headers, {
-    get: (carrier, key) => headerOf(carrier, key.toLowerCase()),
-    keys: (carrier) => carrier.filter((_, index) => index % 2 === 0),
-  })
+  // Most clients send none of the headers that are looked for.
+  const isCarried = hasAny(headers, propagation.fields())
+  const parent = isCarried ? propagation.extract(ROOT_CONTEXT, headers, GETTER) : ROOT_CONTEXT
   const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent)
   return { span, context: trace.setSpan(parent, span) }
+}
+
+const GETTER: TextMapGetter<HeaderList> = {
+  get: (carrier, key) => headerOf(carrier, key.toLowerCase()),
+  keys: (carrier) => carrier.filter((_, index) => index % 2 === 0),
 }
 
 /** Starts the span of one try, under the current one. */
@@ -67,9 +72,14 @@ export function withTraceContext(headers: HeaderList, traced: Context): HeaderLi
   const carrier: Record<string, string> = {}
   propagation.inject(traced, carrier)
   if (carrier.traceparent === undefined) return headers
-  let injected = withoutHeaders(headers, (name) => name === 'tracestate')
-  for (const [name, value] of Object.entries(carrier)) injected = withHeader(injected, name, value)
+  const said = ['tracestate', ...Object.keys(carrier)]
+  const injected = hasAny(headers, said) ? withoutHeaders(headers, (name) => said.includes(name)) : headers.slice()
+  for (const [name, value] of Object.entries(carrier)) injected.push(name, value)
   return injected
+}
+
+function hasAny(headers: HeaderList, names: readonly string[]): boolean {
+  return names.some((name) => headerOf(headers, name) !== undefined)
 }
 
 /** The trace id for the log: of the span, or where nobody traces here, of the `traceparent` that came in. */
