@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { World } from '@banyan/core'
+import { codeOf, type World } from '@banyan/core'
 import type { Picked } from '@banyan/discovery'
 import { type AbortListener, Cancellation, type Deadline, deadlinesOf } from '@banyan/resilience'
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
@@ -35,6 +35,8 @@ export interface CallLimits {
   /** The longest pause within the body of the request and of the answer. */
   readonly idleTimeoutMs: number
   readonly retries: number
+  /** When a GET or HEAD without an answer is sent once more, to another endpoint; left out: never. */
+  readonly hedgeMs?: number | undefined
 }
 
 /** The answer of a destination, and who gave it. */
@@ -182,7 +184,7 @@ class Attempt implements AbortListener, Deadline {
     const error = failureOf(cause, destination)
     if (this.#traced) endSpan(this.#traced.span, { error: cause }, () => true)
     const latencyMs = world.monotonic() - this.#startedAt
-    recordTry(this.#options, latencyMs, error instanceof TryFailed ? error.code : 'ERR_CLIENT_GONE')
+    recordTry(this.#options, latencyMs, codeOf(error) ?? 'ERR_UPSTREAM_FAILED')
     picked.done({ ok: !(error instanceof TryFailed && error.blamesUpstream), latencyMs })
     throw error
   }
@@ -231,7 +233,7 @@ class Attempt implements AbortListener, Deadline {
 }
 
 /** Beside the metric of the whole request, so that one can tell the service's time from the gateway's. */
-function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, result: number | GatewayErrorCode): void {
+function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, result: number | string): void {
   tries().record(ms / 1_000, {
     'http.request.method': call.method,
     'banyan.service': gateway,

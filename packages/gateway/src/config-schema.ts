@@ -150,6 +150,7 @@ const routeShape: MapShape<keyof RouteConfig> = {
     try_timeout_ms: { shape: timeMs, about: 'the same for one try' },
     idle_timeout_ms: { shape: timeMs, about: 'the longest pause within the body of an answer' },
     retries: { shape: integer(0, 5), about: 'how often to repeat what may be repeated' },
+    hedge_ms: { shape: timeMs, about: 'after how long a GET without an answer is sent once more' },
     max_body_bytes: { shape: sizeBytes, about: 'the largest body of a request' },
     plugins: { shape: { kind: 'plugins' }, about: 'what is done on the way' },
   },

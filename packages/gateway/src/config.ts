@@ -107,6 +107,11 @@ export interface RouteConfig {
   idle_timeout_ms?: number
   /** How often a failed try is repeated where that is safe, 0 to 5. Default 2. */
   retries?: number
+  /**
+   * A GET or HEAD that has no answer after so long is sent once more, to another instance, and the first answer wins; within the budget that
+   * retries have. Default: never.
+   */
+  hedge_ms?: number
   /** The largest request body. Default: the file's. */
   max_body_bytes?: number
   plugins?: readonly PluginConfig[]

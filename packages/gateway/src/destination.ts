@@ -6,6 +6,7 @@ import {
   type CircuitBreaker,
   circuitBreaker,
   exponential,
+  hedge,
   type Policy,
   policy,
   ResilienceError,
@@ -76,11 +77,12 @@ export function destination(target: Target, options: DestinationOptions): Destin
   const onFailure = (error: unknown) => settle(error, name, log)
   const breaker = breakerOf(options)
   const budget = retryBudget({ world })
-  /** By their number of retries, which routes choose; all share the breaker and the budget. */
-  const policies = new Map<number, Policy>()
+  /** By their number of retries and when they hedge, which routes choose; all share the breaker and the budget. */
+  const policies = new Map<string, Policy>()
 
-  function policyFor(retries: number): Policy {
-    let found = policies.get(retries)
+  function policyFor(retries: number, hedgeMs: number | undefined): Policy {
+    const key = hedgeMs === undefined ? String(retries) : `${retries} ${hedgeMs}`
+    let found = policies.get(key)
     if (!found) {
       const again = retry({
         attempts: retries + 1,
@@ -90,8 +92,9 @@ export function destination(target: Target, options: DestinationOptions): Destin
         budget,
         world,
       })
-      found = policy(name, again, breaker)
-      policies.set(retries, found)
+      // Each of several calls passes the breaker: one that is aborted as another was faster says nothing of the service.
+      found = hedgeMs === undefined ? policy(name, again, breaker) : policy(name, again, hedge({ after: hedgeMs, budget, world }), breaker)
+      policies.set(key, found)
     }
     return found
   }
@@ -102,13 +105,32 @@ export function destination(target: Target, options: DestinationOptions): Destin
     protocol,
     call(call, mayRepeat, cancellation) {
       const tries = new Tries(call, mayRepeat, tryOptions)
+      const hedgeMs = hedgeOf(call, mayRepeat)
       const options = { cancellation, idempotent: mayRepeat }
-      return policyFor(call.limits.retries)
-        .run((scope) => tries.next(scope.attempt, scope.cancellation), options)
+      const answer = policyFor(call.limits.retries, hedgeMs)
+        .run((scope) => tries.next(scope.attempt, scope.hedge, scope.cancellation), options)
         .catch(onFailure)
+      // Of several calls at once, one may have brought a bad answer that nobody takes.
+      return hedgeMs === undefined ? answer : kept(answer, tries)
     },
     state: () => ({ name, instances: endpoints.snapshot().instances.length, breaker: breaker.state }),
     stop: () => endpoints.stop(),
+  }
+}
+
+/** Requests without a body only: two calls cannot both read it. */
+function hedgeOf({ limits, body, method }: Call, mayRepeat: boolean): number | undefined {
+  const { hedgeMs } = limits
+  return hedgeMs !== undefined && mayRepeat && body.length === 0 && (method === 'GET' || method === 'HEAD') ? hedgeMs : undefined
+}
+
+async function kept(answer: Promise<Answer>, tries: Tries): Promise<Answer> {
+  let taken: Answer | undefined
+  try {
+    taken = await answer
+    return taken
+  } finally {
+    tries.keep(taken)
   }
 }
 
@@ -185,6 +207,8 @@ class Tries {
   #tried: ReadonlySet<string> | undefined
   #last = ''
   #previous: Answer | undefined
+  /** Calls that are under way: more than one where they are hedged. */
+  #flying = 0
 
   constructor(call: Call, mayRepeat: boolean, options: TryOptions) {
     this.#call = call
@@ -193,10 +217,18 @@ class Tries {
     this.#startedAt = options.world.monotonic()
   }
 
-  next(number: number, cancellation: Cancellation | undefined): Promise<Answer> {
-    if (this.#previous) dropAnswer(this.#previous)
-    this.#previous = undefined
-    if (number > 1) this.#tried = new Set([...(this.#tried ?? []), this.#last])
+  /** Lets go of a bad answer in whose place another one was taken. */
+  keep(answer: Answer | undefined): void {
+    if (this.#previous && this.#previous !== answer) dropAnswer(this.#previous)
+  }
+
+  /** @param hedge above 0 for a call that is sent as others take long */
+  next(number: number, hedge: number, cancellation: Cancellation | undefined): Promise<Answer> {
+    if (this.#previous && hedge === 0) {
+      dropAnswer(this.#previous)
+      this.#previous = undefined
+    }
+    if (number > 1 || hedge > 0) this.#tried = new Set([...(this.#tried ?? []), this.#last])
     const { endpoints } = this.#options
     // Nothing to wait for, as for most requests.
     const picked = this.#call.body.length === 0 && endpoints.snapshot().revision > 0 ? endpoints.pick(this.#tried) : undefined
@@ -213,18 +245,26 @@ class Tries {
     const { destination, gateway, client, endpointOf, world } = this.#options
     const { instance } = picked
     this.#last = instance.id
+    this.#flying += 1
     const [call, startedAt, endpoint] = [this.#call, this.#startedAt, endpointOf(instance)]
     return attempt({ call, destination, gateway, endpoint, picked, number, startedAt, body, cancellation, client, world }).then(
-      (answer) => this.#judge(number, answer),
+      (answer) => {
+        this.#flying -= 1
+        if (cancellation?.aborted) throw lateAnswer(answer, cancellation)
+        return this.#judge(number, answer)
+      },
       (error) => {
+        this.#flying -= 1
         throw error instanceof TryFailed && this.#isRepeatable(number) ? new Repeatable(error, undefined) : error
       },
     )
   }
 
-  /** The answer, unless it says that another endpoint should be asked. */
+  /** The answer, unless it says that another endpoint should be asked, or one is being asked. */
   #judge(number: number, answer: Answer): Answer {
-    if (!answer.isUnavailable || !this.#mayRepeat || !this.#isRepeatable(number) || !this.#isElsewhere()) return answer
+    if (!answer.isUnavailable || !this.#mayRepeat) return answer
+    if (this.#flying === 0 && !(this.#isRepeatable(number) && this.#isElsewhere())) return answer
+    if (this.#previous) dropAnswer(this.#previous)
     this.#previous = answer
     throw new Repeatable(undefined, answer)
   }
@@ -239,6 +279,12 @@ class Tries {
     if (!body.isReplayable || number > limits.retries) return false
     return this.#options.world.monotonic() < Math.max(this.#startedAt, body.progressAt) + limits.timeoutMs
   }
+}
+
+/** The answer of a call that was given up as another was faster: nobody takes it. */
+function lateAnswer(answer: Answer, { reason }: Cancellation): unknown {
+  dropAnswer(answer)
+  return reason
 }
 
 async function pick(endpoints: Upstream, tried: ReadonlySet<string> | undefined, name: string): Promise<Picked> {

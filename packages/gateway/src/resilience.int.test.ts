@@ -25,6 +25,52 @@ function changingRegistry(service: string) {
   return { registry, set, watching: () => watchers.size }
 }
 
+describe('hedging', () => {
+  it('asks another instance when one takes long, and takes the first answer', async () => {
+    const gone: string[] = []
+    const slow = await origin((request, response) => {
+      response.on('close', () => gone.push(request.url ?? ''))
+      setTimeout(() => response.end('slow'), 3_000).unref()
+    })
+    const quick = await origin((_, response) => void response.end('quick'))
+    const { url } = await start(
+      { services: { a: { balance: 'round-robin' } }, routes: [{ path: '/', service: 'a', hedge_ms: 50 }] },
+      { a: [slow.address, quick.address] },
+    )
+    for (let n = 0; n < 6; n += 1) expect(await (await fetch(`${url}/${n}`)).text()).toBe('quick')
+    await until(() => gone.length >= 2, 'the slow ones to be given up')
+  })
+
+  it('sends nothing twice that has a body, or is no GET', async () => {
+    let asked = 0
+    const slow = await origin((request, response) => {
+      asked += 1
+      request.resume()
+      setTimeout(() => response.end('slow'), 200).unref()
+    })
+    const { url } = await start(
+      { routes: [{ path: '/', service: 'a', hedge_ms: 20 }] },
+      { a: [slow.address, slow.address.replace('127.0.0.1', 'localhost')] },
+    )
+    expect(await (await fetch(url, { method: 'POST', headers: { 'idempotency-key': '1' } })).text()).toBe('slow')
+    expect(await (await fetch(url, { method: 'PUT', body: 'x', headers: { 'idempotency-key': '1' } })).text()).toBe('slow')
+    expect(asked).toBe(2)
+  })
+
+  it('takes the good one of two answers', async () => {
+    const bad = await origin((_, response) => void setTimeout(() => response.writeHead(503).end('bad'), 100).unref())
+    const good = await origin((_, response) => void setTimeout(() => response.end('good'), 200).unref())
+    const { url } = await start(
+      {
+        services: { a: { balance: 'round-robin', outliers: { max_share: 0 } } },
+        routes: [{ path: '/', service: 'a', hedge_ms: 20, retries: 1 }],
+      },
+      { a: [bad.address, good.address] },
+    )
+    for (let n = 0; n < 4; n += 1) expect(await (await fetch(url)).text()).toBe('good')
+  })
+})
+
 describe('a service that is not there', () => {
   it('gives 503 with Retry-After when nothing listens', async () => {
     const { url, log } = await start({ routes: [{ path: '/', service: 'a', retries: 0 }] }, { a: [`127.0.0.1:${await closedPort()}`] })

@@ -184,6 +184,12 @@ function guarded(handler: Handler, log: Logger): Handler {
   }
 }
 
-function limitsOf({ timeout_ms = 10_000, try_timeout_ms = timeout_ms, idle_timeout_ms = 60_000, retries = 2 }: RouteConfig): CallLimits {
-  return { timeoutMs: timeout_ms, tryTimeoutMs: try_timeout_ms, idleTimeoutMs: idle_timeout_ms, retries }
+function limitsOf({
+  timeout_ms = 10_000,
+  try_timeout_ms = timeout_ms,
+  idle_timeout_ms = 60_000,
+  retries = 2,
+  hedge_ms,
+}: RouteConfig): CallLimits {
+  return { timeoutMs: timeout_ms, tryTimeoutMs: try_timeout_ms, idleTimeoutMs: idle_timeout_ms, retries, hedgeMs: hedge_ms }
 }
