@@ -68,11 +68,11 @@ export function routeTable<R extends RouteKey>(routes: readonly R[]): RouteTable
     ranked: [...new Set(entries.map(({ route }) => route))],
     match(question) {
       const segments = withoutLastSlash(segmentsOf(question.path))
-      const search: Search<R> = { question, segments, best: undefined, allow: new Set() }
+      const search: Search<R> = { question, segments, best: undefined, allow: undefined }
       visit(root, 0, search)
       const { best } = search
-      if (!best) return { route: undefined, allow: [...search.allow].sort() }
-      return { route: best.route, params: paramsOf(best.pattern, segments) }
+      if (!best) return { route: undefined, allow: [...(search.allow ?? [])].sort() }
+      return { route: best.route, params: best.hasNames ? paramsOf(best.pattern, segments) : NO_PARAMS }
     },
   }
 }
@@ -109,6 +109,8 @@ interface Entry<R extends RouteKey> {
   readonly host: string | undefined
   readonly order: number
   readonly pattern: readonly Part[]
+  /** Some of its segments are parameters. */
+  readonly hasNames: boolean
   readonly rank: number
 }
 
@@ -123,8 +125,11 @@ interface Search<R extends RouteKey> {
   readonly question: RouteQuestion
   readonly segments: readonly string[]
   best: Entry<R> | undefined
-  readonly allow: Set<string>
+  /** The methods that other routes of this path take; most requests need none. */
+  allow: Set<string> | undefined
 }
+
+const NO_PARAMS: Readonly<Record<string, string>> = {}
 
 function patternOf(path: string): Part[] {
   return withoutLastSlash(segmentsOf(path)).map((text) => ({ text, name: /^\{(.+)\}$/.exec(text)?.[1] }))
@@ -158,6 +163,7 @@ function visit<R extends RouteKey>(node: Node<R>, depth: number, search: Search<
     if (entry.route.exact && !atEnd) continue
     if (!takesHost(entry.host, search.question.host) || !hasAll(entry.route, search.question)) continue
     if (!takesMethod(entry.route.methods, search.question.method)) {
+      search.allow ??= new Set()
       for (const method of entry.route.methods) search.allow.add(method)
     } else {
       if (!search.best || entry.rank < search.best.rank) search.best = entry
@@ -203,6 +209,7 @@ function paramsOf(pattern: readonly Part[], segments: readonly string[]): Record
 /** What routes are ranked by, counted once for each. */
 interface Facts {
   readonly pattern: readonly Part[]
+  readonly hasNames: boolean
   readonly headers: number
   readonly parameters: number
 }
@@ -214,7 +221,9 @@ function factsOf(route: RouteKey): Facts {
   const found = known.get(route)
   if (found) return found
   const { path, headers = {}, query = {} } = route
-  const facts = { pattern: patternOf(path), headers: Object.keys(headers).length, parameters: Object.keys(query).length }
+  const pattern = patternOf(path)
+  const hasNames = pattern.some(({ name }) => name !== undefined)
+  const facts = { pattern, hasNames, headers: Object.keys(headers).length, parameters: Object.keys(query).length }
   known.set(route, facts)
   return facts
 }
