@@ -71,6 +71,7 @@ export function consistentHash(table: EndpointTable, loadFactor: number): Balanc
       const known = members.get(slot)
       place(slot, { name: known?.name ?? nameOf(table.instances[slot]?.id ?? ''), weight })
     },
+    timed: false,
     next(_now, key) {
       const first = ring.after(key)
       if (first < 0) return -1

@@ -10,12 +10,13 @@ export function roundRobin(): Balancer {
       return columns.size
     },
     weigh: (slot, weight) => columns.weigh(slot, weight > 0 ? 1 : 0),
+    timed: false,
     next() {
-      const slots = columns.used[0]?.slots
-      if (!slots) return -1
+      const column = columns.used[0]
+      if (!column) return -1
       // Fewer than before: begin again.
-      if (turn >= slots.length) turn = 0
-      const slot = slots[turn] ?? -1
+      if (turn >= column.count) turn = 0
+      const slot = column.slots[turn] ?? -1
       turn += 1
       return slot
     },

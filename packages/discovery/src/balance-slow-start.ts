@@ -26,7 +26,6 @@ const steps = 20
  */
 export function slowStart(durationMs: number): SlowStart {
   const since = new Map<number, number>()
-  let nextAt = Number.POSITIVE_INFINITY
 
   function partOf(slot: number, now: number): number {
     const began = since.get(slot)
@@ -34,25 +33,25 @@ export function slowStart(durationMs: number): SlowStart {
     return Math.min(1, Math.max(leastPart, (now - began) / durationMs))
   }
 
-  return {
-    get nextAt() {
-      return nextAt
-    },
+  const made = {
+    // A field, not a getter: that of a literal is not compiled into its callers, and each pick reads it.
+    nextAt: Number.POSITIVE_INFINITY,
     partOf,
-    begin(slot, now) {
+    begin(slot: number, now: number) {
       if (durationMs === 0) return
       since.set(slot, now)
-      nextAt = Math.min(nextAt, now + durationMs / steps)
+      made.nextAt = Math.min(made.nextAt, now + durationMs / steps)
     },
-    forget(slot) {
+    forget(slot: number) {
       since.delete(slot)
     },
-    step(now, changed) {
+    step(now: number, changed: (slot: number) => void) {
       for (const slot of since.keys()) {
         if (partOf(slot, now) === 1) since.delete(slot)
         changed(slot)
       }
-      nextAt = since.size === 0 ? Number.POSITIVE_INFINITY : now + durationMs / steps
+      made.nextAt = since.size === 0 ? Number.POSITIVE_INFINITY : now + durationMs / steps
     },
   }
+  return made
 }

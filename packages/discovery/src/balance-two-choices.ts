@@ -1,5 +1,5 @@
 import type { World } from '@banyan/core'
-import { weightColumns } from './balance-columns.ts'
+import { type Column, weightColumns } from './balance-columns.ts'
 import { costOf, type EndpointTable, inFlightOf, weightOf } from './balance-table.ts'
 import type { Balancer } from './balancer.ts'
 
@@ -26,18 +26,18 @@ export function twoChoices(table: EndpointTable, world: World, isBetter: Better)
       return columns.size
     },
     weigh: columns.weigh,
+    timed: false,
     next() {
       const { used } = columns
       const only = used[0]
       if (!only) return -1
       const place = random()
-      return used.length === 1 ? ofEqual(only.slots, place) : ofUnequal(place)
+      return used.length === 1 ? ofEqual(only, place) : ofUnequal(place)
     },
   }
 
   /** One random number serves for two: its fraction is as random as itself. */
-  function ofEqual(slots: readonly number[], place: number): number {
-    const count = slots.length
+  function ofEqual({ slots, count }: Column, place: number): number {
     const scaled = place * count
     const first = Math.floor(scaled)
     const one = slots[first] ?? -1

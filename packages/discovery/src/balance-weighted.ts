@@ -1,4 +1,4 @@
-import { type Column, weightColumns } from './balance-columns.ts'
+import { type Column, mostColumns, weightColumns } from './balance-columns.ts'
 import type { Balancer } from './balancer.ts'
 
 /**
@@ -11,8 +11,9 @@ import type { Balancer } from './balancer.ts'
  */
 export function weighted(): Balancer {
   const columns = weightColumns()
-  const credits = new Map<Column, number>()
-  const turns = new Map<Column, number>()
+  /** Of each column, by its bit. */
+  const credits = new Float64Array(mostColumns)
+  const turns = new Int32Array(mostColumns)
 
   /** Each column earns what it weighs; the richest has its turn and pays for all. */
   function richest(): Column | undefined {
@@ -21,13 +22,13 @@ export function weighted(): Balancer {
     let best: Column | undefined
     let most = Number.NEGATIVE_INFINITY
     for (const column of used) {
-      const credit = (credits.get(column) ?? 0) + column.worth * column.slots.length
-      credits.set(column, credit)
+      const credit = (credits[column.bit] ?? 0) + column.worth * column.count
+      credits[column.bit] = credit
       if (credit <= most) continue
       most = credit
       best = column
     }
-    if (best) credits.set(best, most - columns.totalUnits)
+    if (best) credits[best.bit] = most - columns.totalUnits
     return best
   }
 
@@ -38,14 +39,15 @@ export function weighted(): Balancer {
     weigh(slot, weight) {
       columns.weigh(slot, weight)
       // Debts from before would be paid off by other shares.
-      credits.clear()
+      credits.fill(0)
     },
+    timed: false,
     next() {
       const column = richest()
       if (!column) return -1
-      const turn = turns.get(column) ?? 0
-      const index = turn < column.slots.length ? turn : 0
-      turns.set(column, index + 1)
+      const turn = turns[column.bit] ?? 0
+      const index = turn < column.count ? turn : 0
+      turns[column.bit] = index + 1
       return column.slots[index] ?? -1
     },
   }

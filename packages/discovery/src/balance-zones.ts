@@ -21,6 +21,8 @@ export interface ZoneOptions {
 
 /** The usual cost falls to what is seen within so many picks. */
 const fallingPicks = 64
+/** The clock is read for one pick of so many: what it says is compared with latencies that fade over seconds. */
+const picksAReading = 8
 /** It doubles at the fastest in this time, milliseconds: an overload must not become usual while it lasts. */
 const doublingMs = 60_000
 
@@ -40,44 +42,65 @@ export function zoned(
   const far = make()
   const margin = Math.log(overload)
   const census = zoneCensus()
-  /** ln of the cost of a call in the own zone when all is well. */
-  let usual = Number.NaN
-  let lookedAt = 0
+  let nearSize = 0
+  let farSize = 0
+  // Fields of one object: a variable of a closure that is not a small integer is a new object each time it is set.
+  const seen = {
+    /** ln of the cost of a call in the own zone when all is well. */
+    usual: Number.NaN,
+    lookedAt: 0,
+    readAt: 0,
+    unread: 0,
+  }
   /** The part of the calls that the own zone is large enough for. */
   let part = 1
 
+  /** The time of a pick, read seldom where nobody has read it: see {@link Balancer.timed}. */
+  function timeOf(given: number): number {
+    if (!Number.isNaN(given)) return given
+    seen.unread -= 1
+    if (seen.unread < 0) {
+      seen.unread = picksAReading - 1
+      seen.readAt = world.monotonic()
+    }
+    return seen.readAt
+  }
   function isOverloaded(slot: number, now: number): boolean {
     const cost = costOf(table, slot) - now / decayMs
     // It has not answered yet: nothing to compare.
     if (cost === Number.NEGATIVE_INFINITY) return false
-    if (Number.isNaN(usual)) usual = cost
-    const step = (cost - usual) / fallingPicks
-    usual += Math.min(step, ((now - lookedAt) / doublingMs) * Math.LN2)
-    lookedAt = now
-    return cost > usual + margin
+    if (Number.isNaN(seen.usual)) seen.usual = cost
+    const step = (cost - seen.usual) / fallingPicks
+    seen.usual += Math.min(step, ((now - seen.lookedAt) / doublingMs) * Math.LN2)
+    seen.lookedAt = now
+    return cost > seen.usual + margin
   }
   /** One elsewhere, if a call there is so much cheaper. One that never answered is taken to be as good as usual. */
   function cheaper(slot: number, now: number, key: number): number {
     const other = far.next(now, key)
     const cost = costOf(table, other)
-    const there = cost === Number.NEGATIVE_INFINITY ? usual + now / decayMs : cost
+    const there = cost === Number.NEGATIVE_INFINITY ? seen.usual + now / decayMs : cost
     return costOf(table, slot) > there + margin ? other : slot
   }
 
   return {
     get size() {
-      return near.size + far.size
+      return nearSize + farSize
     },
     weigh(slot, weight) {
       const zone = table.instances[slot]?.zone
       const side = zone === name ? near : far
       side.weigh(slot, weight)
+      nearSize = near.size
+      farSize = far.size
       census.weigh(slot, zone, weight)
       part = Math.min(1, headroom * census.relativeSize(name))
     },
-    next(now, key) {
-      if (near.size === 0) return far.next(now, key)
-      if (far.size === 0) return near.next(now, key)
+    timed: near.timed !== false,
+    next(at, key) {
+      const now = timeOf(at)
+      if (nearSize === 0) return far.next(now, key)
+      if (farSize === 0) return near.next(now, key)
       if (part < 1 && world.random() >= part) return far.next(now, key)
       const slot = near.next(now, key)
       return isOverloaded(slot, now) ? cheaper(slot, now, key) : slot

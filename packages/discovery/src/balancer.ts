@@ -6,4 +6,6 @@ export interface Balancer {
   weigh(slot: number, weight: number): void
   /** One of them, -1 when there are none. `key` is a 32-bit hash of what the call is about; a random one when it is about nothing. */
   next(now: number, key: number): number
+  /** Whether `next` reads `now`. False: the clock, a third of what a pick costs, is not read for it, and `now` may be `NaN`. Default true. */
+  readonly timed?: boolean
 }

@@ -3,7 +3,7 @@ import { unitsOfWeight } from './balance-columns.ts'
 import { ended, priceAt, started } from './balance-cost.ts'
 import { mixed } from './balance-hash.ts'
 import { slowStart } from './balance-slow-start.ts'
-import { type EndpointTable, occupy, stride, ticketOf, vacate, WEIGHT, weightOf } from './balance-table.ts'
+import { type EndpointTable, occupy, setWeightOf, ticketOf, vacate, weightOf } from './balance-table.ts'
 import type { Balancer } from './balancer.ts'
 import type { OutlierLimit } from './outliers.ts'
 import { type Avoided, outlierBook } from './outliers-book.ts'
@@ -12,9 +12,11 @@ import { type Avoided, outlierBook } from './outliers-book.ts'
 export interface EndpointPool {
   /** Takes over a new list; what is known of instances that stay is kept. */
   take(instances: readonly Instance[], now: number): void
+  /** Whether {@link choose} depends on the time: somebody is warming up, or was avoided. Otherwise its `now` may be `NaN`. */
+  isTimed(): boolean
   /** The next to call, one not in `exclude` (instance ids) if there is another; -1 when there is none. */
   choose(exclude: ReadonlySet<string> | undefined, key: number, now: number): number
-  /** A call goes to `slot`. @returns a ticket to end it with: by then the slot may be another's */
+  /** A call goes to `slot`; `now` may be `NaN` where that has answered a call. @returns a ticket to end it with: by then the slot may be another's */
   begin(slot: number, now: number): number
   /** A call ended. @returns the instances that are avoided from now on because of it */
   end(slot: number, ticket: number, outcome: CallOutcome, now: number): readonly AvoidedInstance[]
@@ -24,6 +26,7 @@ export interface EndpointPool {
 export interface CallOutcome {
   readonly ok: boolean
   readonly latencyMs: number
+  /** `-Infinity` for before anybody was avoided. */
   readonly admitted: number
 }
 
@@ -57,7 +60,7 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
     balancer.weigh(slot, isUsed(slot) ? weightOf(table, slot) : 0)
   }
   function setWeight(slot: number, now: number): void {
-    table.numbers[slot * stride + WEIGHT] = withinBounds(table.instances[slot]?.weight ?? 1) * warming.partOf(slot, now)
+    setWeightOf(table, slot, withinBounds(table.instances[slot]?.weight ?? 1) * warming.partOf(slot, now))
     priceAt(table, slot, now)
     weigh(slot)
   }
@@ -105,6 +108,7 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
         else update(slot, instance, now)
       }
     },
+    isTimed: () => book.wereAvoided > 0 || warming.nextAt !== Number.POSITIVE_INFINITY,
     choose(exclude, key, now) {
       if (now >= book.returnsAt) book.letReturn(now)
       if (now >= warming.nextAt) warming.step(now, (slot) => setWeight(slot, now))

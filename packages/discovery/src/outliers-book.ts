@@ -5,6 +5,8 @@ import { outliersOf, tallies } from './outliers-sweep.ts'
 export interface OutlierBook {
   /** So many are avoided that all are to be used. */
   readonly panics: boolean
+  /** Of those who are here, how many have been avoided. While it is 0 nothing depends on when a call was sent. */
+  readonly wereAvoided: number
   /** When somebody comes back; `Infinity` while none is avoided. */
   readonly returnsAt: number
   /** One endpoint more. */
@@ -37,26 +39,27 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
   let count = 0
   const out = new Set<number>()
   const counted = tallies(limit.intervalMs)
-  let returnsAt = Number.POSITIVE_INFINITY
-  let panics = false
+  // Fields, not getters: those of a literal are not compiled into their callers, and each pick reads two.
+  const seen = { panics: false, wereAvoided: 0, returnsAt: Number.POSITIVE_INFINITY }
 
   /** To be called when somebody is avoided, or no longer. */
   function settle(): void {
-    returnsAt = Number.POSITIVE_INFINITY
-    for (const slot of out) returnsAt = Math.min(returnsAt, standings.get(slot)?.until ?? returnsAt)
+    seen.returnsAt = Number.POSITIVE_INFINITY
+    for (const slot of out) seen.returnsAt = Math.min(seen.returnsAt, standings.get(slot)?.until ?? seen.returnsAt)
     review()
   }
   /** To be called when the number of all changed. */
   function review(): void {
-    const before = panics
-    panics = out.size > 0 && isPanic(count, out.size, limit)
-    if (panics !== before) for (const slot of out) changed(slot)
+    const before = seen.panics
+    seen.panics = out.size > 0 && isPanic(count, out.size, limit)
+    if (seen.panics !== before) for (const slot of out) changed(slot)
   }
   function keep(slot: number, standing: Standing): void {
     if (standing.failures === 0 && standing.times === 0) standings.delete(slot)
     else standings.set(slot, standing)
   }
   function avoid(slot: number, standing: Standing, now: number): Avoided {
+    if ((standings.get(slot)?.times ?? 0) === 0) seen.wereAvoided += 1
     standings.set(slot, standing)
     out.add(slot)
     changed(slot)
@@ -73,26 +76,21 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
     })
   }
 
-  return {
-    get panics() {
-      return panics
-    },
-    get returnsAt() {
-      return returnsAt
-    },
-    isAvoided: (slot) => out.has(slot),
+  return Object.assign(seen, {
+    isAvoided: (slot: number) => out.has(slot),
     enter() {
       count += 1
       review()
     },
-    leave(slot) {
+    leave(slot: number) {
+      if ((standings.get(slot)?.times ?? 0) > 0) seen.wereAvoided -= 1
       standings.delete(slot)
       count -= 1
       counted.forget(slot)
       if (out.delete(slot)) settle()
       else review()
     },
-    letReturn(now) {
+    letReturn(now: number) {
       for (const slot of out) {
         if (isAvoided(standings.get(slot) ?? fresh, now)) continue
         out.delete(slot)
@@ -100,7 +98,7 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
       }
       settle()
     },
-    learn(slot, outcome, now) {
+    learn(slot: number, outcome: Outcome, now: number) {
       const swept = now >= counted.endsAt ? sweep(now) : nobody
       const before = standings.get(slot) ?? fresh
       // Sent before it came back: says nothing about now.
@@ -111,5 +109,5 @@ export function outlierBook(limit: OutlierLimit, changed: (slot: number) => void
       if (standing !== before) keep(slot, standing)
       return swept
     },
-  }
+  })
 }

@@ -89,6 +89,49 @@ test('avoids an instance that keeps failing, says so, and tries it again later',
   expect(orders.pick()).toBeDefined()
 })
 
+test('a call sent before its instance was avoided says nothing of it when it is back', async () => {
+  const { orders, list, call, picks, world } = setUp({ balance: 'round-robin' })
+  list(['a', 'b', 'c'])
+  for (const id of ['a', 'b', 'c']) call(id, true)
+  const early = [orders.pick(), orders.pick(), orders.pick()].find((picked) => picked?.instance.id === 'a')
+  await world.advance(10)
+  for (let time = 0; time < 3; time += 1) call('a', false)
+  await world.advance(1_000)
+  expect(picks(30)).toContain('a')
+  early?.done({ ok: false, latencyMs: 1_010 })
+  expect(picks(30)).toContain('a')
+  call('a', false)
+  expect(picks(30)).not.toContain('a')
+})
+
+test('the clock is read for a pick only while something depends on it', async () => {
+  const manual = manualWorld()
+  let readings = 0
+  const world = {
+    ...manual,
+    monotonic: () => {
+      readings += 1
+      return manual.monotonic()
+    },
+  }
+  const { orders, list, call } = setUp({ balance: 'round-robin', world })
+  list(['a', 'b'])
+  for (const id of ['a', 'b']) call(id, true)
+  const readBy = (work: () => void) => {
+    readings = 0
+    work()
+    return readings
+  }
+  expect(readBy(() => orders.pick())).toBe(0)
+  for (let time = 0; time < 3; time += 1) call('a', false)
+  expect(readBy(() => orders.pick())).toBe(1)
+  list(['b'])
+  expect(readBy(() => orders.pick())).toBe(0)
+  list(['b', 'new'])
+  // The first call of one that has not answered is priced by the time.
+  expect(readBy(() => [orders.pick(), orders.pick()])).toBe(1)
+})
+
 test('of a few avoids one, and never the only one', () => {
   const { list, call, picks } = setUp({ balance: 'round-robin' })
   list(['a', 'b', 'c'])

@@ -1,7 +1,7 @@
 import { type Instance, type Logger, type Registry, type Snapshot, silentLogger, systemWorld, type World } from '@banyan/core'
 import { type Balance, balancer, balances } from './balance.ts'
 import { hashOf } from './balance-hash.ts'
-import { type EndpointTable, endpointTable } from './balance-table.ts'
+import { type EndpointTable, endpointTable, hasAnswered } from './balance-table.ts'
 import { type ZoneOptions, zoned } from './balance-zones.ts'
 import type { Balancer } from './balancer.ts'
 import { type CallOutcome, endpointPool } from './endpoint-pool.ts'
@@ -74,7 +74,9 @@ export function upstream(options: UpstreamOptions): Upstream {
   assertRange(action, 'slowStartMs', slowStartMs, 0, 3_600_000)
   const limit = outlierLimit(action, options.outliers)
   const table = endpointTable()
-  const pool = endpointPool({ table, balancer: balancerOf(action, table, options), limit, slowStartMs })
+  const chooser = balancerOf(action, table, options)
+  const isChooserTimed = chooser.timed !== false
+  const pool = endpointPool({ table, balancer: chooser, limit, slowStartMs })
   const waiting = new Set<(ready: boolean) => void>()
   let latest: Snapshot = { instances: [], revision: 0, stale: false }
   let stopped = false
@@ -98,11 +100,14 @@ export function upstream(options: UpstreamOptions): Upstream {
 
   return {
     pick(exclude, key) {
-      const now = world.monotonic()
+      // The clock would be a third of what a pick costs, and mostly nothing depends on it.
+      const isTimed = isChooserTimed || pool.isTimed()
+      const now = isTimed ? world.monotonic() : Number.NaN
       const slot = pool.choose(exclude, key !== undefined ? hashOf(key) : keyed ? Math.floor(world.random() * 2 ** 32) : 0, now)
       const instance = slot < 0 ? undefined : table.instances[slot]
       if (!instance) return undefined
-      return new Chosen(instance, finish, slot, pool.begin(slot, now), now)
+      const ticket = pool.begin(slot, isTimed || hasAnswered(table, slot) ? now : world.monotonic())
+      return new Chosen(instance, finish, slot, ticket, isTimed ? now : undefined)
     },
     ready(timeoutMs) {
       if (latest.instances.length > 0) return Promise.resolve(true)
@@ -133,11 +138,12 @@ class Chosen implements Picked {
   readonly instance: Instance
   readonly #finish: Finish
   readonly #slot: number
-  readonly #admitted: number
+  /** `undefined`: when was asked by nobody. A number here would be an object of its own for each pick. */
+  readonly #admitted: number | undefined
   /** -1 when the call has ended. */
   #ticket: number
 
-  constructor(instance: Instance, finish: Finish, slot: number, ticket: number, admitted: number) {
+  constructor(instance: Instance, finish: Finish, slot: number, ticket: number, admitted: number | undefined) {
     this.instance = instance
     this.#finish = finish
     this.#slot = slot
@@ -149,7 +155,7 @@ class Chosen implements Picked {
     const ticket = this.#ticket
     if (ticket < 0) return
     this.#ticket = -1
-    this.#finish(this.#slot, ticket, { ok, latencyMs, admitted: this.#admitted })
+    this.#finish(this.#slot, ticket, { ok, latencyMs, admitted: this.#admitted ?? Number.NEGATIVE_INFINITY })
   }
 }
 

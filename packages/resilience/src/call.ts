@@ -28,7 +28,7 @@ export type Protected<T> = (call: Call) => T | PromiseLike<T>
 /** How one call is to be treated. */
 export interface RunOptions {
   /** Ends the call at once when it aborts, also while it waits or backs off. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** The same in place of `signal`, for callers who have one. */
   cancellation?: Cancellation
   /** Milliseconds from now in which the whole call must be done: the outer bound of every timeout inside. Default: none. */
@@ -36,7 +36,7 @@ export interface RunOptions {
   /** Whether the call may be made twice. Default: true with a `key`, else what the retry layer's `idempotent` says. */
   idempotent?: boolean
   /** The idempotency key that the call carries to the other side; makes it safe to repeat. */
-  key?: string
+  key?: string | undefined
 }
 
 /**

@@ -206,7 +206,7 @@ test('a call that takes too long ends with its time, and the transport hears of 
 test('inside a handler, the time that the request has left is the bound, and its signal ends the call', async () => {
   const { world, requests, inventory } = setup((request) => sleep(world, 1e9, request.signal).then(() => ok({})))
   const caller = new AbortController()
-  const scope = requestScope({ world, service: 'orders', timeoutMs: 120, traceId: () => 't', caller: () => caller.signal })
+  const scope = requestScope({ world, service: 'orders', traceId: () => 't', caller: () => caller.signal }, 120)
   await world.advance(20)
   const late = runInScope(scope, () => inventory.look({ params: { id: '1' } }))
   const outOfTime = expect(late).rejects.toMatchObject({ code: 'ERR_REQUEST_TIMEOUT' })
@@ -214,7 +214,7 @@ test('inside a handler, the time that the request has left is the bound, and its
   await outOfTime
   expect(requests[0]?.headers['x-timeout-ms']).toBe('100')
 
-  const other = requestScope({ world, service: 'orders', timeoutMs: 1_000, traceId: () => 't', caller: () => caller.signal })
+  const other = requestScope({ world, service: 'orders', traceId: () => 't', caller: () => caller.signal }, 1_000)
   const left = runInScope(other, () => inventory.look({ params: { id: '1' } }))
   const gone = expect(left).rejects.toBe('hung up')
   await world.advance(0)

@@ -14,8 +14,8 @@ import { readAnswer, statusError } from './client-answer.ts'
 import { CALL_TIMEOUT_MS, defaultPolicy, RETRY_AFTER_MS } from './client-defaults.ts'
 import { type CallInput, headersOf, pathOf } from './client-request.ts'
 import { ServiceError } from './errors.ts'
-import { currentRequest } from './request-scope.ts'
-import { inClientSpan, injectTrace, instruments, labelsByStatus } from './telemetry.ts'
+import { currentRequest, type RequestScope } from './request-scope.ts'
+import { inClientSpan, injectTrace, instruments, isTracing, labelsByStatus, NO_SPAN } from './telemetry.ts'
 import { TIMEOUT_HEADER, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
 
 export interface ClientOptions {
@@ -63,7 +63,10 @@ export function client<A extends Api>(api: A, options: ClientOptions): Client<A>
   const methods = Object.entries<Operation>(api.operations).map(([name, operation]) => {
     const attributes = { 'peer.service': api.name, 'http.request.method': operation.method, 'http.route': operation.path }
     const labels = labelsByStatus(attributes)
-    const target: Target = { service: api.name, name: `${api.name}.${name}`, operation, transport, policy, world, attributes, labels }
+    const target: Target = {
+      ...{ service: api.name, name: `${api.name}.${name}`, operation, transport, policy, world, attributes, labels },
+      shared: undefined,
+    }
     return [name, (input: CallInput = {}, callOptions: CallOptions = {}) => callIn(target, input, callOptions)] as const
   })
   // Built from the contract's own operations; TypeScript cannot follow Object.entries.
@@ -82,6 +85,8 @@ interface Target {
   readonly attributes: Attributes
   /** Of its metrics, by the status of the answer; 0 for none. */
   readonly labels: (status: number) => Attributes
+  /** Of the last call that had no headers of its own. */
+  shared: SharedHeaders | undefined
 }
 
 const policies = new WeakMap<Transport, Map<string, Policy>>()
@@ -97,72 +102,84 @@ function sharedPolicy(transport: Transport, service: string, world: World): Poli
 
 /** The call in its span, measured. */
 function callIn(target: Target, input: CallInput, options: CallOptions): Promise<unknown> {
-  const { name, operation, world } = target
-  const caller = currentRequest()?.service
-  const attributes = caller === undefined ? target.attributes : { ...target.attributes, 'banyan.service': caller }
-  const started = world.monotonic()
-  const measure = (status: number) => instruments().clientDuration.record((world.monotonic() - started) / 1_000, target.labels(status))
-  return inClientSpan(name, attributes, (span) =>
-    callThrough(target, input, options, span, started).then(
-      (response) => {
-        measure(response.status)
-        return readAnswer(name, operation, response)
-      },
-      (error: unknown) => {
-        measure(0)
-        throw error
-      },
-    ),
-  )
+  const request = currentRequest()
+  if (!isTracing()) return callThrough(target, input, options, request, NO_SPAN)
+  const attributes = request === undefined ? target.attributes : { ...target.attributes, 'banyan.service': request.service }
+  return inClientSpan(target.name, attributes, (span) => callThrough(target, input, options, request, span))
 }
 
-/** The call through its policy; answers that may be worth another attempt are errors in there. */
-function callThrough(target: Target, input: CallInput, options: CallOptions, span: Span, started: number): Promise<TransportResponse> {
+/** The call through its policy, measured; answers that may be worth another attempt are errors in there. */
+function callThrough(
+  target: Target,
+  input: CallInput,
+  options: CallOptions,
+  request: RequestScope | undefined,
+  span: Span,
+): Promise<unknown> {
   const { name, operation, policy, world } = target
+  const started = world.monotonic()
+  const measure = (status: number) => {
+    const { isHeard, clientDuration } = instruments()
+    if (isHeard) clientDuration.record((world.monotonic() - started) / 1_000, target.labels(status))
+  }
   try {
-    const deadlineMs = deadlineOf(target, options)
-    const signal = joinSignals(options.signal, currentRequest()?.signal)
-    const path = pathOf(name, operation, input)
-    const body = input.body === undefined ? undefined : JSON.stringify(input.body)
-    const run: RunOptions = { deadlineMs, idempotent: isRepeatable(operation, input.key) }
-    if (signal) run.signal = signal
-    if (input.key !== undefined) run.key = input.key
-    const sent: Sent = { input, path, body, deadlineMs, span }
+    const deadlineMs = deadlineOf(target, options, request)
+    const signal = joinSignals(options.signal, request?.signal)
+    const sent = new Sent(target, input, deadlineMs, span)
+    const run: RunOptions = { deadlineMs, idempotent: isRepeatable(operation, input.key), signal, key: input.key }
     return policy
       .run((call) => attempt(target, sent, call), run)
-      .catch((error: unknown) => {
-        throw callerError(name, error, Math.min(deadlineMs, world.monotonic() - started))
-      })
+      .then(
+        (response) => {
+          measure(response.status)
+          return readAnswer(name, operation, response)
+        },
+        (error: unknown) => {
+          measure(0)
+          throw callerError(name, error, Math.min(deadlineMs, world.monotonic() - started))
+        },
+      )
   } catch (error) {
+    measure(0)
     return Promise.reject(error)
   }
 }
 
 /** Milliseconds that the call has: its own time, and never more than the request being handled has left. */
-function deadlineOf({ name, operation }: Target, { timeoutMs = operation.timeoutMs ?? CALL_TIMEOUT_MS }: CallOptions): number {
+function deadlineOf(
+  { name, operation }: Target,
+  { timeoutMs = operation.timeoutMs ?? CALL_TIMEOUT_MS }: CallOptions,
+  request: RequestScope | undefined,
+): number {
   if (!(timeoutMs > 0)) throw new RangeError(`cannot call ${name}: "timeoutMs" is ${timeoutMs}, wanted a number above 0`)
-  return Math.min(timeoutMs, currentRequest()?.remainingMs() ?? Number.POSITIVE_INFINITY)
+  return request === undefined ? timeoutMs : Math.min(timeoutMs, request.remainingMs())
 }
 
 /** What all attempts of a call have in common. */
-interface Sent {
+class Sent {
   readonly input: CallInput
   readonly path: string
   readonly body: string | undefined
   readonly deadlineMs: number
   readonly span: Span
+
+  constructor({ name, operation }: Target, input: CallInput, deadlineMs: number, span: Span) {
+    this.input = input
+    this.path = pathOf(name, operation, input)
+    this.body = input.body === undefined ? undefined : JSON.stringify(input.body)
+    this.deadlineMs = deadlineMs
+    this.span = span
+  }
 }
 
-function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, call: Call): Promise<TransportResponse> {
-  const { name, operation, transport, world } = target
+function attempt(target: Target, sent: Sent, call: Call): Promise<TransportResponse> {
+  const { name, transport, world } = target
+  const { span } = sent
   // Rounded up: the last fraction of a millisecond is not "no time at all".
-  const remainingMs = Math.ceil(Math.min(call.remainingMs, deadlineMs))
-  if (remainingMs <= 0) throw outOfTime(name, deadlineMs)
-  const headers = headersOf(operation, input)
-  headers[TIMEOUT_HEADER] = String(remainingMs)
-  injectTrace(headers)
+  const remainingMs = Math.ceil(Math.min(call.remainingMs, sent.deadlineMs))
+  if (remainingMs <= 0) throw outOfTime(name, sent.deadlineMs)
   if (call.attempt > 1) span.setAttribute('http.request.resend_count', call.attempt - 1)
-  return transport.call(new Sending(target, call, { path, headers, body, timeoutMs: remainingMs })).then((response) => {
+  return transport.call(new Sending(target, call, sent, remainingMs)).then((response) => {
     span.setAttribute('http.response.status_code', response.status)
     if (response.status < 400) return response
     const error = statusError(name, response, world)
@@ -171,24 +188,55 @@ function attempt(target: Target, { input, path, body, deadlineMs, span }: Sent, 
   })
 }
 
+/** The headers of calls that differ in nothing but their bodies, as most without a key or a trace do: made for the first of them. */
+interface SharedHeaders {
+  readonly remainingMs: number
+  readonly hasBody: boolean
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** The headers of an attempt that has neither a key nor a trace; those before, where nothing has changed. */
+function sharedHeaders(target: Target, { input, body }: Sent, remainingMs: number): Readonly<Record<string, string>> {
+  const known = target.shared
+  const hasBody = body !== undefined
+  if (known?.remainingMs === remainingMs && known.hasBody === hasBody) return known.headers
+  const headers = Object.freeze(ownHeaders(target, input, remainingMs))
+  target.shared = { remainingMs, hasBody, headers }
+  return headers
+}
+
+function ownHeaders({ operation }: Target, input: CallInput, remainingMs: number): Record<string, string> {
+  const headers = headersOf(operation, input)
+  headers[TIMEOUT_HEADER] = String(remainingMs)
+  return headers
+}
+
 /** A request of one attempt. A class, so that the signal of the call is only made for transports that read it. */
 class Sending implements TransportRequest {
   readonly service: string
   readonly method: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  readonly sharesHeaders: boolean
   readonly body: string | undefined
   readonly timeoutMs: number
   readonly cancellation: Cancellation | undefined
   readonly tried: Set<string>
   readonly #call: Call
 
-  constructor({ service, operation }: Target, call: Call, { path, headers, body, timeoutMs }: SendingParts) {
+  constructor(target: Target, call: Call, sent: Sent, timeoutMs: number) {
+    const { service, operation } = target
     this.service = service
     this.method = operation.method
-    this.path = path
-    this.headers = headers
-    this.body = body
+    this.path = sent.path
+    this.sharesHeaders = sent.span === NO_SPAN && sent.input.key === undefined
+    if (this.sharesHeaders) this.headers = sharedHeaders(target, sent, timeoutMs)
+    else {
+      const headers = ownHeaders(target, sent.input, timeoutMs)
+      injectTrace(headers)
+      this.headers = headers
+    }
+    this.body = sent.body
     this.timeoutMs = timeoutMs
     this.cancellation = call.cancellation
     this.tried = call.tried
@@ -199,8 +247,6 @@ class Sending implements TransportRequest {
     return this.#call.signal
   }
 }
-
-type SendingParts = Pick<TransportRequest, 'path' | 'headers' | 'body'> & { readonly timeoutMs: number }
 
 function outOfTime(name: string, waitedMs: number, cause?: unknown): ServiceError {
   const ms = Math.max(0, Math.round(waitedMs))

@@ -13,16 +13,29 @@ export interface DeadlineOptions {
 }
 
 /**
- * The handler's answer, or an error when the caller's time is up; not called when it is up already.
+ * The handler's answer, or an error when the caller's time is up; not called when it is up already. A promise only where `work`
+ * gives one: what answers at once needs neither a deadline nor a place among those that run.
  *
  * @throws {ServiceError} `ERR_REQUEST_TIMEOUT` (504), or what `work` throws
  */
-export function withinDeadline(options: DeadlineOptions, scope: OwnedScope, name: string, work: () => unknown): Promise<unknown> {
-  const timeoutMs = scope.remainingMs()
-  if (timeoutMs <= 0) return Promise.reject(outOfTime(name))
+export function withinDeadline(options: DeadlineOptions, scope: OwnedScope, name: string, work: () => unknown): unknown {
+  if (scope.remainingMs() <= 0) throw outOfTime(name)
+  let result: unknown
+  try {
+    result = runInScope(scope, work)
+  } catch (error) {
+    scope.end()
+    throw error
+  }
+  if (isThenable(result)) return settled(options, scope, name, result)
+  scope.end()
+  return result
+}
+
+function settled(options: DeadlineOptions, scope: OwnedScope, name: string, result: PromiseLike<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const handled = new Handled(options, scope, name, timeoutMs, reject)
-    runInScope(scope, async () => work()).then(
+    const handled = new Handled(options, scope, name, reject)
+    result.then(
       (value) => {
         handled.end()
         resolve(value)
@@ -35,6 +48,10 @@ export function withinDeadline(options: DeadlineOptions, scope: OwnedScope, name
   })
 }
 
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value instanceof Promise || (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function')
+}
+
 /** One handler under way. A class, as one is made for each request: see `Scope` in request-scope.ts. */
 class Handled implements Deadline {
   readonly at: number
@@ -43,18 +60,16 @@ class Handled implements Deadline {
   readonly #scope: OwnedScope
   readonly #name: string
   readonly #reject: (error: unknown) => void
-  readonly #leave: () => void
   #isLate = false
 
-  constructor(options: DeadlineOptions, scope: OwnedScope, name: string, timeoutMs: number, reject: (error: unknown) => void) {
-    const { world, running } = options
+  constructor(options: DeadlineOptions, scope: OwnedScope, name: string, reject: (error: unknown) => void) {
     this.#options = options
     this.#scope = scope
     this.#name = name
     this.#reject = reject
-    this.#leave = running.enter()
-    this.at = world.monotonic() + timeoutMs
-    deadlinesOf(world).add(this)
+    this.at = scope.deadline
+    options.running.enter()
+    deadlinesOf(options.world).add(this)
   }
 
   expire(): void {
@@ -67,7 +82,7 @@ class Handled implements Deadline {
   end(): void {
     deadlinesOf(this.#options.world).remove(this)
     this.#scope.end()
-    this.#leave()
+    this.#options.running.leave()
   }
 
   fail(error: unknown): void {

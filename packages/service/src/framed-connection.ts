@@ -1,8 +1,21 @@
 import { connect, type Socket } from 'node:net'
 import { CodedError, type World } from '@banyan/core'
 import type { AbortListener } from '@banyan/resilience'
+import { CallTable } from './framed-calls.ts'
+import { readHeads, writtenHeads } from './framed-heads.ts'
 import { frameReader } from './framed-reader.ts'
-import { FRAME_HEAD_BYTES, FrameError, helloText, KIND, type Kind, readHello, readResponseFrame, requestHead } from './framed-wire.ts'
+import {
+  FRAME_HEAD_BYTES,
+  FrameError,
+  HEAD_START,
+  headEnd,
+  helloText,
+  KIND,
+  type Kind,
+  readHello,
+  readResponseHead,
+  requestHead,
+} from './framed-wire.ts'
 import { frameBytes, frameWriter } from './framed-writer.ts'
 import { NeverSentError } from './never-sent.ts'
 import type { TransportRequest, TransportResponse } from './transport.ts'
@@ -131,7 +144,9 @@ class Calls implements FramedConnection {
   readonly #socket: Socket
   readonly #writer: ReturnType<typeof frameWriter>
   readonly #serverTakes: number
-  readonly #pending: Map<number, Pending> = new Map()
+  readonly #headOf = readHeads(readResponseHead)
+  readonly #sharedHeadOf = writtenHeads()
+  readonly #pending = new CallTable<Pending>()
   #waiting: (() => void)[] = []
   #last = 0
   #leaving = false
@@ -157,7 +172,7 @@ class Calls implements FramedConnection {
   call(request: TransportRequest): Promise<TransportResponse> | undefined {
     if (!this.open) return undefined
     const { body = '' } = request
-    const head = requestHead(request)
+    const head = this.#headTextOf(request)
     const takes = this.#serverTakes
     // No character takes more than three bytes.
     if ((head.length + body.length) * 3 > takes - FRAME_HEAD_BYTES && frameBytes(head, body) > takes) return undefined
@@ -176,7 +191,7 @@ class Calls implements FramedConnection {
     if (this.#pending.size === 0) this.#socket.ref()
     const id = this.#nextId()
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, new Pending(this, id, request, resolve, reject))
+      this.#pending.add(id, new Pending(this, id, request, resolve, reject))
       this.#writer.message(KIND.request, id, head, body)
     })
   }
@@ -184,11 +199,22 @@ class Calls implements FramedConnection {
   /** @throws {FrameError} */
   take(kind: Kind, id: number, content: Buffer): void {
     this.#asked = false
-    if (kind === KIND.response) this.#settle(id)?.resolve(readResponseFrame(content))
+    if (kind === KIND.response) this.#answer(id, content)
     else if (kind === KIND.failed) this.#settle(id)?.reject(new FramedError('ERR_FRAMED_FAILED', content.toString()))
     else if (kind === KIND.leaving) this.#leave()
     else if (kind === KIND.ping) this.#writer.frame(KIND.pong, 0)
     else if (kind !== KIND.pong) throw new FrameError(`a frame of kind ${kind} comes from no service`)
+  }
+
+  #answer(id: number, content: Buffer): void {
+    const end = headEnd(content)
+    const { status, headers } = this.#headOf(content, HEAD_START, end)
+    const body = end === content.length ? '' : content.toString('utf8', end)
+    this.#settle(id)?.resolve({ status, headers, body })
+  }
+
+  #headTextOf(request: TransportRequest): string {
+    return request.sharesHeaders ? this.#sharedHeadOf(request) : requestHead(request)
   }
 
   /** Nobody waits for a call any more. */
@@ -202,7 +228,7 @@ class Calls implements FramedConnection {
   end(error: Error): void {
     if (this.#over) return
     this.#over = error
-    for (const pending of [...this.#pending.values()]) this.#settle(pending.id)?.reject(error)
+    for (const pending of this.#pending.values()) this.#settle(pending.id)?.reject(error)
     this.#wake()
   }
 
@@ -248,7 +274,7 @@ class Calls implements FramedConnection {
 
   #nextId(): number {
     do this.#last = (this.#last + 1) >>> 0
-    while (this.#last === 0 || this.#pending.has(this.#last))
+    while (this.#last === 0 || this.#pending.get(this.#last))
     return this.#last
   }
 

@@ -1,15 +1,18 @@
 import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { readHeads, writtenHeads } from './framed-heads.ts'
 import { frameReader } from './framed-reader.ts'
 import {
   FrameError,
+  HEAD_START,
+  headEnd,
   helloText,
   KIND,
   type Kind,
   readHello,
-  readRequestFrame,
-  readResponseFrame,
+  readRequestHead,
+  readResponseHead,
   requestHead,
   responseHead,
 } from './framed-wire.ts'
@@ -48,6 +51,18 @@ function pushCut(reader: { push(chunk: Buffer): void }, bytes: Buffer, sizes: re
     at += size
   }
 }
+
+/** A frame with a head, as both sides read it. */
+function readFrame<Head>(content: Buffer, read: (text: string) => Head): Head & { body: string } {
+  const end = headEnd(content)
+  const head = readHeads(read)(content, HEAD_START, end)
+  return { ...head, body: content.toString('utf8', end) }
+}
+const readRequestFrame = (content: Buffer) => {
+  const { body, ...head } = readFrame(content, readRequestHead)
+  return { ...head, body: body === '' ? undefined : body }
+}
+const readResponseFrame = (content: Buffer) => readFrame(content, readResponseHead)
 
 const kinds = fc.constantFrom<Kind>(...Object.values(KIND))
 const frames = fc.array(fc.record({ kind: kinds, call: fc.nat(0xffff_ffff), text: fc.string({ unit: 'binary', maxLength: 400 }) }), {
@@ -185,4 +200,40 @@ test('heads that would be something else over HTTP are refused', () => {
   expect(frame(['GET', '/a', { a: 1 }])).toThrow('the header "a" has a value that is none')
   expect(frame(['GET', '/a', []])).toThrow('the headers are none')
   expect(readHello(Buffer.from(helloText({ service: 'stock', maxFrameBytes: 100 })))).toEqual({ service: 'stock', maxFrameBytes: 100 })
+})
+
+test('a head is read once, and given again for the very same bytes alone', () => {
+  let read = 0
+  const heads = readHeads((text) => {
+    read += 1
+    return Object.freeze({ text })
+  })
+  const of = (text: string) => {
+    const bytes = Buffer.from(`..${text}..`)
+    return heads(bytes, 2, bytes.length - 2)
+  }
+  expect([of('ü'), of('ü'), of('u'), of('Ã¼')].map(({ text }) => text)).toEqual(['ü', 'ü', 'u', 'Ã¼'])
+  expect(read).toBe(3)
+  expect(of('ü')).toBe(of('ü'))
+  // What always differs does not stay for ever, and what is long not at all.
+  for (let count = 0; count < 1_000; count += 1) of(String(count))
+  read = 0
+  of('ü')
+  for (let time = 0; time < 3; time += 1) of('x'.repeat(2_000))
+  expect(read).toBe(4)
+})
+
+test('the text of a head is kept for headers that are shared, and for the same method and path alone', () => {
+  const headOf = writtenHeads()
+  const headers = Object.freeze({ accept: 'application/json' })
+  const request = (method: string, path: string) => ({
+    service: 's',
+    method,
+    path,
+    headers,
+    body: '',
+    signal: new AbortController().signal,
+  })
+  const asked = [request('GET', '/a'), request('GET', '/a'), request('GET', '/b'), request('PUT', '/b'), request('GET', '/a')]
+  expect(asked.map(headOf)).toEqual(asked.map(requestHead))
 })

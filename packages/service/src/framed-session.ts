@@ -1,7 +1,19 @@
 import type { Socket } from 'node:net'
+import { readHeads } from './framed-heads.ts'
 import { frameReader } from './framed-reader.ts'
 import { framedTurns } from './framed-turns.ts'
-import { FRAME_HEAD_BYTES, FrameError, helloText, KIND, type Kind, readHello, readRequestFrame, responseHead } from './framed-wire.ts'
+import {
+  FRAME_HEAD_BYTES,
+  FrameError,
+  HEAD_START,
+  headEnd,
+  helloText,
+  KIND,
+  type Kind,
+  readHello,
+  readRequestHead,
+  responseHead,
+} from './framed-wire.ts'
 import { frameBytes, frameWriter } from './framed-writer.ts'
 import type { TransportResponse, UniversalHandler } from './transport.ts'
 
@@ -30,6 +42,8 @@ const MAX_WAITING_BYTES = 1024 * 1024
 export function framedSession(options: FramedSessionOptions): FramedSession {
   const { service, socket, handle, maxFrameBytes, maxInFlight, onBroken } = options
   const writer = frameWriter(socket)
+  const headOf = readHeads(readRequestHead)
+  const headTextOf = lastHead()
   const turns = framedTurns({ service, handle, maxInFlight, onAnswer })
   /** What the client takes at most; 0 before its hello. */
   let clientTakes = 0
@@ -54,26 +68,33 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
   }
 
   function begin(call: number, content: Buffer): void {
-    if (!turns.take(call, readRequestFrame(content))) throw new FrameError(`the call ${call} is on its way already`)
-    if (turns.full) socket.pause()
+    const end = headEnd(content)
+    const head = headOf(content, HEAD_START, end)
+    const body = end === content.length ? undefined : content.toString('utf8', end)
+    if (!turns.take(call, head, body)) throw new FrameError(`the call ${call} is on its way already`)
+    if (turns.isFull()) socket.pause()
   }
 
   function onAnswer(call: number, response: TransportResponse | undefined): void {
     if (socket.destroyed) return
     if (response) answer(call, response)
-    if (mayRead()) socket.resume()
-    else socket.pause()
+    // Most answers come in the turn of their call, and then it has not been paused.
+    if (!mayRead()) socket.pause()
+    else if (socket.isPaused()) socket.resume()
   }
 
   function answer(call: number, response: TransportResponse): void {
-    const head = responseHead(response)
-    const bytes = frameBytes(head, response.body)
+    const { body } = response
+    const head = headTextOf(response)
+    // No character takes more than three bytes.
+    const isLarge = (head.length + body.length) * 3 > clientTakes - FRAME_HEAD_BYTES - HEAD_START
+    const bytes = isLarge ? frameBytes(head, body) : 0
     if (bytes > clientTakes) writer.frame(KIND.failed, call, `the answer takes ${bytes} bytes, wanted at most ${clientTakes}`)
-    else writer.message(KIND.response, call, head, response.body)
+    else writer.message(KIND.response, call, head, body)
   }
 
   function mayRead(): boolean {
-    return !turns.full && socket.writableLength < MAX_WAITING_BYTES
+    return !turns.isFull() && socket.writableLength < MAX_WAITING_BYTES
   }
 
   const reader = frameReader(maxFrameBytes, onFrame)
@@ -100,6 +121,18 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
       if (clientTakes === 0) socket.destroy()
       else writer.frame(KIND.leaving, 0)
     },
+  }
+}
+
+/** The text of an answer's head; most answers have the same headers, the very object, as the one before. */
+function lastHead(): (response: TransportResponse) => string {
+  const last = { status: 0, headers: {}, text: '' }
+  return ({ status, headers }) => {
+    if (headers === last.headers && status === last.status) return last.text
+    const text = responseHead({ status, headers })
+    // An object that somebody may still change is another answer next time.
+    if (Object.isFrozen(headers)) Object.assign(last, { status, headers, text })
+    return text
   }
 }
 

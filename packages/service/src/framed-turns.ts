@@ -1,12 +1,13 @@
+import { CallTable } from './framed-calls.ts'
 import type { FramedRequest } from './framed-wire.ts'
 import type { TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
 
 /** The calls of one connection: so many are handled at once, the others wait for their turn. */
 export interface FramedTurns {
   /** Whether no further call should be read. */
-  readonly full: boolean
+  isFull(): boolean
   /** @returns false when a call of this number is here already */
-  take(call: number, request: FramedRequest): boolean
+  take(call: number, head: Omit<FramedRequest, 'body'>, body: string | undefined): boolean
   /** Nobody waits for this call any more; nothing happens when it is not here. */
   cancel(call: number): void
   cancelAll(): void
@@ -22,39 +23,46 @@ export interface FramedTurnsOptions {
 
 /** Creates {@link FramedTurns}. */
 export function framedTurns({ service, handle, maxInFlight, onAnswer }: FramedTurnsOptions): FramedTurns {
-  const all = new Map<number, Running>()
+  const all = new CallTable<Running>()
   /** Those of `all` whose turn has not come. */
   const waiting: Running[] = []
-  let active = 0
+  const seen = { active: 0, isStarting: false }
 
   function start(request: Running): void {
-    active += 1
+    seen.active += 1
+    const response = handle(request)
     // Universal handlers never reject.
-    void handle(request).then((response) => end(request, response))
+    if (response instanceof Promise) void response.then((late) => end(request, late))
+    else end(request, response)
   }
 
   function end(request: Running, response: TransportResponse): void {
-    active -= 1
+    seen.active -= 1
     all.delete(request.call)
-    startNext()
+    if (waiting.length > 0) startWaiting()
     onAnswer(request.call, request.cancelled ? undefined : response)
   }
 
-  function startNext(): void {
-    let next = waiting.shift()
-    for (; next?.cancelled; next = waiting.shift()) all.delete(next.call)
-    if (next) start(next)
+  /** Those that are answered at once end in here: one after the other, and not one inside the other. */
+  function startWaiting(): void {
+    if (seen.isStarting) return
+    seen.isStarting = true
+    while (seen.active < maxInFlight) {
+      const next = waiting.shift()
+      if (!next) break
+      if (next.cancelled) all.delete(next.call)
+      else start(next)
+    }
+    seen.isStarting = false
   }
 
   return {
-    get full() {
-      return active >= maxInFlight
-    },
-    take(call, request) {
-      if (all.has(call)) return false
-      const running = new Running(service, call, request)
-      all.set(call, running)
-      if (active < maxInFlight) start(running)
+    isFull: () => seen.active >= maxInFlight,
+    take(call, head, body) {
+      if (all.get(call)) return false
+      const running = new Running(service, call, head, body)
+      all.add(call, running)
+      if (seen.active < maxInFlight) start(running)
       else waiting.push(running)
       return true
     },
@@ -78,7 +86,7 @@ class Running implements TransportRequest {
   cancelled = false
   #controller: AbortController | undefined
 
-  constructor(service: string, call: number, { method, path, headers, body }: FramedRequest) {
+  constructor(service: string, call: number, { method, path, headers }: Omit<FramedRequest, 'body'>, body: string | undefined) {
     this.service = service
     this.call = call
     this.method = method

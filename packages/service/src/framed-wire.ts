@@ -27,6 +27,9 @@ export type Kind = (typeof KIND)[keyof typeof KIND]
 /** The bytes of length, kind and call. */
 export const FRAME_HEAD_BYTES = 9
 
+/** Where the head begins in the content of a frame: behind its length. */
+export const HEAD_START = 4
+
 /** Room for method, path and headers beside a body of the largest size; Node's HTTP server takes 16 KiB of them. */
 export const HEAD_ROOM_BYTES: number = 64 * 1024
 
@@ -73,34 +76,35 @@ export function requestHead({ method, path, headers }: TransportRequest): string
 
 export type FramedRequest = Pick<TransportRequest, 'method' | 'path' | 'headers' | 'body'>
 
-/** @throws {FrameError} */
-export function readRequestFrame(content: Buffer): FramedRequest {
-  const { head, body } = split(content)
+/** The head of a request, read and checked; frozen. @throws {FrameError} */
+export function readRequestHead(text: string): Omit<FramedRequest, 'body'> {
+  const head = parse('a head', text)
   if (!Array.isArray(head) || head.length !== 3) throw new FrameError('the head of a request is not [method, path, headers]')
   const [method, path, headers] = head
   if (typeof method !== 'string' || !/^[A-Z]{1,20}$/.test(method)) throw new FrameError('the method of a request is none')
   if (typeof path !== 'string' || !/^\/[\x21-\x7e]*$/.test(path)) throw new FrameError('the path of a request is none')
-  return { method, path, headers: checkHeaders(headers), body: body === '' ? undefined : body }
+  return Object.freeze({ method, path, headers: checkHeaders(headers) })
 }
 
-export function responseHead({ status, headers }: TransportResponse): string {
+export function responseHead({ status, headers }: Omit<TransportResponse, 'body'>): string {
   return JSON.stringify([status, headers])
 }
 
-/** @throws {FrameError} */
-export function readResponseFrame(content: Buffer): TransportResponse {
-  const { head, body } = split(content)
+/** The head of an answer, read and checked; frozen. @throws {FrameError} */
+export function readResponseHead(text: string): Omit<TransportResponse, 'body'> {
+  const head = parse('a head', text)
   if (!Array.isArray(head) || head.length !== 2) throw new FrameError('the head of an answer is not [status, headers]')
   const [status, headers] = head
   if (!Number.isInteger(status) || status < 100 || status > 599) throw new FrameError('the status of an answer is none')
-  return { status, headers: checkHeaders(headers), body }
+  return Object.freeze({ status, headers: checkHeaders(headers) })
 }
 
-function split(content: Buffer): { head: unknown; body: string } {
-  if (content.length < 4) throw new FrameError('a frame ends before its head begins')
-  const end = 4 + content.readUInt32BE(0)
+/** Where the head of a frame ends and its body begins. @throws {FrameError} */
+export function headEnd(content: Buffer): number {
+  if (content.length < HEAD_START) throw new FrameError('a frame ends before its head begins')
+  const end = HEAD_START + content.readUInt32BE(0)
   if (end > content.length) throw new FrameError('a frame ends before its head does')
-  return { head: parse('a head', content.toString('utf8', 4, end)), body: content.toString('utf8', end) }
+  return end
 }
 
 function parse(what: string, text: string): unknown {
@@ -119,5 +123,5 @@ function checkHeaders(headers: unknown): Record<string, string> {
     if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) throw new FrameError(`the header ${JSON.stringify(name)} has a name that is none`)
     if (typeof value !== 'string' || /[\r\n\0]/.test(value)) throw new FrameError(`the header "${name}" has a value that is none`)
   }
-  return headers as Record<string, string>
+  return Object.freeze(headers) as Record<string, string>
 }

@@ -2,8 +2,10 @@ import type { World } from '@banyan/core'
 
 /** Counts what runs, so that a stop can wait for it. */
 export interface InFlight {
-  /** Something begins; call what it returns, once, when it ends. */
-  enter(): () => void
+  /** Something begins. */
+  enter(): void
+  /** It ends: once for each `enter`. */
+  leave(): void
   readonly count: number
   /** Resolves with true when nothing runs any more, with false after `timeoutMs`. */
   idle(timeoutMs: number): Promise<boolean>
@@ -22,12 +24,8 @@ export function inFlightGauge(world: World): InFlight {
   return {
     enter() {
       count += 1
-      let open = true
-      return () => {
-        if (open) leave()
-        open = false
-      }
     },
+    leave,
     get count() {
       return count
     },

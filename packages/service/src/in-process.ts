@@ -74,7 +74,7 @@ function untilAborted(request: TransportRequest, handle: UniversalHandler): Prom
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    handle(request).then((response) => {
+    Promise.resolve(handle(request)).then((response) => {
       signal.removeEventListener('abort', onAbort)
       resolve(response)
     }, reject)

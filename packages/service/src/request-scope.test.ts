@@ -8,9 +8,9 @@ function setup(timeoutMs = 100) {
   const world = manualWorld()
   const caller = new AbortController()
   const hear = vi.fn(() => caller.signal)
-  const scope = requestScope({ world, service: 'orders', timeoutMs, traceId: () => 't', caller: hear })
+  const scope = requestScope({ world, service: 'orders', traceId: () => 't', caller: hear }, timeoutMs)
   const running = inFlightGauge(world)
-  const within = (work: () => unknown) => withinDeadline({ world, log: silentLogger, running }, scope, 'orders.place', work)
+  const within = async (work: () => unknown) => withinDeadline({ world, log: silentLogger, running }, scope, 'orders.place', work)
   return { world, caller, hear, scope, running, within }
 }
 
@@ -106,12 +106,11 @@ test('the caller says how long it waits, within bounds', () => {
 
 test('waiting for idle gives up after its time', async () => {
   const { world, running } = setup()
-  const leave = running.enter()
+  running.enter()
   const idle = running.idle(50)
   await world.advance(50)
   expect(await idle).toBe(false)
-  leave()
-  leave()
+  running.leave()
   expect(running.count).toBe(0)
   expect(await running.idle(50)).toBe(true)
 })

@@ -18,6 +18,8 @@ export interface RequestScope {
 
 /** The scope as its owner sees it. */
 export interface OwnedScope extends RequestScope {
+  /** When the caller stops waiting, on the world's monotonic clock. */
+  readonly deadline: number
   abort(reason: unknown): void
   /** The handler is done. */
   end(): void
@@ -42,17 +44,17 @@ export function runOutOfScope<T>(work: () => T): T {
 }
 
 export interface RequestScopeOptions {
-  world: World
-  service: string
-  timeoutMs: number
+  readonly world: World
+  readonly service: string
   /** Read, at most once, when somebody wants it. */
-  traceId: () => string
-  caller: () => AbortSignal
+  traceId(): string
+  /** Read, at most once, when somebody wants the signal. */
+  caller(): AbortSignal
 }
 
-/** Creates the scope of one request. `caller` is read, at most once, when somebody wants the signal. */
-export function requestScope(options: RequestScopeOptions): OwnedScope {
-  return new Scope(options)
+/** Creates the scope of one request, which has `timeoutMs` from now on. */
+export function requestScope(options: RequestScopeOptions, timeoutMs: number): OwnedScope {
+  return new Scope(options, timeoutMs)
 }
 
 /**
@@ -61,26 +63,22 @@ export function requestScope(options: RequestScopeOptions): OwnedScope {
  */
 class Scope implements OwnedScope {
   readonly service: string
-  readonly #world: World
-  readonly #deadline: number
-  readonly #nameTrace: () => string
-  readonly #caller: () => AbortSignal
+  readonly deadline: number
+  readonly #options: RequestScopeOptions
   #traceId: string | undefined
   #controller: AbortController | undefined
   #aborted: { readonly reason: unknown } | undefined
   #over = false
   #leave: (() => void) | undefined
 
-  constructor({ world, service, timeoutMs, traceId, caller }: RequestScopeOptions) {
-    this.service = service
-    this.#world = world
-    this.#deadline = world.monotonic() + timeoutMs
-    this.#nameTrace = traceId
-    this.#caller = caller
+  constructor(options: RequestScopeOptions, timeoutMs: number) {
+    this.service = options.service
+    this.deadline = options.world.monotonic() + timeoutMs
+    this.#options = options
   }
 
   get traceId(): string {
-    this.#traceId ??= this.#nameTrace()
+    this.#traceId ??= this.#options.traceId()
     return this.#traceId
   }
 
@@ -94,7 +92,7 @@ class Scope implements OwnedScope {
   }
 
   remainingMs(): number {
-    return Math.max(0, this.#deadline - this.#world.monotonic())
+    return Math.max(0, this.deadline - this.#options.world.monotonic())
   }
 
   abort(reason: unknown): void {
@@ -110,7 +108,7 @@ class Scope implements OwnedScope {
 
   #listen(): AbortController {
     const made = new AbortController()
-    const signal = this.#caller()
+    const signal = this.#options.caller()
     const onAbort = () => this.abort(signal.reason)
     if (this.#aborted) made.abort(this.#aborted.reason)
     else if (signal.aborted) made.abort(signal.reason)

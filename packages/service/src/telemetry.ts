@@ -3,6 +3,7 @@ import {
   type Attributes,
   type Context,
   context,
+  createNoopMeter,
   type Histogram,
   INVALID_SPAN_CONTEXT,
   isSpanContextValid,
@@ -28,6 +29,8 @@ export interface Instruments {
   readonly serverActive: UpDownCounter
   /** Seconds a call took, retries included. */
   readonly clientDuration: Histogram
+  /** Whether anybody measures: where not, what is to be measured need not be found out. */
+  readonly isHeard: boolean
 }
 
 const known = new WeakMap<MeterProvider, Instruments>()
@@ -50,6 +53,7 @@ function make(provider: MeterProvider): Instruments {
     serverDuration: duration('http.server.request.duration', 'How long requests took to answer'),
     serverActive: meter.createUpDownCounter('http.server.active_requests', { description: 'Requests being handled', unit: '{request}' }),
     clientDuration: duration('http.client.request.duration', 'How long calls of other services took, retries included'),
+    isHeard: meter !== createNoopMeter(),
   }
   known.set(provider, fresh)
   return fresh
@@ -62,13 +66,11 @@ export function inServerSpan<T>(
   attributes: Attributes,
   work: (span: Span) => Promise<T>,
 ): Promise<T> {
-  if (!isTracing()) return work(NO_SPAN)
   return inSpan(name, SpanKind.SERVER, attributes, propagation.extract(ROOT_CONTEXT, headers), work)
 }
 
 /** Runs `work` inside a CLIENT span; an error that leaves it is noted there. */
 export function inClientSpan<T>(name: string, attributes: Attributes, work: (span: Span) => Promise<T>): Promise<T> {
-  if (!isTracing()) return work(NO_SPAN)
   return inSpan(name, SpanKind.CLIENT, attributes, context.active(), work)
 }
 
@@ -109,10 +111,11 @@ export function noteError(span: Span, error: unknown): void {
   span.setAttribute('error.type', codeOf(error) ?? (error instanceof Error ? error.name : typeof error))
 }
 
-/** For where nobody collects spans or hands traces on: making spans for nobody would be a good part of what a call costs. */
-const NO_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+/** For where {@link isTracing} says no: making spans for nobody would be a good part of what a call costs. */
+export const NO_SPAN: Span = trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
 
-function isTracing(): boolean {
+/** Whether anybody collects spans or hands traces on. */
+export function isTracing(): boolean {
   const provider = trace.getTracerProvider()
   const isSetUp = !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer('@banyan/service') !== undefined
   return isSetUp || propagation.fields().length > 0

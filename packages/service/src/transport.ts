@@ -9,6 +9,8 @@ export interface TransportRequest {
   readonly path: string
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>
+  /** Other calls have the same object as `headers`, and nobody changes it: what is made of it may be kept. Default false. */
+  readonly sharesHeaders?: boolean
   /** JSON text. */
   readonly body: string | undefined
   /** Aborted when nobody waits for the answer any more. */
@@ -47,8 +49,8 @@ export interface Transport {
   close(): Promise<void>
 }
 
-/** The server's side: answers every request, with a problem if need be. Never rejects. */
-export type UniversalHandler = (request: TransportRequest) => Promise<TransportResponse>
+/** The server's side: answers every request, with a problem if need be; at once where the operation's handler does. Never rejects nor throws. */
+export type UniversalHandler = (request: TransportRequest) => TransportResponse | Promise<TransportResponse>
 
 /** The remaining milliseconds of the caller's deadline travel in this header. */
 export const TIMEOUT_HEADER = 'x-timeout-ms'

@@ -4,6 +4,11 @@ import { ServiceError } from './errors.ts'
 import { problemResponse } from './problem.ts'
 import type { TransportResponse } from './transport.ts'
 
+/** Where a problem came up, for who wants to know. */
+export interface ProblemPlace {
+  at(): { readonly instance: string; readonly traceId: string }
+}
+
 /**
  * Makes an answer of what a handler gave back. What goes out is the value after its schema: fields that the contract does not
  * name stay inside, defaults are filled in. So a response's schema must accept its own output.
@@ -15,11 +20,11 @@ export function writeResponse(
   name: string,
   operation: Operation,
   answer: unknown,
-  at: () => { instance: string; traceId: string },
+  place: ProblemPlace,
 ): TransportResponse | Promise<TransportResponse> {
   if (isRefusal(answer)) {
     const { refused, detail = `refused: ${refused}` } = answer
-    return problemResponse({ status: 409, code: refused, detail, refused: true, ...at() })
+    return problemResponse({ status: 409, code: refused, detail, refused: true, ...place.at() })
   }
   const { response, status = response ? 200 : 204 } = operation
   if (!response) return { status, headers: {}, body: '' }
@@ -34,4 +39,5 @@ function fitting(name: string, status: number, result: Validation<unknown>): Tra
   })
 }
 
-const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
+/** One object for all answers, so that what a transport makes of it can be kept. */
+const JSON_HEADERS: Readonly<Record<string, string>> = Object.freeze({ 'content-type': 'application/json' })

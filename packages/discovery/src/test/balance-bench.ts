@@ -1,7 +1,7 @@
 import { type Instance, type ManualWorld, manualWorld } from '@banyan/core'
 import { type Balance, balancer } from '../balance.ts'
 import { ended, started } from '../balance-cost.ts'
-import { type EndpointTable, endpointTable, occupy, stride, WEIGHT } from '../balance-table.ts'
+import { type EndpointTable, endpointTable, occupy, setWeightOf } from '../balance-table.ts'
 import type { Balancer } from '../balancer.ts'
 
 /** A table with endpoints, all in a balancer, as the pool would have them. */
@@ -49,7 +49,7 @@ export function site(balance: Balance | ((table: EndpointTable, world: ManualWor
 /** Puts an instance at a slot of a table and into a balancer. */
 export function addTo(table: EndpointTable, made: Balancer, slot: number, instance: Instance): void {
   occupy(table, slot, instance)
-  table.numbers[slot * stride + WEIGHT] = instance.weight ?? 1
+  setWeightOf(table, slot, instance.weight ?? 1)
   made.weigh(slot, instance.weight ?? 1)
 }
 
