@@ -140,7 +140,9 @@ function checkScalar(
   if (shape.kind === 'text') return checkText(tree, shape, place, context)
   const value = tree.kind === 'scalar' ? numberOf(tree) : undefined
   const fits = value !== undefined && value >= shape.min && value <= shape.max && (shape.kind === 'number' || Number.isInteger(value))
-  if (fits) return value
+  const numbers = shape.kind === 'integer' ? shape.oneOf : undefined
+  if (fits && (numbers?.includes(value) ?? true)) return value
+  if (numbers) return wrong(tree, place, `one of ${numbers.join(', ')}`, context)
   const what = shape.kind === 'integer' ? 'a whole number' : 'a number'
   return wrong(tree, place, `${what} from ${shape.min} to ${shape.max}`, context)
 }

@@ -54,6 +54,35 @@ describe('gateway file', () => {
     expect(Object.keys(config.routes[2]?.aggregate ?? {})).toEqual(['order', 'payment', 'inventory'])
   })
 
+  it.each([
+    [
+      'request_timeout_ms: 5000',
+      'gateway.yaml:1:1: the file has a "request_timeout_ms" of 5000, less than its "headers_timeout_ms" of 10000',
+    ],
+    [
+      'h2c: true\ntls: { cert: a, key: b }',
+      'gateway.yaml:1:1: the file has "h2c", which is without TLS, and "tls"; wanted "http2: true" in "tls"',
+    ],
+  ])('refuses %s', (settings, message) => {
+    expect(problemsOf(`${settings}\nroutes: [{ path: /, service: a }]\n`)).toEqual([message])
+  })
+
+  it.each([
+    ['split: [{ service: a, weight: 0 }]', 'has only weights of 0 in its "split"; wanted one place at least that requests go to'],
+    ['split: [{ weight: 1 }]', 'share 1 in "split" of route 1 says nowhere to go; wanted one of "service" and "url"'],
+    ['redirect: { status: 301 }', 'sends the client to where it is; wanted "scheme", "host", "port", "path" or "prefix"'],
+    ['redirect: { path: /a, prefix: /b }', 'has "path" and "prefix"; wanted one of them'],
+    ['redirect: { host: a, status: 304 }', 'is 304, wanted one of 301, 302, 303, 307, 308'],
+    ['redirect: { host: a }\npreserve_host: true', 'is a redirect, where "preserve_host" means nothing'],
+    ['service: a\nmirror: { service: b, url: "http://127.0.0.1:1" }', 'has "service" and "url"; wanted one of them'],
+    ['service: a\nreplace_path: "/{x}"', 'uses "{x}" in "replace_path", but its path has none'],
+    ['service: a\nreplace_path: /b\nstrip_path: true', 'has "replace_path" and "strip_path"; wanted one of them'],
+    ['service: a\nupstream_host: b\npreserve_host: true', 'has "upstream_host" and "preserve_host"; wanted one of them'],
+    ['service: a\nprotocol: http3', 'is "http3", wanted one of http1, http2'],
+  ])('says what is wrong with a route that has %s', (lines, message) => {
+    expect(problemsOf(withRoute(`path: /a\n${lines}`))).toEqual([expect.stringContaining(message)])
+  })
+
   it("takes the shop's file", () => {
     const file = new URL('../../../examples/shop/gateway.yaml', import.meta.url)
     const config = parseGatewayFile(readFileSync(file, 'utf8'), 'gateway.yaml', { env: { MONOLITH_URL: 'http://127.0.0.1:9100' } })

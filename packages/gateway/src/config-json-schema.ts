@@ -21,7 +21,7 @@ function schemaOf(shape: Shape, plugins: PluginShapes): object {
     case 'text':
       return shape.oneOf ? orVariable({ enum: shape.oneOf }) : { type: 'string', description: shape.wanted }
     case 'integer':
-      return orVariable({ type: 'integer', minimum: shape.min, maximum: shape.max })
+      return orVariable(shape.oneOf ? { enum: shape.oneOf } : { type: 'integer', minimum: shape.min, maximum: shape.max })
     case 'number':
       return orVariable({ type: 'number', minimum: shape.min, maximum: shape.max })
     case 'boolean':

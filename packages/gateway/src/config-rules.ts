@@ -53,6 +53,10 @@ export const partRules: readonly Rule[] = [(value) => oneTarget(value, ['service
 
 /** What must hold between routes. */
 export const fileRules: readonly Rule[] = [
+  ({ headers_timeout_ms: head = 10_000, request_timeout_ms: whole = 300_000 }) =>
+    Number(whole) < Number(head)
+      ? { key: 'request_timeout_ms', message: `has a "request_timeout_ms" of ${whole}, less than its "headers_timeout_ms" of ${head}` }
+      : undefined,
   ({ h2c, tls }) =>
     h2c === true && tls !== undefined
       ? { key: 'h2c', message: 'has "h2c", which is without TLS, and "tls"; wanted "http2: true" in "tls"' }

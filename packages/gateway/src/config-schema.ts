@@ -13,7 +13,7 @@ import type {
 } from './config.ts'
 import { check } from './config-check.ts'
 import { fileRules, mirrorRules, partRules, redirectRules, routeRules } from './config-rules.ts'
-import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneOf, text } from './config-shape.ts'
+import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneNumberOf, oneOf, text } from './config-shape.ts'
 import { entryOf, plainOf, type Tree } from './config-tree.ts'
 import type { ConfigIssue } from './errors.ts'
 import { isNetwork } from './forwarded.ts'
@@ -89,10 +89,7 @@ const redirectShape: MapShape<keyof RedirectConfig> = {
     port: { shape: integer(1, 65_535), about: 'another port' },
     path: { shape: upstreamPath, about: 'what to put in place of the whole path' },
     prefix: { shape: upstreamPath, about: 'what to put in place of the path of the route' },
-    status: {
-      shape: { kind: 'either', of: [301, 302, 303, 307, 308].map((each) => integer(each, each)), wanted: 'one of 301, 302, 303, 307, 308' },
-      about: 'the status of the answer',
-    },
+    status: { shape: oneNumberOf(301, 302, 303, 307, 308), about: 'the status of the answer' },
   },
   rules: redirectRules,
 }

@@ -26,6 +26,8 @@ export interface IntegerShape {
   readonly kind: 'integer'
   readonly min: number
   readonly max: number
+  /** The only values allowed. */
+  readonly oneOf?: readonly number[]
 }
 
 export interface NumberShape {
@@ -105,6 +107,11 @@ export function oneOf(...words: readonly string[]): TextShape {
 /** A whole number. */
 export function integer(min: number, max: number): IntegerShape {
   return { kind: 'integer', min, max }
+}
+
+/** One of some whole numbers. */
+export function oneNumberOf(...numbers: readonly number[]): IntegerShape {
+  return { kind: 'integer', min: Math.min(...numbers), max: Math.max(...numbers), oneOf: numbers }
 }
 
 /** A list. */

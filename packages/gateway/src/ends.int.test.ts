@@ -28,6 +28,7 @@ describe('a route with redirect', () => {
     [{ path: '/new' }, '/new?q=1'],
     [{ prefix: '/new' }, '/new/x?q=1'],
     [{ host: 'shop.example', status: 301 as const }, 'http://shop.example:PORT/old/x?q=1'],
+    [{ host: 'shop.example', status: 308 as const }, 'http://shop.example:PORT/old/x?q=1'],
     [{ scheme: 'https' as const, host: 'shop.example' }, 'https://shop.example/old/x?q=1'],
     [{ scheme: 'https' as const, port: 8443 }, 'https://127.0.0.1:8443/old/x?q=1'],
     [{ port: 80 }, 'http://127.0.0.1/old/x?q=1'],

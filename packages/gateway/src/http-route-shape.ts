@@ -1,4 +1,4 @@
-import { type DictionaryShape, type EitherShape, integer, list, type MapShape, oneOf, type TextShape, text } from './config-shape.ts'
+import { type DictionaryShape, integer, list, type MapShape, oneNumberOf, oneOf, type TextShape, text } from './config-shape.ts'
 
 /** @see https://gateway-api.sigs.k8s.io/geps/gep-2257, "Duration" */
 const duration = text('a duration as in "10s", "500ms" or "1m30s"', (value) => /^(?:\d{1,5}(?:h|m|s|ms)){1,4}$/.test(value))
@@ -92,11 +92,7 @@ const backendKeys = {
 
 const backend: MapShape = { kind: 'map', keys: { ...backendKeys, weight: { shape: integer(0, 1_000_000), about: 'its share' } } }
 
-const redirectStatus: EitherShape = {
-  kind: 'either',
-  of: [301, 302, 303, 307, 308].map((each) => integer(each, each)),
-  wanted: 'one of 301, 302, 303, 307, 308',
-}
+const redirectStatus = oneNumberOf(301, 302, 303, 307, 308)
 
 const filter: MapShape = {
   kind: 'map',
