@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -222,6 +223,21 @@ describe('gRPC through the gateway', () => {
 })
 
 describe('a port with h2c', () => {
+  it('stops although a connection has said nothing yet', async () => {
+    const { address } = await greeter()
+    const { port, gateway } = await fronted([address])
+    const socket = connect(port, '127.0.0.1')
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.on('error', () => undefined)
+    await new Promise((resolve) => socket.once('connect', resolve))
+    // The gateway has it, too: it answered one that came later.
+    await fetch(`http://127.0.0.1:${port}/nothing`)
+    const begun = performance.now()
+    await gateway.stop()
+    await closed
+    expect(performance.now() - begun).toBeLessThan(5_000)
+  })
+
   it('serves HTTP/1.1 too, whatever its first bytes', async () => {
     const { address } = await greeter()
     const { url } = await fronted([address])

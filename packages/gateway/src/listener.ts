@@ -163,9 +163,18 @@ function frontOf(server: Server, { config, tls, handle, world, log }: ListenerOp
     world,
     log,
   })
-  if (server instanceof TlsServer) splitByAlpn(server, front)
-  else splitByPreface(server, front, { firstBytesMs, world })
-  return front
+  if (server instanceof TlsServer) {
+    splitByAlpn(server, front)
+    return front
+  }
+  const closeUndecided = splitByPreface(server, front, { firstBytesMs, world })
+  return {
+    ...front,
+    drain() {
+      closeUndecided()
+      front.drain()
+    },
+  }
 }
 
 function serverTls(material: TlsMaterial, handshakeTimeout: number) {

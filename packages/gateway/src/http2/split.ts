@@ -16,10 +16,16 @@ export interface PrefaceOptions {
   readonly world: World
 }
 
-/** Connections that begin as HTTP/2 does go to its front; the others stay with the server. */
-export function splitByPreface(server: Server, front: Http2Front, { firstBytesMs, world }: PrefaceOptions): void {
+/**
+ * Connections that begin as HTTP/2 does go to its front; the others stay with the server.
+ *
+ * @returns closes those that have said nothing yet, which neither of the two knows
+ */
+export function splitByPreface(server: Server, front: Http2Front, { firstBytesMs, world }: PrefaceOptions): () => void {
+  const undecided = new Set<Socket>()
   const http1 = takeListeners(server, 'connection')
   server.on('connection', (socket: Socket) => {
+    undecided.add(socket)
     let first: Buffer = Buffer.alloc(0)
     const late = world.after(firstBytesMs, () => socket.destroy())
     const onData = (bytes: Buffer) => {
@@ -39,10 +45,14 @@ export function splitByPreface(server: Server, front: Http2Front, { firstBytesMs
     }
     const settle = () => {
       late.cancel()
+      undecided.delete(socket)
       socket.off('data', onData).off('end', onGone).off('error', onGone).off('close', onGone)
     }
     socket.on('data', onData).on('end', onGone).on('error', onGone).on('close', onGone)
   })
+  return () => {
+    for (const socket of undecided) socket.destroy()
+  }
 }
 
 /** @see RFC 9113, section 3.4 */
