@@ -86,7 +86,7 @@ export function listener(options: ListenerOptions): Listener {
 interface ListenerState {
   isDraining: boolean
   /** The requests that each connection waits for. */
-  readonly busy: WeakMap<Duplex, Set<UnderWay>>
+  readonly busy: WeakMap<Duplex, UnderWay[]>
   readonly tunnels: Set<Duplex>
 }
 
@@ -99,8 +99,8 @@ interface UnderWay {
  * Whether a parse error can be answered: when no request is under way, whose answer it would be taken for, or when it is in the
  * body of the only one.
  */
-function mayRefuse(waiting: ReadonlySet<UnderWay> = new Set()): boolean {
-  return [...waiting].every(({ message, response }) => waiting.size === 1 && !message.complete && !response.headersSent)
+function mayRefuse(waiting: readonly UnderWay[] = []): boolean {
+  return waiting.every(({ message, response }) => waiting.length === 1 && !message.complete && !response.headersSent)
 }
 
 function newServer(options: ListenerOptions, state: ListenerState): Server {
@@ -197,12 +197,14 @@ function serve(
 ): void {
   const { busy } = state
   const { socket } = message
-  const waiting = busy.get(socket) ?? new Set()
+  // Mostly one. A Set that many pass through keeps its worn-out tables, and with them what was in them, until a full collection.
+  const waiting = busy.get(socket) ?? []
+  if (!busy.has(socket)) busy.set(socket, waiting)
   const own = { message, response }
   const client = new Cancellation(options.world)
-  busy.set(socket, waiting.add(own))
+  waiting.push(own)
   response.once('close', () => {
-    waiting.delete(own)
+    waiting.splice(waiting.indexOf(own), 1)
     // Before the answer is out: nobody wants it any more.
     if (!response.writableFinished) client.abort(clientGone())
   })
