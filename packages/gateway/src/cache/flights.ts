@@ -1,8 +1,11 @@
 import type { Timer, World } from '@banyan/core'
 import type { Cancellation } from '@banyan/resilience'
 
-/** How asking a service ended: its answer is kept for others; it may be for nobody else; it failed, and another may try. */
-export type Landing = 'kept' | 'not kept' | 'failed'
+/**
+ * How asking a service ended: its answer is kept for others; it may be for nobody else; it did not come through, as when its client left, and
+ * another may try; the service failed, and who waited has waited long enough.
+ */
+export type Landing = 'kept' | 'not kept' | 'lost' | 'failed'
 
 /** A key whose answers are for one client each is not waited for again for this long, milliseconds. */
 const forgetAfterMs = 60_000
@@ -12,7 +15,7 @@ const mostForgotten = 10_000
 export class Flights {
   readonly #world: World
   readonly #waitMs: number
-  readonly #underWay = new Map<string, Set<() => void>>()
+  readonly #underWay = new Map<string, Set<(result: 'none' | 'over') => void>>()
   /** Keys that are not waited for, and until when, in `world.monotonic()` time. */
   readonly #alone = new Map<string, number>()
 
@@ -34,27 +37,26 @@ export class Flights {
       let timer: Timer | undefined
       const leave = (result: 'none' | 'over') => {
         timer?.cancel()
-        waiting.delete(over)
+        waiting.delete(leave)
         cancellation.unlisten(listener)
         resolve(result)
       }
-      const over = () => leave('over')
       const listener = { onAbort: () => leave('none') }
       timer = this.#world.after(this.#waitMs, () => leave('none'))
-      waiting.add(over)
+      waiting.add(leave)
       cancellation.listen(listener)
     })
   }
 
   /** Begins one. Others of the same key may be under way; the first one counts. @returns what ends it */
   begin(key: string): (landing: Landing) => void {
-    const waiting = new Set<() => void>()
+    const waiting = new Set<(result: 'none' | 'over') => void>()
     if (!this.#underWay.has(key)) this.#underWay.set(key, waiting)
     return (landing) => {
       if (this.#underWay.get(key) === waiting) this.#underWay.delete(key)
       if (landing === 'not kept') this.#leaveAlone(key)
       else if (landing === 'kept') this.#alone.delete(key)
-      for (const over of [...waiting]) over()
+      for (const leave of [...waiting]) leave(landing === 'failed' ? 'none' : 'over')
     }
   }
 

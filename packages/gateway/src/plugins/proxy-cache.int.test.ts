@@ -121,6 +121,29 @@ describe('proxy-cache', () => {
     expect(asked()).toBe(2)
   })
 
+  it('makes nobody wait for a service that fails, and goes on to wait for it later', async () => {
+    const open: (() => void)[] = []
+    let status = 503
+    const { get, asked } = await cached((request, response) => {
+      open.push(() => (status === 200 ? fresh(request, response) : void response.writeHead(status).end()))
+    })
+    const three = () => Array.from({ length: 3 }, () => get())
+    const failing = three()
+    await until(() => open.length === 1, 'the first request')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    open.shift()?.()
+    await until(() => open.length === 2, 'the others, each by itself')
+    for (const answer of open.splice(0)) answer()
+    expect((await Promise.all(failing)).map((answer) => answer.status)).toEqual([503, 503, 503])
+    status = 200
+    const good = three()
+    await until(() => open.length === 1, 'one for all')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    for (const answer of open.splice(0)) answer()
+    expect((await Promise.all(good)).map((answer) => answer.status)).toEqual([200, 200, 200])
+    expect(asked()).toBe(4)
+  })
+
   it('never gives what was cut short, nor what is too long', async () => {
     const { get, port, asked } = await cached(
       (request, response) => {

@@ -4,7 +4,7 @@ import { Cancellation } from '@banyan/resilience'
 import { cacheControlOf, type Directives } from '../cache/cache-control.ts'
 import { collect } from '../cache/collect.ts'
 import { type Entry, freshened, initialAgeMs, lifetimeMs, type Times, varyingOf } from '../cache/entry.ts'
-import { Flights } from '../cache/flights.ts'
+import { Flights, type Landing } from '../cache/flights.ts'
 import { give } from '../cache/give.ts'
 import { judge, mayStandIn } from '../cache/judge.ts'
 import { isValidated, mayStore } from '../cache/may-store.ts'
@@ -174,17 +174,17 @@ class SharedCache {
     request: GatewayRequest,
     asked: Directives,
     response: GatewayResponse,
-    { why, times, land }: { readonly why: string; readonly times: Times; readonly land: (result: 'kept' | 'failed' | 'not kept') => void },
+    { why, times, land }: { readonly why: string; readonly times: Times; readonly land: (landing: Landing) => void },
   ): GatewayResponse {
     const make = this.#entryMaker(request, asked, response, times)
     const { body } = response
     if (!make || Number(headerOf(response.headers, 'content-length') ?? 0) > this.#maxEntryBytes) {
-      if (response.status < 500) this.#store.remove(key)
-      land('not kept')
+      if (response.status < 499) this.#store.remove(key)
+      land(response.status < 499 ? 'not kept' : response.status === 499 ? 'lost' : 'failed')
       return withStatus(response, why)
     }
     const put = (bytes: Uint8Array | undefined) => {
-      if (bytes === undefined || bytes.length > this.#maxEntryBytes) return land('failed')
+      if (bytes === undefined || bytes.length > this.#maxEntryBytes) return land('lost')
       this.#store.put(key, make(bytes), request.headers)
       land('kept')
     }
