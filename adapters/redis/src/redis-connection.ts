@@ -5,8 +5,6 @@ import { RedisError } from './redis-error.ts'
 export interface RedisConnectionOptions {
   readonly url: string
   readonly connectTimeoutMs: number
-  /** An answer that is this late means that those behind it are late too: they are not waited for. */
-  readonly stallMs: number
   readonly world: World
   readonly log: Logger
 }
@@ -16,10 +14,11 @@ export interface RedisConnection {
   /**
    * Sends a command; those of one turn of the event loop go in one write.
    *
+   * @param stallMs an answer that is this late means that those behind it are late too: they are not waited for
    * @throws {RedisError} `ERR_REDIS_UNREACHABLE` at once while there is no connection or no answer comes, `ERR_REDIS_REFUSED` for an error
    *   that Redis answered with
    */
-  send(command: readonly string[]): Promise<unknown>
+  send(command: readonly string[], stallMs: number): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -27,7 +26,7 @@ export interface RedisConnection {
 const BACKOFF_MS = [50, 2_000] as const
 
 /** Creates a {@link RedisConnection}. That Redis is away is said once, and that it is back. */
-export function redisConnection({ url, connectTimeoutMs, stallMs, world, log }: RedisConnectionOptions): RedisConnection {
+export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConnectionOptions): RedisConnection {
   // Without user and password: it stands in logs.
   const place = new URL(url).host
   const client = createClient({
@@ -58,7 +57,7 @@ export function redisConnection({ url, connectTimeoutMs, stallMs, world, log }: 
     return new RedisError('ERR_REDIS_UNREACHABLE', `cannot reach Redis at "${place}": ${what}`, { cause, retryAfterMs: 1_000 })
   }
 
-  async function ask(command: readonly string[]): Promise<unknown> {
+  async function ask(command: readonly string[], stallMs: number): Promise<unknown> {
     const now = world.monotonic()
     if (waiting === 0) quietSince = now
     else if (now - quietSince > stallMs) throw unreachable(`no answer for ${Math.round(now - quietSince)} ms`)
@@ -81,13 +80,13 @@ export function redisConnection({ url, connectTimeoutMs, stallMs, world, log }: 
   }
 
   return {
-    async send(command) {
+    async send(command, stallMs) {
       opening ??= open()
       // Only the first ones wait: later ones find a connection or go without.
       if (!client.isReady && !isAway) await opening.catch((error) => Promise.reject(unreachable(messageOf(error), error)))
       if (!client.isReady) throw unreachable('there is no connection now')
       try {
-        return await ask(command)
+        return await ask(command, stallMs)
       } catch (error) {
         if (error instanceof RedisError) throw error
         if (isReply(error)) throw new RedisError('ERR_REDIS_REFUSED', `Redis at "${place}" answered: ${messageOf(error)}`, { cause: error })

@@ -34,7 +34,7 @@ describe('rate limits in Redis', () => {
 
   it('answer as a limiter in this process does, take by take, by both algorithms', { timeout: 120_000 }, async () => {
     const { url } = await redis()
-    const connection = redisConnection({ url, connectTimeoutMs: 10_000, stallMs: 60_000, world: systemWorld, log: silentLogger })
+    const connection = redisConnection({ url, connectTimeoutMs: 10_000, world: systemWorld, log: silentLogger })
     cleanups.push(() => connection.close())
     const quota = fc.record({
       algorithm: fc.constantFrom('gcra' as const, 'sliding-window' as const),
@@ -58,7 +58,7 @@ describe('rate limits in Redis', () => {
           const paid = Math.min(cost, algorithm === 'gcra' ? burst : limit)
           const here = takeFrom(q, state, paid, now)
           state = here.state
-          const there = await takeInRedis(connection, key, paid, q, now)
+          const there = await takeInRedis(connection, key, paid, q, { now, stallMs: 60_000 })
           expect(there.allowed).toBe(here.answer.allowed)
           expect(there.remaining).toBe(here.answer.remaining)
           // The two multiply and divide in another order.
@@ -84,14 +84,14 @@ describe('rate limits in Redis', () => {
 
   it('leave nothing behind once a key has all its takes again, and no caller can be read in it', async () => {
     const { url } = await redis()
-    const connection = redisConnection({ url, connectTimeoutMs: 10_000, stallMs: 10_000, world: systemWorld, log: silentLogger })
+    const connection = redisConnection({ url, connectTimeoutMs: 10_000, world: systemWorld, log: silentLogger })
     cleanups.push(() => connection.close())
     const store = limits(url)
     await store.take('secret token', 1, { algorithm: 'gcra', limit: 1_000, periodMs: 50_000, burst: 10 })
-    const keys = (await connection.send(['KEYS', '*'])) as string[]
+    const keys = (await connection.send(['KEYS', '*'], 10_000)) as string[]
     expect(keys).toEqual([expect.stringMatching(/^banyan:limit:[\w-]{43}$/)])
     // One take of 1,000 in 50 s comes back within 50 ms.
-    await vi.waitFor(async () => expect(await connection.send(['KEYS', '*'])).toEqual([]), 20_000)
+    await vi.waitFor(async () => expect(await connection.send(['KEYS', '*'], 10_000)).toEqual([]), 20_000)
   })
 
   it('count on when Redis has forgotten the script, or was started anew', async () => {
@@ -129,6 +129,21 @@ describe('rate limits in Redis', () => {
     server.signal('SIGCONT')
     expect((await stuck).allowed).toBe(true)
     expect((await store.take('eva', 1, perMinute)).allowed).toBe(true)
+  })
+
+  it('wait for a Redis that is slow as long as who takes does', async () => {
+    const server = await redis()
+    const world = manualWorld()
+    const store = redisRateLimits({ url: server.url, connectTimeoutMs: 10_000, world })
+    cleanups.push(() => store.close())
+    await store.take('eva', 1, perMinute, 10_000)
+    server.signal('SIGSTOP')
+    const first = store.take('eva', 1, perMinute, 10_000)
+    await world.advance(1_000)
+    const second = store.take('eva', 1, perMinute, 10_000)
+    await expect(store.take('eva', 1, perMinute)).rejects.toThrow(/no answer for 1000 ms/)
+    server.signal('SIGCONT')
+    expect([(await first).allowed, (await second).allowed]).toEqual([true, true])
   })
 
   it('let a limiter go on alone while Redis is away', async () => {

@@ -12,7 +12,10 @@ export interface RedisRateLimitsOptions {
   prefix?: string
   /** How long connecting may take, milliseconds from 1. Default 1,000. */
   connectTimeoutMs?: number
-  /** While Redis has not answered for so long, takes are not sent but rejected at once, milliseconds from 1. Default 100. */
+  /**
+   * While Redis has not answered for so long, takes are not sent but rejected at once, milliseconds from 1. Default: as long as who takes would
+   * wait, which `sharedRateLimiter` says; else 100.
+   */
   stallMs?: number
   /** Default: the system's. */
   world?: World
@@ -37,19 +40,23 @@ export interface RedisRateLimits extends RateLimitStore {
  * @throws {RangeError} for an option out of range
  */
 export function redisRateLimits(options: RedisRateLimitsOptions): RedisRateLimits {
-  const { url, prefix = 'banyan:limit:', connectTimeoutMs = 1_000, stallMs = 100, world = systemWorld, log = silentLogger } = options
+  const { url, prefix = 'banyan:limit:', connectTimeoutMs = 1_000, stallMs, world = systemWorld, log = silentLogger } = options
   if (!isRedisUrl(url))
     throw new TypeError(`cannot use Redis for rate limits: the address ${JSON.stringify(shown(url))} is none, wanted "redis://host:port"`)
   for (const [name, value] of Object.entries({ connectTimeoutMs, stallMs })) {
-    if (!(value >= 1 && Number.isFinite(value)))
+    if (value !== undefined && !(value >= 1 && Number.isFinite(value)))
       throw new RangeError(`cannot use Redis for rate limits: "${name}" is ${value}, wanted a number from 1`)
   }
-  const connection = redisConnection({ url, connectTimeoutMs, stallMs, world, log })
+  const connection = redisConnection({ url, connectTimeoutMs, world, log })
   return {
-    take: (key, cost, quota) => takeInRedis(connection, `${prefix}${hashOf(key)}`, cost, quota),
+    take(key, cost, quota, patienceMs = DEFAULT_STALL_MS) {
+      return takeInRedis(connection, `${prefix}${hashOf(key)}`, cost, quota, { stallMs: stallMs ?? patienceMs })
+    },
     close: () => connection.close(),
   }
 }
+
+const DEFAULT_STALL_MS = 100
 
 /** Whether a text is the address of a Redis. */
 export function isRedisUrl(text: string): boolean {
@@ -59,25 +66,25 @@ export function isRedisUrl(text: string): boolean {
 /**
  * One take of the key `name`, as it stands in Redis.
  *
- * @param now milliseconds. Default: Redis' own clock, as all must have the same
+ * @param more `now` in milliseconds. Default: Redis' own clock, as all must have the same
  */
 export async function takeInRedis(
   connection: RedisConnection,
   name: string,
   cost: number,
   quota: RateQuota,
-  now?: number,
+  { stallMs = DEFAULT_STALL_MS, now }: { readonly stallMs?: number; readonly now?: number } = {},
 ): Promise<RateLimitAnswer> {
   const { limit, periodMs, algorithm } = quota
   const script = limitScripts[algorithm]
   const burst = algorithm === 'gcra' ? quota.burst : 0
   const rest = ['1', name, ...[limit, periodMs, burst, cost].map(String), now === undefined ? '' : String(now)]
   try {
-    return answerOf(await connection.send(['EVALSHA', script.sha1, ...rest]))
+    return answerOf(await connection.send(['EVALSHA', script.sha1, ...rest], stallMs))
   } catch (error) {
     // It has not seen the script yet, or was started anew since.
     if (codeOf(error) !== 'ERR_REDIS_REFUSED' || !messageOf(error).includes('NOSCRIPT')) throw error
-    return answerOf(await connection.send(['EVAL', script.text, ...rest]))
+    return answerOf(await connection.send(['EVAL', script.text, ...rest], stallMs))
   }
 }
 

@@ -10,8 +10,10 @@ export interface RateLimitStore {
   /**
    * One take, atomically: reads what is remembered of `key`, does as {@link takeFrom} does on the store's own clock, and remembers
    * the state until its `fullAt`.
+   *
+   * @param patienceMs how long the caller waits: a store that has said nothing for longer may reject at once
    */
-  take(key: string, cost: number, quota: RateQuota): Promise<RateLimitAnswer>
+  take(key: string, cost: number, quota: RateQuota, patienceMs?: number): Promise<RateLimitAnswer>
 }
 
 export interface SharedRateLimiterOptions {
@@ -64,7 +66,7 @@ export function sharedRateLimiter(options: SharedRateLimiterOptions): SharedRate
     async take(key, cost = 1) {
       checkCost(quota, key, cost)
       try {
-        return await within(world, timeoutMs, store.take(key, cost, quota))
+        return await within(world, timeoutMs, store.take(key, cost, quota, timeoutMs))
       } catch (error) {
         return instead(key, cost, error)
       }
