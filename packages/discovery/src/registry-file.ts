@@ -69,7 +69,7 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
     const startedAt = world.monotonic()
     let retryAt: number | undefined
     try {
-      await writeWhole(file, `${JSON.stringify(toSaved(state), undefined, 1)}\n`)
+      await writeWhole(file, toSaved(state))
       last = { tookMs: world.monotonic() - startedAt, at: world.monotonic() }
     } catch (error) {
       log.error({ file, error: messageOf(error) }, `cannot write the registry's state file "${file}"; trying on`)

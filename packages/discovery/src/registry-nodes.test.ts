@@ -145,7 +145,7 @@ test('a pause renews what fell due in it, and nothing else', () => {
 
 test('what is saved comes back: all but times, outputs and indexes, and those only grow', () => {
   const world = manualWorld()
-  const back = readSavedState(JSON.parse(JSON.stringify(toSaved(rich))), world)
+  const back = readSavedState(JSON.parse(toSaved(rich)), world)
   const essence = (state: RegistryState) =>
     JSON.parse(
       JSON.stringify([[...state.entries], [...state.nodes]], (name, value) =>
@@ -155,4 +155,16 @@ test('what is saved comes back: all but times, outputs and indexes, and those on
   expect(essence(back)).toEqual(essence(rich))
   expect(back.index).toBeGreaterThan(rich.index)
   expect(indexOf(back, 'orders')).toBe(back.index)
+})
+
+test('an instance that has changed is saved as it is now, beside others that are as they were', () => {
+  const world = manualWorld()
+  toSaved(rich)
+  const changed = after(rich, { type: 'maintenance', id: 'o-1', reason: 'a new disk' }, 0)
+  const before = readSavedState(JSON.parse(toSaved(rich)), world)
+  const back = readSavedState(JSON.parse(toSaved(changed)), world)
+  const kinds = (state: RegistryState, id: string) => state.entries.get(id)?.checks.map(({ kind }) => kind.type)
+  expect(kinds(back, 'o-1')).toContain('maintenance')
+  expect(kinds(before, 'o-1')).not.toContain('maintenance')
+  expect(kinds(back, 'o-2')).toEqual(kinds(before, 'o-2'))
 })

@@ -237,3 +237,14 @@ test('the text of a head is kept for headers that are shared, and for the same m
   const asked = [request('GET', '/a'), request('GET', '/a'), request('GET', '/b'), request('PUT', '/b'), request('GET', '/a')]
   expect(asked.map(headOf)).toEqual(asked.map(requestHead))
 })
+
+test('sixteen frames go without waiting for the end of the turn, the rest at its end', async () => {
+  const chunks: number[] = []
+  // Of a socket, only what a writer uses.
+  const socket = { destroyed: false, write: (bytes: Buffer) => void chunks.push(bytes.length) } as unknown as Socket
+  const writer = frameWriter(socket)
+  for (let call = 1; call <= 20; call += 1) writer.frame(KIND.cancel, call)
+  expect(chunks).toEqual([16 * 9])
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(chunks).toEqual([16 * 9, 4 * 9])
+})

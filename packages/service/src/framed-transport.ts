@@ -22,7 +22,7 @@ type Peer =
 
 /**
  * Creates a transport for services that call each other often: one socket to each instance that offers it (`framed()`), many
- * calls at once on it, all of one turn of the event loop in one write. Policies, deadlines, balancing and what callers see are
+ * calls at once on it, those of one turn of the event loop in one write or few. Policies, deadlines, balancing and what callers see are
  * as with `httpTransport`. Everything else goes over HTTP: instances that do not offer it, those whose framed port cannot be
  * reached, and requests that are too large for a frame.
  *

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { FRAME_HEAD_BYTES, type Kind } from './framed-wire.ts'
 
-/** Writes frames to a socket; all of one turn of the event loop go in one write. */
+/** Writes frames to a socket: those of one turn of the event loop together, {@link FRAMES_A_WRITE} of them in one write. */
 export interface FrameWriter {
   /** A frame with a text, for `hello` and `failed`; without, for the others. */
   frame(kind: Kind, call: number, text?: string): void
@@ -13,11 +13,19 @@ export interface FrameWriter {
 
 const BLOCK_BYTES = 64 * 1024
 
+/**
+ * So many frames go at once, without waiting for the end of the turn: the other side begins with them while this one goes on. With all
+ * in one write both sides took turns, and one of two processors was always idle: 16 were a fifth faster, at the same cost of a call.
+ */
+const FRAMES_A_WRITE = 16
+
 /** Creates a writer on `socket`. */
 export function frameWriter(socket: Socket): FrameWriter {
   let block = Buffer.allocUnsafe(BLOCK_BYTES)
   let start = 0
   let end = 0
+  /** Not yet sent. */
+  let frames = 0
   let scheduled = false
 
   /** Makes room; what stands in a block that is full goes out, as the socket may still read from it. */
@@ -34,6 +42,7 @@ export function frameWriter(socket: Socket): FrameWriter {
   function send(): void {
     if (end > start && !socket.destroyed) socket.write(block.subarray(start, end))
     start = end
+    frames = 0
   }
 
   function flush(): void {
@@ -52,7 +61,9 @@ export function frameWriter(socket: Socket): FrameWriter {
     block.writeUInt32BE(end - at - 4, at)
     block[at + 4] = kind
     block.writeUInt32BE(call, at + 5)
-    schedule()
+    frames += 1
+    if (frames < FRAMES_A_WRITE) schedule()
+    else send()
   }
 
   return {
