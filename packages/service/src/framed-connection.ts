@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { CodedError, type World } from '@banyan/core'
-import type { AbortListener } from '@banyan/resilience'
 import { CallTable } from './framed-calls.ts'
 import { readHeads, writtenHeads } from './framed-heads.ts'
+import { Pending, type PendingCalls } from './framed-pending.ts'
 import { frameReader } from './framed-reader.ts'
 import {
   FRAME_HEAD_BYTES,
@@ -100,46 +100,8 @@ function greeted(service: string, kind: Kind, content: Buffer): number {
   throw new FramedError('ERR_FRAMED_HELLO', `"${hello.service}" is there, wanted "${service}"`)
 }
 
-/** One call on its way. */
-class Pending implements AbortListener {
-  readonly id: number
-  readonly resolve: (response: TransportResponse) => void
-  readonly reject: (error: unknown) => void
-  readonly #calls: Calls
-  readonly #request: TransportRequest
-
-  constructor(
-    calls: Calls,
-    id: number,
-    request: TransportRequest,
-    resolve: (response: TransportResponse) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#calls = calls
-    this.id = id
-    this.#request = request
-    this.resolve = resolve
-    this.reject = reject
-    if (request.cancellation) request.cancellation.listen(this)
-    else request.signal.addEventListener('abort', this)
-  }
-
-  onAbort(reason: unknown): void {
-    this.#calls.cancel(this, reason)
-  }
-
-  handleEvent(): void {
-    this.onAbort(this.#request.signal.reason)
-  }
-
-  leave(): void {
-    if (this.#request.cancellation) this.#request.cancellation.unlisten(this)
-    else this.#request.signal.removeEventListener('abort', this)
-  }
-}
-
 /** The calls of one connection that has said hello. */
-class Calls implements FramedConnection {
+class Calls implements FramedConnection, PendingCalls {
   readonly closed: Promise<void>
   readonly #socket: Socket
   readonly #writer: ReturnType<typeof frameWriter>
