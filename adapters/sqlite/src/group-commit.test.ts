@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { type GroupCommitOptions, groupCommit } from './group-commit.ts'
 import type { Member } from './group-member.ts'
-import { naiveEngine } from './test/naive-engine.ts'
+import { SqliteError } from './sqlite-error.ts'
+import { type NaiveEngine, naiveEngine } from './test/naive-engine.ts'
 
 function optionsOf(world: ManualWorld, options: Partial<GroupCommitOptions> = {}): GroupCommitOptions {
   return { world, log: silentLogger, maxGroup: 128, maxGroupMs: 10, transactionTimeoutMs: 1_000, busyTimeoutMs: 500, ...options }
@@ -91,6 +92,60 @@ describe('group commit', () => {
     expect(notify).not.toHaveBeenCalled()
     await write('d')
     expect(engine.stored()).toEqual({ d: 1 })
+  })
+
+  it('does what members leave to the end after the last of them, and calls once for all', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    const order: string[] = []
+    const committed = vi.fn(() => order.push(`committed ${engine.commits.length}`))
+    const run = (key: string, end: () => void = () => {}) =>
+      commits.run(async (member) => {
+        member.withCommit({ write: () => void order.push(`last of ${key}`), committed })
+        order.push(key)
+        end()
+      })
+    const failing = () => {
+      throw new Error('body')
+    }
+    await Promise.allSettled([run('a'), run('b', failing), run('c')])
+    expect(order).toEqual(['a', 'b', 'c', 'last of a', 'last of c', 'committed 1'])
+    expect(committed).toHaveBeenCalledOnce()
+  })
+
+  it('loses the group when what a member left to its end fails, and is fit for the next', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    const committed = vi.fn()
+    const write = (key: string, last: () => void) =>
+      commits.run(async (member) => {
+        engine.write(key, 1)
+        member.withCommit({ write: last, committed })
+      })
+    const fail = () => {
+      throw new Error('the disk is full')
+    }
+    const outcomes = await Promise.allSettled([write('a', () => {}), write('b', fail)])
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(Array(2).fill('ERR_COMMIT_FAILED'))
+    expect(committed).not.toHaveBeenCalled()
+    await write('c', () => {})
+    expect(engine.stored()).toEqual({ c: 1 })
+  })
+
+  it('runs the members one by one when what one left to the end breaks a constraint: it alone is refused', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    const refuse = () => {
+      throw new SqliteError('ERR_SQL_CONSTRAINT', 'not null')
+    }
+    const write = (key: string, last: () => void) =>
+      commits.run(async (member) => {
+        engine.write(key, 1)
+        member.withCommit({ write: last, committed: () => {} })
+      })
+    const outcomes = await Promise.allSettled([write('a', () => {}), write('b', refuse), write('c', () => {})])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(engine.stored()).toEqual({ a: 1, c: 1 })
   })
 
   it('waits in short steps while another process writes, and gives up after "busyTimeoutMs"', async () => {
@@ -183,7 +238,7 @@ describe('group commit against a naive model', () => {
           const commits = groupCommit(engine, optionsOf(world, { maxGroup, maxGroupMs: 15, transactionTimeoutMs: 50 }))
           const notified = new Set<number>()
           const running = list.map((script, index) =>
-            commits.run((member) => play(world, engine.write, script, member, () => notified.add(index))),
+            commits.run((member) => play(world, engine, script, member, () => notified.add(index))),
           )
           const settled = Promise.allSettled(running)
           await world.advance(100_000)
@@ -193,7 +248,7 @@ describe('group commit against a naive model', () => {
           for (const [index, outcome] of outcomes.entries()) {
             const script = list[index]
             if (!script) continue
-            if (outcome.status === 'fulfilled') model[script.key] = script.value
+            if (outcome.status === 'fulfilled') Object.assign(model, { [script.key]: script.value, [`last ${script.key}`]: script.value })
             expect(notified.has(index)).toBe(outcome.status === 'fulfilled')
             if (outcome.status === 'fulfilled') expect(script.end).toBe('return')
             else expect(expectedCodes(script)).toContain(codeOf(outcome.reason) ?? outcome.reason.message)
@@ -208,8 +263,9 @@ describe('group commit against a naive model', () => {
   })
 })
 
-async function play(world: ManualWorld, write: (key: string, value: number) => void, script: Script, member: Member, notify: () => void) {
+async function play(world: ManualWorld, { write, writeLast }: NaiveEngine, script: Script, member: Member, notify: () => void) {
   member.afterCommit(notify)
+  member.withCommit({ write: () => writeLast(`last ${script.key}`, script.value), committed: () => {} })
   // Undone when the transaction fails, or it would show in the model.
   write(script.key, script.value - 1)
   if (script.pause > 0) await sleep(world, script.pause)

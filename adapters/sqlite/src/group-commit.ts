@@ -178,7 +178,10 @@ function takeBack(engine: CommitEngine, isFirst: boolean): void {
 }
 
 function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: GroupCommitOptions): void {
+  const closings = group.flatMap(({ member, failed }) => (failed ? [] : member.closings))
   try {
+    // After the last savepoint: under one, SQLite would copy the page that they all write to once for each member.
+    for (const { write } of closings) write()
     engine.commit()
   } catch (error) {
     if (engine.inTransaction()) engine.rollback()
@@ -189,9 +192,10 @@ function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: 
     return
   }
   for (const { member, settle, failed } of group) {
-    if (!failed) notify(member, log)
+    if (!failed) notify(member.committed, log)
     settle()
   }
+  notify(new Set(closings.map(({ committed }) => committed)), log)
 }
 
 /** Nothing of the group is stored, so none of its outcomes stands: even a failure may have come from what another one wrote. */
@@ -216,8 +220,8 @@ function timedOut(transactionTimeoutMs: number): SqliteError {
   return new SqliteError('ERR_TRANSACTION_TIMEOUT', message)
 }
 
-function notify(member: Member, log: Logger): void {
-  for (const call of member.committed) {
+function notify(calls: Iterable<() => void>, log: Logger): void {
+  for (const call of calls) {
     try {
       call()
     } catch (error) {

@@ -28,18 +28,34 @@ export interface Job {
   readonly alone: boolean
 }
 
+/** What a member leaves to the end of its group. */
+export interface Closing {
+  /** Runs at once, outside of any savepoint, as one of the last statements before COMMIT. What it throws is the commit's failure. */
+  readonly write: () => void
+  /** Called after the commit, once for a group, however many of its members name the same function. */
+  readonly committed: () => void
+}
+
 /** A transaction in its group. */
 export interface Member {
   /** Registers a write to run last. @throws {SqliteError} `ERR_TRANSACTION_OVER` */
   beforeCommit(write: () => Promise<void>): void
   /** Registers a call for after the commit. @throws {SqliteError} `ERR_TRANSACTION_OVER` */
   afterCommit(call: () => void): void
+  /**
+   * Registers a write for the end of the group, in the order of calls and of members. A member that fails takes its own along.
+   *
+   * @throws {SqliteError} `ERR_TRANSACTION_OVER`
+   */
+  withCommit(closing: Closing): void
   /** Whether it has ended, in whatever way. */
   isOver(): boolean
   /** @throws {SqliteError} `ERR_TRANSACTION_OVER` once it has ended */
   assertOpen(action: string): void
   /** The calls for after the commit. */
   readonly committed: readonly (() => void)[]
+  /** What it has left to the end of the group. */
+  readonly closings: readonly Closing[]
 }
 
 /** A new member, how to run its body with its hooks, and how to end it. */
@@ -50,6 +66,7 @@ export function newMember(): {
 } {
   const writes: (() => Promise<void>)[] = []
   const committed: (() => void)[] = []
+  const closings: Closing[] = []
   let over = false
 
   function assertOpen(action: string): void {
@@ -69,9 +86,14 @@ export function newMember(): {
       assertOpen('register a call after the commit')
       committed.push(call)
     },
+    withCommit(closing) {
+      assertOpen('register a write for the commit')
+      closings.push(closing)
+    },
     isOver: () => over,
     assertOpen,
     committed,
+    closings,
   }
 
   return {

@@ -1,6 +1,6 @@
 import type { ReadTransaction, Transaction } from '@banyan/core'
 import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxStats, PartitionState } from '@banyan/messaging/internal'
-import type { SqliteDatabase } from './sqlite-database.ts'
+import { type SqliteDatabase, sqliteTransaction } from './sqlite-database.ts'
 
 /** Sent rows dropped with each step of the relay: more than a batch brings, few enough to take a few milliseconds. */
 const DROPPED_AT_ONCE = 2_000
@@ -15,9 +15,11 @@ export function sqliteOutbox(database: SqliteDatabase): Outbox {
     source: database.name,
     world: database.world,
     async append(tx, records) {
-      for (const { type, key, body, time } of records)
-        await tx.sql`insert into banyan_outbox (type, key, body, time) values (${type}, ${key}, ${body}, ${time})`
-      tx.afterCommit(wakeAll)
+      // With the rows of all that share the commit: each commit writes to the end of the table once.
+      sqliteTransaction(tx).withCommit((sql) => {
+        for (const { type, key, body, time } of records)
+          sql`insert into banyan_outbox (type, key, body, time) values (${type}, ${key}, ${body}, ${time})`
+      }, wakeAll)
     },
     onAppend(wake) {
       listeners.add(wake)

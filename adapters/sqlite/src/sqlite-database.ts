@@ -1,4 +1,5 @@
-import type { Database, Logger, StorePort, World } from '@banyan/core'
+import type { Database, Logger, StorePort, Transaction, World } from '@banyan/core'
+import type { Connection } from './connection.ts'
 
 /** A {@link Database} in one SQLite file, with what its stores need to know of it. */
 export interface SqliteDatabase extends Database {
@@ -9,6 +10,23 @@ export interface SqliteDatabase extends Database {
   readonly file: string
   readonly world: World
   readonly log: Logger
+}
+
+/** What transactions of this adapter can do beyond the port. */
+export interface SqliteTransaction extends Transaction {
+  readonly dialect: 'sqlite'
+  /**
+   * For stores: `write` runs at once, together with those of the transactions that share the commit, after the writes of `beforeCommit`.
+   * When one of them fails, none of these transactions is stored. `committed` is called after the commit, once for all that name it.
+   */
+  withCommit(write: (sql: Connection['sql']) => void, committed: () => void): void
+}
+
+/** The same transaction, with what this adapter's stores need. @throws {TypeError} when it is another adapter's */
+export function sqliteTransaction(tx: Transaction): SqliteTransaction {
+  // Each `Transaction` of this adapter is made with it.
+  if (tx.dialect === 'sqlite' && 'withCommit' in tx) return tx as SqliteTransaction
+  throw new TypeError(`cannot use this transaction with a store of SQLite: it is one of "${tx.dialect}"`)
 }
 
 /** A port and the store that this adapter brings for it. */

@@ -1,17 +1,19 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { ReadTransaction, SqlValue, StorePort, Transaction } from '@banyan/core'
+import type { ReadTransaction, SqlValue, StorePort } from '@banyan/core'
 import type { Connection } from './connection.ts'
 import type { Member } from './group-member.ts'
+import type { SqliteTransaction } from './sqlite-database.ts'
 import { SqliteError } from './sqlite-error.ts'
 
 /** The {@link Transaction} of a member of a group. */
-export function memberTransaction(connection: Connection, member: Member, store: <T>(port: StorePort<T>) => T): Transaction {
+export function memberTransaction(connection: Connection, member: Member, store: <T>(port: StorePort<T>) => T): SqliteTransaction {
   return {
     dialect: 'sqlite',
     sql: sqlOf(connection, member.assertOpen),
     // Bound to where they were registered: a hook belongs to its transaction and its trace, not to whoever runs the group.
     beforeCommit: (write) => member.beforeCommit(bound(write)),
     afterCommit: (notify) => member.afterCommit(bound(notify)),
+    withCommit: (write, committed) => member.withCommit({ write: () => write(connection.sql), committed }),
     store,
   }
 }

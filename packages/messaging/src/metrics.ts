@@ -1,4 +1,4 @@
-import { type Counter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
+import { type Counter, createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 
 /** The counters of messaging; each has the attribute `banyan.service`. */
 export interface Instruments {
@@ -50,4 +50,11 @@ export function instruments(): Instruments {
   }
   known.set(provider, fresh)
   return fresh
+}
+
+const UNHEARD = createNoopMeter().createCounter('')
+
+/** Whether anybody hears what a counter counts: telemetry is set up. */
+export function isHeard(counter: Counter): boolean {
+  return counter !== UNHEARD
 }

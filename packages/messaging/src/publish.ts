@@ -1,8 +1,8 @@
 import { checkEventData, type Envelope, type EventInput, type EventType, encodeEnvelope, type Schema, type Transaction } from '@banyan/core'
 import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { instruments } from './metrics.ts'
+import { instruments, isHeard } from './metrics.ts'
 import { type OutboxRecord, outboxPort } from './ports.ts'
-import { type TraceAttributes, traceAttributes, withRemoteParent } from './trace.ts'
+import { isTraced, type TraceAttributes, traceAttributes, withRemoteParent } from './trace.ts'
 
 export interface PublishOptions {
   /** The business transaction it belongs to. Default: that of the message being handled, else the event's own id. */
@@ -36,7 +36,7 @@ export function publish<E extends EventType>(tx: Transaction, type: E, data: Eve
     // The place is taken in the call, so that events keep the order of the calls even if nobody waits for them.
     const record = recordOf(tx, type, data, options)
     records.push(record)
-    return record instanceof Promise ? record.then(() => {}) : Promise.resolve()
+    return record instanceof Promise ? record.then(() => {}) : DONE
   } catch (error) {
     return Promise.reject(error)
   }
@@ -47,31 +47,40 @@ export function causedBy(tx: Transaction, cause: Cause): void {
   causes.set(tx, cause)
 }
 
+const DONE = Promise.resolve()
+
 /** A promise while the schema still checks the data. */
 type Pending = OutboxRecord | Promise<OutboxRecord>
 
-/** Both by transaction: a transaction is one object from its beginning to its end. */
+/** A transaction is one object from its beginning to its end. */
 const causes = new WeakMap<Transaction, Cause>()
-const pending = new WeakMap<Transaction, Pending[]>()
 
-function pendingOf(tx: Transaction): Pending[] {
-  const known = pending.get(tx)
+/** What a transaction is about to publish stands in itself: in a WeakMap it would cost as much as the envelope. */
+const PENDING = Symbol('banyan.pending')
+
+interface Publishing extends Transaction {
+  [PENDING]?: Pending[] | undefined
+}
+
+function pendingOf(tx: Publishing): Pending[] {
+  const known = tx[PENDING]
   if (known) return known
   const records: Pending[] = []
   const outbox = tx.store(outboxPort)
   tx.beforeCommit(async () => {
     // What a later `beforeCommit` publishes registers itself anew.
-    pending.delete(tx)
+    tx[PENDING] = undefined
     const good = records.every(isReady) ? records : await readyOf(records)
     if (good.length === 0) return
     await outbox.append(tx, good)
+    const { published } = instruments()
+    if (!isHeard(published)) return
     tx.afterCommit(() => {
-      const { published } = instruments()
       for (const { type } of good) published.add(1, { 'banyan.service': outbox.source, 'banyan.event': type })
     })
   })
   // Only now that it has taken the hook: one that is over refuses each event, and not the first alone.
-  pending.set(tx, records)
+  tx[PENDING] = records
   return records
 }
 
@@ -91,7 +100,7 @@ function recordOf(tx: Transaction, type: EventType, data: unknown, options: Publ
   const cause = causes.get(tx)
   const id = world.uuid()
   const answer = type.schema['~standard'].validate(data)
-  const span = startSpan(type, { id, source }, cause)
+  const span = isTraced() ? startSpan(type, { id, source }, cause) : undefined
   const make = (): OutboxRecord => {
     const now = world.now()
     const key = options.key ?? type.key(data)
@@ -131,7 +140,8 @@ function startSpan(type: EventType, { id, source }: { id: string; source: string
 }
 
 /** Does the last part of a span's work. */
-function within<T>(span: Span, work: () => T): T {
+function within<T>(span: Span | undefined, work: () => T): T {
+  if (!span) return work()
   try {
     return work()
   } catch (error) {

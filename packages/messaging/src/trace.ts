@@ -1,5 +1,15 @@
 import type { Envelope } from '@banyan/core'
-import { type Context, createTraceState, isSpanContextValid, type Span, type SpanContext, trace } from '@opentelemetry/api'
+import {
+  type Context,
+  context,
+  createTraceState,
+  isSpanContextValid,
+  ProxyTracerProvider,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  trace,
+} from '@opentelemetry/api'
 
 /** The trace context as an envelope carries it. */
 export type TraceAttributes = Pick<Envelope, 'traceparent' | 'tracestate'>
@@ -23,6 +33,15 @@ export function traceAttributes(span: Span | undefined): TraceAttributes {
 export function withRemoteParent(context: Context, attributes: TraceAttributes): Context {
   const remote = spanContextOf(attributes)
   return remote ? trace.setSpanContext(context, remote) : context
+}
+
+/** What spans are made of while no telemetry is set up. */
+const NO_TELEMETRY = new ProxyTracerProvider().getDelegate()
+
+/** Whether a span would be seen by anybody: telemetry is set up, or there is a trace to be handed on. */
+export function isTraced(): boolean {
+  const provider = trace.getTracerProvider()
+  return !(provider instanceof ProxyTracerProvider) || provider.getDelegate() !== NO_TELEMETRY || context.active() !== ROOT_CONTEXT
 }
 
 /** The trace an envelope belongs to. */

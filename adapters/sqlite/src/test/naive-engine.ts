@@ -5,6 +5,8 @@ export interface NaiveEngine extends CommitEngine {
   /** What is durable. */
   stored(): Readonly<Record<string, number>>
   write(key: string, value: number): void
+  /** A write at the end of the group, when no savepoint is open. */
+  writeLast(key: string, value: number): void
   /** The sizes of the commits so far, in members kept. */
   readonly commits: readonly number[]
 }
@@ -59,6 +61,10 @@ export function naiveEngine(failing: (commit: number) => boolean = () => false):
     stored: () => durable,
     write(key, value) {
       if (!open || (later && !before)) throw new Error('a write outside a member')
+      open[key] = value
+    },
+    writeLast(key, value) {
+      if (!open || before) throw new Error('a savepoint is open, or no transaction is')
       open[key] = value
     },
     commits,
