@@ -1,8 +1,9 @@
 import { type Contestant, runContestant, startContestant } from './contestant.ts'
+import { inFolder } from './folder.ts'
 import { readOptions } from './options.ts'
 import type { HeldResult, HeldTask } from './registry/held.ts'
 import type { RegistrationsResult, RegistrationsTask } from './registry/registrations.ts'
-import type { Memory } from './registry/server.ts'
+import type { Memory, ServerTask } from './registry/server.ts'
 import type { WatchersResult, WatchersTask } from './registry/watchers.ts'
 import { median, writeReport } from './report.ts'
 import { alone, note, printVerdicts, series, type Verdict } from './verdict.ts'
@@ -73,13 +74,15 @@ async function measure(size: number): Promise<Round> {
 }
 
 /** Gives `work` a registry of its own. */
-async function withServer<T>(work: (server: Contestant, url: string) => Promise<T>): Promise<T> {
-  const server = startContestant('registry/server.ts', {}, TIMEOUT_MS)
-  try {
-    return await work(server, await server.heard<string>('listening'))
-  } finally {
-    await server.kill()
-  }
+function withServer<T>(work: (server: Contestant, url: string) => Promise<T>): Promise<T> {
+  return inFolder(async (folder) => {
+    const server = startContestant('registry/server.ts', { folder } satisfies ServerTask, TIMEOUT_MS)
+    try {
+      return await work(server, await server.heard<string>('listening'))
+    } finally {
+      await server.kill()
+    }
+  })
 }
 
 async function hold(server: Contestant, task: HeldTask) {

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -8,15 +6,18 @@ import { settingsOfContestant, tell } from '../contestant.ts'
 
 // The embedded registry in a process of its own, its state in a file: npm run bench -- registry starts it.
 
+export interface ServerTask {
+  /** Where its state is. */
+  readonly folder: string
+}
+
 /** What the process needs, bytes, after collecting garbage. */
 export interface Memory {
   readonly rss: number
   readonly heap: number
 }
 
-settingsOfContestant<object>()
-const folder = mkdtempSync(join(tmpdir(), 'banyan-bench-'))
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const { folder } = settingsOfContestant<ServerTask>()
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
 
