@@ -15,6 +15,15 @@ it.each([
   ['a b c, public', { public: '' }],
   ['=5, public', { public: '' }],
   ['max-age', { 'max-age': '' }],
+  ['no-store; max-age=0', { 'no-store': '' }],
+  ['max-age=60; Private', { private: '' }],
+  ['max-age=60;no-store', { 'max-age': '60;no-store', 'no-store': '' }],
+  ['max-age=60 no-store, public', { 'no-store': '', public: '' }],
+  ['private="set-cookie', { private: '' }],
+  ['x="no-store", public', { x: 'no-store', public: '' }],
+  ['x-no-store y, max-age=1', { 'max-age': '1' }],
+  ['\u0000max-age=60, no-cache=', { 'no-cache': '' }],
+  ['__proto__=1, constructor', { ['__proto__']: '1', constructor: '' }],
   ['', {}],
 ])('reads %s', (value, wanted) => {
   expect(read(value)).toEqual(wanted)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { HeaderList } from '../headers.ts'
 import { cacheControlOf } from './cache-control.ts'
-import { ageMs, type Entry, freshened, initialAgeMs, lifetimeMs, varyingOf } from './entry.ts'
+import { ageMs, type Entry, initialAgeMs, isAbout, lifetimeMs, mergedHeaders, varyingOf } from './entry.ts'
 import { give } from './give.ts'
 import { judge, mayStandIn } from './judge.ts'
 import { mayStore } from './may-store.ts'
@@ -31,6 +31,8 @@ describe('how long an answer is fresh', () => {
     [['expires', date(60)], 60_000],
     [['expires', '0'], 0],
     [['expires', '2027-01-01'], 0],
+    [['expires', '2099 GMT'], 0],
+    [['expires', 'Thu Nov 26 12:01:00 2026', 'date', date(0)], 60_000],
     [['expires', date(-5)], 0],
     [['expires', date(5), 'expires', date(500)], 0],
     [['last-modified', date(-1_000)], undefined],
@@ -43,6 +45,10 @@ describe('how long an answer is fresh', () => {
     [['age', '10'], 12_000],
     [['age', 'old'], 2_000],
     [['age', '-5'], 2_000],
+    [['age', '1e9'], 2_000],
+    [['age', '10, 99'], 12_000],
+    [['age', '10', 'age', '99'], 12_000],
+    [['age', '99999999999999999999'], 2 ** 31 * 1_000 + 2_000],
     [['date', date(-60)], 60_000],
     [['date', date(-60), 'age', '100'], 102_000],
     [['date', date(60)], 2_000],
@@ -55,12 +61,12 @@ describe('how long an answer is fresh', () => {
 describe('what is kept', () => {
   const may = (
     said: string,
-    more: { status?: number; headers?: HeaderList; asked?: string; request?: HeaderList; subject?: string } = {},
+    more: { status?: number; headers?: HeaderList; asked?: string; request?: HeaderList; subject?: string; defaultTtlMs?: number } = {},
   ) => {
     const headers = [...(said === '' ? [] : ['cache-control', said]), ...(more.headers ?? [])]
     const directives = cacheControlOf(headers)
     return mayStore({ headers: more.request ?? [], subject: more.subject }, control(more.asked ?? ''), {
-      ...{ status: more.status ?? 200, headers, control: directives, defaultTtlMs: 0 },
+      ...{ status: more.status ?? 200, headers, control: directives, defaultTtlMs: more.defaultTtlMs ?? 0 },
       saidMs: lifetimeMs(headers, directives, NOW),
     })
   }
@@ -88,6 +94,12 @@ describe('what is kept', () => {
     ['a token and s-maxage', may('s-maxage=60', { request: token }), true],
     ['a token and must-revalidate', may('must-revalidate, max-age=60', { request: token }), true],
     ['who a plugin found out', may('max-age=60', { subject: 'ada' }), false],
+    ['who a plugin found out, and public', may('max-age=60, public', { subject: 'ada' }), true],
+    ['nothing said, by default', may('', { defaultTtlMs: 1 }), true],
+    ['nothing said, by default, to a cookie', may('', { defaultTtlMs: 1, request: ['cookie', 'a=1'] }), false],
+    ['a lifetime, to a cookie', may('max-age=60', { request: ['cookie', 'a=1'] }), true],
+    ['a refusal, by default', may('', { defaultTtlMs: 1, status: 405 }), false],
+    ['no-store, badly written', may('no-store; max-age=0', { defaultTtlMs: 1 }), false],
   ])('%s: %s', (_, is, wanted) => {
     expect(is).toBe(wanted)
   })
@@ -112,8 +124,9 @@ describe('what is given', () => {
     ['max-age=10', 10, 'fresh'],
     ['max-age=10', 11, 'ask'],
     ['max-age=nonsense', 1, 'ask'],
-    ['min-fresh=30', 29, 'fresh'],
-    ['min-fresh=30', 30, 'ask'],
+    ['min-fresh=30', 30, 'fresh'],
+    ['min-fresh=30', 31, 'ask'],
+    ['min-fresh=0', 60, 'ask'],
     ['min-fresh=nonsense', 0, 'ask'],
     ['max-stale', 10_000, 'fresh'],
     ['max-stale=10', 70, 'fresh'],
@@ -151,7 +164,7 @@ describe('what is given', () => {
         const asked = [most === null ? '' : `max-age=${most}`, least === null ? '' : `min-fresh=${least}`].filter(Boolean).join(', ')
         const one = entry(['cache-control', `max-age=${lifetime}`], { initialAgeMs: before * 1_000 })
         const age = before + since
-        const isFresh = age + (least ?? 0) < lifetime && (most === null || age <= most)
+        const isFresh = age < lifetime && age + (least ?? 0) <= lifetime && (most === null || age <= most)
         expect(ageMs(one, since * 1_000)).toBe(age * 1_000)
         expect(judge(one, control(asked), since * 1_000)).toBe(isFresh ? 'fresh' : 'ask')
       }),
@@ -182,27 +195,35 @@ describe('what is given', () => {
   })
 
   it('takes from a 304 what it says, but not what belongs to the body', () => {
-    const later = freshened(
-      entry(['etag', '"1"', 'content-type', 'text/plain', 'content-length', '4', 'x-a', 'old', 'x-b', 'stays']),
-      ['etag', '"2"', 'content-type', 'text/html', 'content-length', '0', 'x-a', 'new', 'cache-control', 'max-age=9'],
-      { askedAt: 100, receivedAt: 200, now: NOW },
-      0,
-    )
-    expect(later.headers).toEqual([
+    const stored = entry(['etag', '"1"', 'content-type', 'text/plain', 'content-length', '4', 'x-a', 'old', 'x-b', 'stays'])
+    const said = [
       'etag',
-      '"1"',
+      'W/"1"',
       'content-type',
-      'text/plain',
+      'text/html',
       'content-length',
-      '4',
-      'x-b',
-      'stays',
+      '0',
       'x-a',
       'new',
+      'age',
+      '3',
       'cache-control',
       'max-age=9',
+    ]
+    expect(mergedHeaders(stored, said)).toEqual([
+      ...['etag', '"1"', 'content-type', 'text/plain', 'content-length', '4'],
+      ...['x-b', 'stays', 'x-a', 'new', 'cache-control', 'max-age=9'],
     ])
-    expect([later.lifetimeMs, later.initialAgeMs, later.receivedAt]).toEqual([9_000, 100, 200])
+  })
+
+  it.each<[HeaderList, HeaderList, boolean]>([
+    [['etag', '"1"'], ['etag', '"1"'], true],
+    [['etag', '"1"'], ['ETag', 'W/"1"'], true],
+    [['etag', '"1"'], [], true],
+    [['last-modified', date(0)], ['etag', '"1"'], true],
+    [['etag', '"1"'], ['etag', '"2"'], false],
+  ])('of an answer with %j a 304 with %j says something: %s', (stored, said, wanted) => {
+    expect(isAbout(entry(stored), said)).toBe(wanted)
   })
 })
 
@@ -227,6 +248,18 @@ describe('the store', () => {
     expect(store.find('a', ['accept', '19'])?.body.length).toBe(19)
     store.put('a', of(500, [['accept', '19']]), ['accept', '19'])
     expect(store.find('a', ['Accept', '19'])?.body.length).toBe(500)
+  })
+
+  it('drops one answer of a key, and that one only', () => {
+    const store = cacheStore(100_000)
+    const [german, french] = [of(1, [['accept', 'de']]), of(1, [['accept', 'fr']])]
+    store.put('a', german, ['accept', 'de'])
+    store.put('a', french, ['accept', 'fr'])
+    store.drop('a', german)
+    store.drop('a', german)
+    expect([store.find('a', ['accept', 'de']), store.find('a', ['accept', 'fr'])]).toEqual([undefined, french])
+    store.drop('a', french)
+    expect([store.has('a'), store.bytes]).toEqual([false, 0])
   })
 
   it('counts its bytes right, whatever is done to it', () => {

@@ -1,6 +1,7 @@
 import type { HeaderList } from '../headers.ts'
 import { headerOf, headerValues, withoutHeaders } from '../headers.ts'
-import { cacheControlOf, type Directives, secondsOf } from './cache-control.ts'
+import { type Directives, mostSeconds, secondsOf } from './cache-control.ts'
+import { httpDate } from './http-date.ts'
 
 /** A stored answer. Never changed. */
 export interface Entry {
@@ -36,8 +37,9 @@ export interface Times {
 export function initialAgeMs(headers: HeaderList, { askedAt, receivedAt, now }: Times): number {
   const date = dateOf(headers, 'date')
   const apparentMs = date === undefined ? 0 : Math.max(0, now - date)
-  const age = headerOf(headers, 'age')?.trim() ?? ''
-  const told = /^\d{1,10}$/.test(age) ? Number(age) * 1_000 : 0
+  // Of several the first counts; one that is too large to read is very old.
+  const age = headerOf(headers, 'age')?.split(',')[0]?.trim() ?? ''
+  const told = /^\d+$/.test(age) ? Math.min(Number(age), mostSeconds) * 1_000 : 0
   // A Date has whole seconds: what came at once would seem to be older than it is.
   return Math.max(apparentMs < 1_000 ? 0 : apparentMs, told + (receivedAt - askedAt))
 }
@@ -64,10 +66,7 @@ export function ageMs({ initialAgeMs: before, receivedAt }: Entry, monotonic: nu
 /** Where a header is a date of HTTP, milliseconds since 1970. */
 export function dateOf(headers: HeaderList, name: string): number | undefined {
   const value = headerOf(headers, name)
-  // Dates of HTTP end so; what else Date.parse takes would be in the time zone of this machine.
-  if (value === undefined || !/ GMT$/.test(value)) return undefined
-  const ms = Date.parse(value)
-  return Number.isNaN(ms) ? undefined : ms
+  return value === undefined ? undefined : httpDate(value)
 }
 
 /** What the request has of the headers that `Vary` names; `undefined` for `Vary: *`, which no other request is like. */
@@ -84,6 +83,11 @@ export function fits({ varying }: Entry, request: HeaderList): boolean {
   return true
 }
 
+/** What a request has of the headers that this answer varies by: requests alike in it can do with the same answer. */
+export function variantOf({ varying }: Entry, request: HeaderList): string {
+  return [...varying.keys()].map((name) => normalised(request, name)).join('\n')
+}
+
 function normalised(headers: HeaderList, name: string): string {
   return headerValues(headers, name)
     .map((value) => value.trim().replace(/\s*,\s*/g, ','))
@@ -93,24 +97,21 @@ function normalised(headers: HeaderList, name: string): string {
 /** What a 304 does not change: it says how the body that is stored here is coded, framed and known. @see RFC 9111, section 3.2 */
 const KEPT_AT_304 = /^(?:content-encoding|content-type|content-range|content-length|etag)$/
 
-/** The entry after the service has said that it still holds. */
-export function freshened(entry: Entry, headers: HeaderList, times: Times, defaultTtlMs: number): Entry {
-  const own: string[] = []
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    const lowerCase = name.toLowerCase()
-    if (KEPT_AT_304.test(lowerCase) || lowerCase === 'age') continue
-    own.push(name, headers[index + 1] ?? '')
-  }
+/** Whether a 304 is about this answer: one that names another tag says that something else still holds. @see RFC 9111, section 4.3.4 */
+export function isAbout(entry: Entry, headers: HeaderList): boolean {
+  const [own, said] = [headerOf(entry.headers, 'etag'), headerOf(headers, 'etag')]
+  return own === undefined || said === undefined || weak(own) === weak(said)
+}
+
+/** A tag without its mark of weakness. @see RFC 9110, section 8.8.3.2 */
+export function weak(tag: string): string {
+  return tag.replace(/^W\//, '')
+}
+
+/** The headers of an entry after the service has said that it still holds. */
+export function mergedHeaders(entry: Entry, headers: HeaderList): HeaderList {
+  const isSaid = (name: string) => !KEPT_AT_304.test(name) && name !== 'age'
+  const own = withoutHeaders(headers, (name) => !isSaid(name))
   const said = new Set(own.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
-  const merged = [...withoutHeaders(entry.headers, (name) => said.has(name)), ...own]
-  const control = cacheControlOf(merged)
-  return {
-    ...entry,
-    headers: merged,
-    control,
-    initialAgeMs: initialAgeMs(headers, times),
-    receivedAt: times.receivedAt,
-    lifetimeMs: lifetimeMs(merged, control, times.now) ?? defaultTtlMs,
-  }
+  return [...withoutHeaders(entry.headers, (name) => said.has(name)), ...own]
 }

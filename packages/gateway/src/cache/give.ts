@@ -1,9 +1,9 @@
 import type { GatewayRequest, GatewayResponse } from '../exchange.ts'
 import { type HeaderList, headerOf, headerValues } from '../headers.ts'
-import { ageMs, dateOf, type Entry } from './entry.ts'
+import { ageMs, dateOf, type Entry, weak } from './entry.ts'
 
-/** What stands in a 304 besides the cache's own. @see RFC 9110, section 15.4.5 */
-const IN_304 = /^(?:cache-control|content-location|date|etag|expires|vary|last-modified|access-control-.*|x-.*)$/
+/** What stands in a 304 besides the cache's own; a cookie is never stored, but may have come just now. @see RFC 9110, section 15.4.5 */
+const IN_304 = /^(?:cache-control|content-location|date|etag|expires|vary|last-modified|set-cookie|access-control-.*|x-.*)$/
 
 /**
  * A stored answer for a request: 304 when the client has it already.
@@ -38,9 +38,4 @@ function isKnown(asked: HeaderList, stored: HeaderList): boolean {
 /** A tag may have commas in it. */
 function tagsOf(list: string): string[] {
   return [...list.matchAll(/(?:W\/)?("[^"]*")/g)].map(([, tag]) => tag ?? '')
-}
-
-/** Without its mark of weakness, which makes no difference here. @see RFC 9110, section 8.8.3.2 */
-function weak(tag: string): string {
-  return tag.replace(/^W\//, '')
 }

@@ -24,7 +24,7 @@ export function judge(entry: Entry, asked: Directives, now: number): Verdict {
   const most = secondsOf(asked, 'max-age', 0)
   if (most !== undefined && age > most * 1_000) return 'ask'
   const rest = lifetimeMs - age
-  if (rest > (secondsOf(asked, 'min-fresh', Number.POSITIVE_INFINITY) ?? 0) * 1_000) return 'fresh'
+  if (rest > 0 && rest >= (secondsOf(asked, 'min-fresh', Number.POSITIVE_INFINITY) ?? 0) * 1_000) return 'fresh'
   if (asked.has('min-fresh') || mustNotBeStale(control)) return 'ask'
   if (asked.has('max-stale') && -rest <= staleFor(asked, 'max-stale', Number.POSITIVE_INFINITY)) return 'fresh'
   return -rest < staleFor(control, 'stale-while-revalidate', 0) ? 'stale, asked later' : 'ask'

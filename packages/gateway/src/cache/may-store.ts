@@ -32,14 +32,30 @@ export function mayStore(
   if (control.has('private')) return false
   // It is for one client, whatever else is said: a mistake that would hand one's session to others.
   if (headerOf(headers, 'set-cookie') !== undefined) return false
-  if (isPersonal(request) && !control.has('public') && !control.has('s-maxage') && !control.has('must-revalidate')) return false
+  if (!isFor(request, control)) return false
   // 302 and 307 are kept only by what they say themselves.
   if ((status === 302 || status === 307) && saidMs === undefined) return false
-  return (saidMs ?? defaultTtlMs) > 0 || isValidated(headers)
+  return lifetimeOf(request, { status, saidMs, defaultTtlMs }) > 0 || isValidated(headers)
+}
+
+/**
+ * How long an answer is fresh, milliseconds. The default is for what is good, and for who has no cookie: a page of a session, or a refusal that
+ * one request provoked, would go to everyone.
+ */
+export function lifetimeOf(
+  { headers }: Pick<GatewayRequest, 'headers'>,
+  { status, saidMs, defaultTtlMs }: Pick<Answered, 'status' | 'saidMs' | 'defaultTtlMs'>,
+): number {
+  return saidMs ?? (status < 400 && headerOf(headers, 'cookie') === undefined ? defaultTtlMs : 0)
+}
+
+/** Whether an answer may go from one request to another: who says who they are shares only what is said to be for all. */
+export function isFor(request: Pick<GatewayRequest, 'headers' | 'subject'>, control: Directives): boolean {
+  return !isPersonal(request) || control.has('public') || control.has('s-maxage') || control.has('must-revalidate')
 }
 
 /** Sent with who one is: a token, or what an authenticating plugin before this one found out. */
-function isPersonal({ headers, subject }: Pick<GatewayRequest, 'headers' | 'subject'>): boolean {
+export function isPersonal({ headers, subject }: Pick<GatewayRequest, 'headers' | 'subject'>): boolean {
   return subject !== undefined || headerOf(headers, 'authorization') !== undefined
 }
 

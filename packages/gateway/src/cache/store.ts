@@ -1,5 +1,5 @@
 import type { HeaderList } from '../headers.ts'
-import { type Entry, fits } from './entry.ts'
+import { type Entry, fits, variantOf } from './entry.ts'
 
 /** Answers by the request they are for, as many as fit; those that were not asked for the longest go first. */
 export interface CacheStore {
@@ -7,8 +7,13 @@ export interface CacheStore {
   find(key: string, request: HeaderList): Entry | undefined
   /** Whether there is any answer of this key, for other headers perhaps. */
   has(key: string): boolean
+  /** What tells requests of this key apart, as far as its answers have said so. */
+  variant(key: string, request: HeaderList): string
   put(key: string, entry: Entry, request: HeaderList): void
+  /** All answers of a key. */
   remove(key: string): void
+  /** One answer, if it is still there. */
+  drop(key: string, entry: Entry): void
   readonly bytes: number
 }
 
@@ -43,6 +48,10 @@ export function cacheStore(maxBytes: number): CacheStore {
       entries.set(key, found)
       return found.find((entry) => fits(entry, request))
     },
+    variant(key, request) {
+      const newest = entries.get(key)?.at(-1)
+      return newest ? variantOf(newest, request) : ''
+    },
     put(key, entry, request) {
       // What another answer said to vary by may be another set of headers: those it is in place of go.
       const others = (entries.get(key) ?? []).filter((other) => !fits(other, request)).slice(-(mostVariants - 1))
@@ -56,6 +65,17 @@ export function cacheStore(maxBytes: number): CacheStore {
       }
     },
     remove,
+    drop(key, entry) {
+      const found = entries.get(key)
+      if (!found?.includes(entry)) return
+      bytes -= sizeOf(key, entry)
+      if (found.length === 1) entries.delete(key)
+      else
+        entries.set(
+          key,
+          found.filter((other) => other !== entry),
+        )
+    },
   }
 }
 

@@ -69,7 +69,7 @@ describe('proxy-cache', () => {
     expect(second.headers.get('x-count')).toBe('2')
     expect((await get()).said).toMatch(/hit/)
     // Not by fetch, which asks for no stored answer then.
-    const known = await rawRequest(port, 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nIf-None-Match: "1"\r\nConnection: close\r\n\r\n')
+    const known = await rawRequest(port, `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nIf-None-Match: "1"\r\nConnection: close\r\n\r\n`)
     expect(statusOf(known)).toBe(304)
     tag = '"2"'
     await world.advance(11_000)
@@ -113,7 +113,7 @@ describe('proxy-cache', () => {
       response.writeHead(200, { 'cache-control': 'max-age=60', 'content-length': 100 }).write('only a part')
       setTimeout(() => response.destroy(), 100)
     })
-    const first = rawRequest(port, 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    const first = rawRequest(port, `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
     await until(() => asked() === 1, 'the first request')
     const second = get()
     expect(await first).toContain('only a part')
