@@ -3,7 +3,7 @@ import { failures, runContestant, twice } from './contestant.ts'
 import { inFolder } from './folder.ts'
 import { NODE_SUBJECTS, nativesHere, type Place, startOrigin, titleOf } from './gateway/contestants.ts'
 import type { LoadResult, LoadTask } from './gateway/load-child.ts'
-import type { ProfileEntry } from './gateway/profile.ts'
+import type { Profile } from './gateway/profile.ts'
 import { programFile } from './gateway/program.ts'
 import { measureReloads, RELOAD_ROUTES, type Reloads } from './gateway/reloads.ts'
 import { type GatewayFigures, report } from './gateway/report.ts'
@@ -137,18 +137,20 @@ async function routesRound(figures: GatewayFigures, name: string): Promise<void>
 
 async function profile(place: Place, seconds: number): Promise<void> {
   for (const subject of ['banyan', 'banyan-full']) {
-    const entries = await withProxy(
+    const profile = await withProxy(
       subject,
       place,
       async (proxy) => {
         proxy.contestant?.go()
         await load(proxy, seconds + 1)
-        return proxy.contestant?.heard<ProfileEntry[]>('profile') ?? []
+        return proxy.contestant?.heard<Profile>('profile')
       },
       { profileSeconds: seconds },
     )
-    console.log(`\n${titleOf(subject)}, ${seconds} s under load, share of its own time\n`)
-    for (const { what, share } of entries) console.log(`${(share * 100).toFixed(1).padStart(5)} %  ${what}`)
+    for (const part of ['functions', 'files'] as const) {
+      console.log(`\n${titleOf(subject)}, ${seconds} s under load, share of its own time by ${part}\n`)
+      for (const { what, share } of profile?.[part] ?? []) console.log(`${(share * 100).toFixed(1).padStart(5)} %  ${what}`)
+    }
   }
 }
 

@@ -8,16 +8,25 @@ export function withChildren(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap(withChildren)]
 }
 
-/** Processor time that a process and those it started have spent so far: user and system, all threads. */
-export function processorSeconds(pid: number): number {
-  const ticks = withChildren(pid).map((each) => {
+/** Processor time, seconds. */
+export interface ProcessorTime {
+  /** In the program itself and its libraries. */
+  readonly user: number
+  /** In the kernel, for it. */
+  readonly system: number
+}
+
+/** What a process and those it started have spent so far, all threads. */
+export function processorTime(pid: number): ProcessorTime {
+  const spent = withChildren(pid).map((each) => {
     // Behind the name in brackets, which may have blanks; proc(5), fields 14 and 15.
     const fields = read(`/proc/${each}/stat`)
       .replace(/^.*\) /s, '')
       .split(' ')
-    return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+    return { user: Number(fields[11] ?? 0), system: Number(fields[12] ?? 0) }
   })
-  return ticks.reduce((sum, each) => sum + each, 0) / TICKS_PER_SECOND
+  const sum = (kind: keyof ProcessorTime) => spent.reduce((all, each) => all + each[kind], 0) / TICKS_PER_SECOND
+  return { user: sum('user'), system: sum('system') }
 }
 
 /** Memory in use by a process and those it started. Pages that they share are counted for each. */

@@ -51,6 +51,7 @@ function meanOf(speeds: readonly Speed[]): Speed {
   const mean = (key: keyof Speed) => speeds.reduce((sum, speed) => sum + speed[key], 0) / speeds.length
   return {
     requestsPerCpuSecond: mean('requestsPerCpuSecond'),
+    kernelUs: mean('kernelUs'),
     requestsPerSecond: mean('requestsPerSecond'),
     p50Ms: mean('p50Ms'),
     p99Ms: mean('p99Ms'),

@@ -137,7 +137,7 @@ function routesVerdicts({ routes }: GatewayFigures): Verdict[] {
 
 function contestantLine({ speeds }: GatewayFigures, subject: string): Verdict {
   const of = (key: keyof Speed) => middle(speeds.get(subject), (speed) => speed[key])
-  const cost = `${figure(100_000 / of('requestsPerCpuSecond'))} CPU-s for 100,000`
+  const cost = `${figure(1_000_000 / of('requestsPerCpuSecond'))} CPU-us a request, ${figure(of('kernelUs'))} of them the kernel's`
   const rest = `${figure(of('requestsPerSecond'))}/s, p50 ${figure(of('p50Ms'))} ms, p99 ${figure(of('p99Ms'))} ms, ${figure(of('rssMb'))} MB`
   return { what: titleOf(subject), ours: cost, theirs: `${rest}, core ${Math.round(of('busy') * 100)} % busy` }
 }

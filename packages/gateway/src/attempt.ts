@@ -130,11 +130,11 @@ class Attempt implements AbortListener, Deadline {
   }
 
   send(): Promise<Answer> {
-    const { call, endpoint, body, client, world } = this.#options
+    const { call, endpoint, body, client } = this.#options
     const { method, path, limits, onEarlyHints } = call
     const headers = call.headers.slice()
     if (call.grpc) headers.push(...this.#grpcTimeout(call.grpc))
-    else headers.push('x-timeout-ms', String(Math.max(1, Math.floor(this.#expiresAt() - world.monotonic()))))
+    else headers.push('x-timeout-ms', String(Math.max(1, Math.floor(this.#expiresAt() - this.#startedAt))))
     // A stream's length goes with it when it is known; otherwise the client frames it in chunks.
     if (body !== undefined && call.body.length !== undefined) headers.push('content-length', String(call.body.length))
     const request = {
@@ -146,7 +146,7 @@ class Attempt implements AbortListener, Deadline {
       cancellation: this.#cut,
       idleTimeoutMs: limits.idleTimeoutMs,
       isUpgrade: call.isUpgrade ?? false,
-      ...(onEarlyHints && { onInterim: (status: number, hints: HeaderList) => status === 103 && onEarlyHints(hints) }),
+      onInterim: onEarlyHints && ((status: number, hints: HeaderList) => void (status === 103 && onEarlyHints(hints))),
     }
     return client.send(request).then(this.#onAnswer, this.#onFailure)
   }
@@ -234,7 +234,7 @@ class Attempt implements AbortListener, Deadline {
 
 /** Beside the metric of the whole request, so that one can tell the service's time from the gateway's. */
 function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, result: number | string): void {
-  tries().record(ms / 1_000, {
+  tries()?.record(ms / 1_000, {
     'http.request.method': call.method,
     'banyan.service': gateway,
     'banyan.upstream': destination,

@@ -54,6 +54,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
+/** The lengths of their names, a bit each: most other names have another one, and need not be looked at any further. */
+const HOP_LENGTHS = [...HOP_BY_HOP].reduce((lengths, { length }) => lengths | (1 << length), 0)
+
 /** Headers that stay although a `Connection` header lists them: a client could take away what the service decides by. */
 const NEVER_HOP_BY_HOP =
   /^(?:authorization|cookie|set-cookie|host|content-.*|forwarded|x-forwarded-.*|x-real-ip|x-auth-.*|x-request-id|traceparent|tracestate|idempotency-key|cache-control|via)$/
@@ -69,16 +72,18 @@ export function endToEnd(headers: HeaderList, isDropped?: (lowerCaseName: string
   const kept: string[] = []
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
-    const lowerCase = name.toLowerCase()
-    if (HOP_BY_HOP.has(lowerCase) || isListed?.(lowerCase) || isDropped?.(lowerCase)) continue
+    if (isHopByHop(name)) continue
+    const lowerCase = isListed || isDropped ? name.toLowerCase() : ''
+    if (isListed?.(lowerCase) || isDropped?.(lowerCase)) continue
     kept.push(name, headers[index + 1] ?? '')
   }
   return kept
 }
 
-/** Whether a header, by its lower-case name, is about one connection. */
-export function isHopByHop(lowerCaseName: string): boolean {
-  return HOP_BY_HOP.has(lowerCaseName)
+/** Whether a header is about one connection. */
+export function isHopByHop(name: string): boolean {
+  const { length } = name
+  return length < 32 && ((HOP_LENGTHS >>> length) & 1) === 1 && HOP_BY_HOP.has(name.toLowerCase())
 }
 
 /** Whether a header, by its lower-case name, stays although a `Connection` header lists it. */

@@ -203,7 +203,8 @@ function serve(
   const own = { message, response }
   const client = new Cancellation(options.world)
   waiting.push(own)
-  response.once('close', () => {
+  // It closes once: `once` would wrap this for nothing.
+  response.on('close', () => {
     waiting.splice(waiting.indexOf(own), 1)
     // Before the answer is out: nobody wants it any more.
     if (!response.writableFinished) client.abort(clientGone())
@@ -228,7 +229,7 @@ async function exchange(
   }
   const client = { cancellation, isUpgrade: false, onBodyWanted, onEarlyHints: earlyHints(message, response) }
   const { response: answer, body, finish } = await options.handle(message, client)
-  const result = await sendResponse(answer, {
+  const sending = sendResponse(answer, {
     message,
     response,
     body,
@@ -236,6 +237,8 @@ async function exchange(
     isDraining: () => state.isDraining,
     world: options.world,
   })
+  // Most are out at once: nothing to wait for.
+  const result = typeof sending === 'string' ? sending : await sending
   finish(result === 'gone' ? 499 : answer.status, result)
 }
 

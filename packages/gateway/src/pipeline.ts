@@ -179,7 +179,7 @@ interface Record {
   readonly traced: Traced | undefined
   readonly response: GatewayResponse
   readonly startedAt: number
-  readonly durations: Histogram
+  readonly durations: Histogram | undefined
   readonly id: string
 }
 
@@ -189,18 +189,20 @@ function finish(
   end: string,
   options: PipelineOptions,
 ): void {
+  // Its text is most of what a line costs.
+  const isLogged = options.log.isLevelEnabled?.('info') !== false
+  if (!traced && !durations && !isLogged) return
   const { route, screened } = admitted
   const ms = Math.round((options.world.monotonic() - startedAt) * 10) / 10
   const method = message.method ?? ''
   if (traced) endSpan(traced.span, { status }, (code) => code >= 500)
-  durations.record(ms / 1_000, {
+  durations?.record(ms / 1_000, {
     'http.request.method': method,
     'http.response.status_code': status,
     'banyan.service': options.name,
     ...(route && { 'http.route': route.path }),
   })
-  // Its text is most of what a line costs.
-  if (options.log.isLevelEnabled?.('info') === false) return
+  if (!isLogged) return
   // Without the query: it may carry secrets.
   const path = screened?.path ?? message.url?.split('?')[0] ?? ''
   const { upstream, upstreamMs } = response

@@ -99,8 +99,8 @@ function mayRepeat({ method, headers }: GatewayRequest): boolean {
 
 /** The limits, but no longer than the client itself will wait, as it says in `x-timeout-ms`. */
 export function withClientTimeout(limits: CallLimits, { headers }: Pick<GatewayRequest, 'headers'>): CallLimits {
-  const value = headerOf(headers, 'x-timeout-ms') ?? ''
-  if (!/^[1-9]\d{0,8}$/.test(value)) return limits
+  const value = headerOf(headers, 'x-timeout-ms')
+  if (value === undefined || !/^[1-9]\d{0,8}$/.test(value)) return limits
   return { ...limits, timeoutMs: Math.min(limits.timeoutMs, Number(value)) }
 }
 

@@ -14,49 +14,73 @@ export interface RequestHeaders {
   readonly forwarded: string[]
 }
 
-type Kind = 'host' | 'content-length' | 'transfer-encoding' | 'authorization' | 'x-request-id' | 'via' | 'connection'
-
-const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>(
-  (['host', 'content-length', 'transfer-encoding', 'authorization', 'x-request-id', 'via', 'connection'] as const).map((name) => [
-    name,
-    name,
-  ]),
-)
-
 /** Takes the headers of a request apart. */
 export function readRequestHeaders(headers: readonly string[]): RequestHeaders {
-  const single: { [kind in Kind]?: string } = {}
-  const via: string[] = []
-  const forwarded: string[] = []
-  let repeated: string | undefined
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    const value = headers[index + 1] ?? ''
-    const lowerCase = name.toLowerCase()
-    const kind = KINDS.get(lowerCase)
-    if (kind === 'via') via.push(value)
-    else if (kind === 'connection') single.connection = single.connection === undefined ? value : `${single.connection},${value}`
-    else if (kind !== undefined) {
-      // Of two ids the first counts: it is for logs.
-      if (single[kind] !== undefined && kind !== 'x-request-id') repeated ??= kind
-      single[kind] ??= value
-    }
-    if (goesOn(lowerCase, kind)) forwarded.push(name, value)
-  }
-  return {
-    host: single.host,
-    contentLength: single['content-length'],
-    transferEncoding: single['transfer-encoding'],
-    requestId: single['x-request-id'],
-    via,
-    repeated,
-    forwarded: unlisted(forwarded, single.connection),
-  }
+  const parts = new Parts()
+  for (let index = 0; index < headers.length; index += 2) parts.take(headers[index] ?? '', headers[index + 1] ?? '')
+  return parts.headers()
 }
 
-function goesOn(lowerCase: string, kind: Kind | undefined): boolean {
-  if (kind !== undefined) return kind !== 'connection' && kind !== 'transfer-encoding' && kind !== 'x-request-id'
-  return !isHopByHop(lowerCase) && !isForwardedHeader(lowerCase) && !isIdentityHeader(lowerCase)
+/** What has been found so far. A class: an object with names that are worked out would cost more than all the rest. */
+class Parts {
+  #host: string | undefined
+  #contentLength: string | undefined
+  #transferEncoding: string | undefined
+  #authorization: string | undefined
+  #requestId: string | undefined
+  #connection: string | undefined
+  #repeated: string | undefined
+  readonly #via: string[] = []
+  readonly #forwarded: string[] = []
+
+  take(name: string, value: string): void {
+    const lowerCase = name.toLowerCase()
+    switch (lowerCase) {
+      case 'host':
+        this.#host = this.#once(lowerCase, this.#host, value)
+        break
+      case 'content-length':
+        this.#contentLength = this.#once(lowerCase, this.#contentLength, value)
+        break
+      case 'transfer-encoding':
+        this.#transferEncoding = this.#once(lowerCase, this.#transferEncoding, value)
+        return
+      case 'authorization':
+        this.#authorization = this.#once(lowerCase, this.#authorization, value)
+        break
+      case 'x-request-id':
+        // Of two the first counts: it is for logs.
+        this.#requestId ??= value
+        return
+      case 'via':
+        this.#via.push(value)
+        break
+      case 'connection':
+        this.#connection = this.#connection === undefined ? value : `${this.#connection},${value}`
+        return
+      default:
+        if (isHopByHop(name) || isForwardedHeader(lowerCase) || isIdentityHeader(lowerCase)) return
+    }
+    this.#forwarded.push(name, value)
+  }
+
+  headers(): RequestHeaders {
+    return {
+      host: this.#host,
+      contentLength: this.#contentLength,
+      transferEncoding: this.#transferEncoding,
+      requestId: this.#requestId,
+      via: this.#via,
+      repeated: this.#repeated,
+      forwarded: unlisted(this.#forwarded, this.#connection),
+    }
+  }
+
+  #once(name: string, before: string | undefined, value: string): string {
+    if (before === undefined) return value
+    this.#repeated ??= name
+    return before
+  }
 }
 
 /** Without those that a `Connection` header names, which are about this connection. */

@@ -68,7 +68,8 @@ function end(response: ServerResponse, body: string | Uint8Array | undefined): S
   if (body === undefined) response.end()
   else if (typeof body === 'string' || body.length > oneWrite) response.end(body)
   else {
-    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+    const bytes = body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    const text = bytes.toString('latin1')
     writeSoon(() => response.end(text, 'latin1'))
   }
   return 'sent'
@@ -116,10 +117,10 @@ function pairsOf(headers: HeaderList): [string, string][] {
 
 function writeHead(answer: GatewayResponse, { response, message }: ClientSide, close: boolean): GatewayResponse {
   const isBare = answer.status === 204 || answer.status === 304 || headerOf(answer.headers, 'content-length') !== undefined
-  const own = isBare ? [] : lengthOf(answer, message.method === 'HEAD')
-  const headers = [...answer.headers, ...own, ...(close ? ['connection', 'close'] : [])]
+  const own = [...(isBare ? [] : lengthOf(answer, message.method === 'HEAD')), ...(close ? ['connection', 'close'] : [])]
   try {
-    response.writeHead(answer.status, headers)
+    // It takes the list as it is, and leaves it so.
+    response.writeHead(answer.status, own.length === 0 ? (answer.headers as string[]) : [...answer.headers, ...own])
     return answer
   } catch {
     // Node refuses a status or a header with characters that do not belong there: not the client's fault, nor ours.

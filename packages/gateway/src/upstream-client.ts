@@ -19,7 +19,7 @@ export interface UpstreamRequest {
   /** A WebSocket handshake. */
   readonly isUpgrade: boolean
   /** Told of 1xx answers, such as 103. Default: nobody is. */
-  readonly onInterim?: (status: number, headers: HeaderList) => void
+  readonly onInterim?: ((status: number, headers: HeaderList) => void) | undefined
 }
 
 /** The head of an answer and its body, which must be read to its end or dropped. */

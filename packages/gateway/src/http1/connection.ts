@@ -88,7 +88,7 @@ export class Connection implements AbortListener {
     const isChunked = body instanceof Readable && announced === undefined
     let head: string
     try {
-      head = writeRequestHead({ ...request, host, isChunked })
+      head = writeRequestHead(request, { host, isChunked })
     } catch (error) {
       reject(error)
       this.#options.onIdle(this)

@@ -1,17 +1,12 @@
 import { GatewayError } from '../errors.ts'
-import { type HeaderList, headerOf } from '../headers.ts'
-import { TARGET, TOKEN, VALUE } from '../http-grammar.ts'
+import { headerOf } from '../headers.ts'
+import { isTarget, isToken, isValue } from '../http-grammar.ts'
+import type { UpstreamRequest } from '../upstream-client.ts'
 
-export interface RequestHead {
-  readonly method: string
-  /** With its query. */
-  readonly path: string
-  /** Sent as they are; with a `host`, that one is sent. */
-  readonly headers: HeaderList
+/** What the connection adds to a request. */
+export interface Framing {
   /** For a request without a `host`. */
   readonly host: string
-  /** A WebSocket handshake. */
-  readonly isUpgrade: boolean
   /** The body has no known length. */
   readonly isChunked: boolean
 }
@@ -21,14 +16,17 @@ export interface RequestHead {
  *
  * @throws {GatewayError} `ERR_REQUEST_INVALID` (400) for characters that cannot be sent
  */
-export function writeRequestHead({ method, path, headers, host, isUpgrade, isChunked }: RequestHead): string {
-  let isGood = TOKEN.test(method) && TARGET.test(path)
+export function writeRequestHead(
+  { method, path, headers, isUpgrade }: Pick<UpstreamRequest, 'method' | 'path' | 'headers' | 'isUpgrade'>,
+  { host, isChunked }: Framing,
+): string {
+  let isGood = isToken(method) && isTarget(path)
   let head = `${method} ${path} HTTP/1.1\r\n`
   if (headerOf(headers, 'host') === undefined) head += `host: ${host}\r\n`
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''
-    isGood &&= TOKEN.test(name) && VALUE.test(value)
+    isGood &&= isToken(name) && isValue(value)
     head += `${name}: ${value}\r\n`
   }
   if (isUpgrade) head += 'connection: Upgrade\r\nupgrade: websocket\r\n'

@@ -1,4 +1,5 @@
 import type { HeaderList } from '../headers.ts'
+import { endOfToken, isValue } from '../http-grammar.ts'
 
 /** The head of an answer, and what its framing headers say. */
 export interface ResponseHead {
@@ -25,7 +26,6 @@ export type BodyFraming =
 export class UncleanError extends Error {}
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/
 /** What says where an answer ends: parsers do not agree on blanks around it, but for one before. */
 const FRAMING_NAME = /^(?:transfer-encoding|content-length)$/i
 /** 15 digits: below 2^53. */
@@ -35,46 +35,53 @@ const LENGTH = /^\d{1,15}$/
  * Reads a head, without the empty line behind it. Each line ends in CRLF and nothing else; no line is folded.
  *
  * @param text one character a byte
+ * @param end where the head ends; cutting it off first would make each look at a character dearer. Default: with the text
  * @throws {UncleanError}
  * @see RFC 9112, sections 4 to 6
  */
-export function parseHead(text: string): ResponseHead {
-  const lineEnd = text.indexOf('\r\n')
-  const statusLine = STATUS_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd))
-  if (!statusLine) throw new UncleanError(`its first line is ${quoted(lineEnd < 0 ? text : text.slice(0, lineEnd))}`)
+export function parseHead(text: string, end: number = text.length): ResponseHead {
+  const found = text.indexOf('\r\n')
+  const lineEnd = found < 0 || found > end ? end : found
+  const line = text.slice(0, lineEnd)
+  const statusLine = STATUS_LINE.exec(line)
+  if (!statusLine) throw new UncleanError(`its first line is ${quoted(line)}`)
   const version = statusLine[1] === '0' ? '1.0' : '1.1'
-  const headers = lineEnd < 0 ? [] : parseFields(text, lineEnd + 2)
+  const headers = parseFields(text, lineEnd + 2, end)
   return { version, status: Number(statusLine[2]), headers, ...factsOf(headers, version) }
 }
 
 /**
- * Reads field lines, from `start` to the end of the text.
+ * Reads field lines, from `start` to `end`, by default that of the text.
  *
  * @throws {UncleanError}
  */
-export function parseFields(text: string, start: number): string[] {
+export function parseFields(text: string, start: number, end: number = text.length): string[] {
   const headers: string[] = []
-  for (let from = start; from < text.length; ) {
+  for (let from = start; from < end; ) {
     const found = text.indexOf('\r\n', from)
-    const to = found < 0 ? text.length : found
-    const field = FIELD_LINE.exec(text.slice(from, to))
-    if (!field) throw new UncleanError(`it has a header line ${quoted(text.slice(from, to))}`)
-    const [, name = '', raw = ''] = field
-    const value = trimmed(raw)
-    if (raw.length > value.length + 1 && FRAMING_NAME.test(name)) throw new UncleanError(`it has blanks around its ${name}`)
+    const to = found < 0 || found > end ? end : found
+    const colon = endOfToken(text, from)
+    const value = trimmed(text, colon + 1, to)
+    // A token has no CR: it ends before the line does.
+    if (colon === from || text.charCodeAt(colon) !== COLON || !isValue(value))
+      throw new UncleanError(`it has a header line ${quoted(text.slice(from, to))}`)
+    const name = text.slice(from, colon)
+    if (to - colon - 1 > value.length + 1 && FRAMING_NAME.test(name)) throw new UncleanError(`it has blanks around its ${name}`)
     headers.push(name, value)
     from = to + 2
   }
   return headers
 }
 
+const COLON = 0x3a
+
 /** Without the blanks and tabs around it, and nothing else: `trim` knows more kinds of blanks. */
-function trimmed(raw: string): string {
-  let from = 0
-  let to = raw.length
-  while (from < to && isBlank(raw.charCodeAt(from))) from += 1
-  while (to > from && isBlank(raw.charCodeAt(to - 1))) to -= 1
-  return raw.slice(from, to)
+function trimmed(text: string, start: number, end: number): string {
+  let from = start
+  let to = end
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1
+  return text.slice(from, to)
 }
 
 function isBlank(code: number): boolean {
@@ -118,18 +125,21 @@ function factsOf(headers: HeaderList, version: '1.0' | '1.1'): Pick<ResponseHead
         break
     }
   }
-  const options =
-    connection === ''
-      ? []
-      : connection
-          .toLowerCase()
-          .split(',')
-          .map((option) => option.trim())
   return {
     framing: framingOf(encoding, length, version),
-    isKept: !options.includes('close') && (version === '1.1' || options.includes('keep-alive')),
+    isKept: isKept(connection, version),
     keptForMs: keptForMs(keepAlive),
   }
+}
+
+function isKept(connection: string, version: '1.0' | '1.1'): boolean {
+  // As most say it, or do not say it.
+  if (version === '1.1' && (connection === '' || connection === 'keep-alive')) return true
+  const options = connection
+    .toLowerCase()
+    .split(',')
+    .map((option) => option.trim())
+  return !options.includes('close') && (version === '1.1' || options.includes('keep-alive'))
 }
 
 function is(headers: HeaderList, index: number, lowerCaseName: string): boolean {
@@ -149,6 +159,7 @@ function framingOf(encoding: string | undefined, length: string | undefined, ver
 }
 
 function keptForMs(keepAlive: string): number | undefined {
+  if (keepAlive === '') return undefined
   const seconds = /(?:^|[,; ])timeout=(\d{1,6})(?:$|[,; ])/i.exec(keepAlive)?.[1]
   return seconds === undefined ? undefined : Number(seconds) * 1_000
 }

@@ -105,7 +105,7 @@ export class ResponseParser {
       return bytes.length
     }
     const next = offset + end + 4 - known
-    this.#takeHead(parseHead(text.slice(0, end)), before.interims, bytes, next)
+    this.#takeHead(parseHead(text, end), before.interims, bytes, next)
     return this.#state.kind === 'switched' ? bytes.length : next
   }
 

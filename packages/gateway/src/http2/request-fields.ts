@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2'
 import { GatewayError } from '../errors.ts'
 import { headerOf } from '../headers.ts'
-import { TARGET, TOKEN, VALUE } from '../http-grammar.ts'
+import { isTarget, isToken, isValue } from '../http-grammar.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
 import { fieldsOf } from './fields.ts'
 
@@ -14,9 +14,9 @@ import { fieldsOf } from './fields.ts'
 export function requestFields({ origin, method, path, headers, isUpgrade }: UpstreamRequest): OutgoingHttpHeaders {
   if (isUpgrade)
     throw new GatewayError('ERR_UPGRADE_REFUSED', 'the service speaks HTTP/2, to which no WebSocket is handed on', { status: 400 })
-  let isGood = TOKEN.test(method) && TARGET.test(path)
+  let isGood = isToken(method) && isTarget(path)
   for (let index = 0; index < headers.length; index += 2) {
-    isGood &&= TOKEN.test(headers[index] ?? '') && VALUE.test(headers[index + 1] ?? '')
+    isGood &&= isToken(headers[index] ?? '') && isValue(headers[index + 1] ?? '')
   }
   // The client's fault: blaming the upstream would let anybody open its breaker.
   if (!isGood)
