@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { CommittingQuery, type QueryKind } from './committing-query.ts'
 import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
 import { placeOf, type Settings } from './settings.ts'
 import { shorten } from './statement.ts'
@@ -25,6 +26,11 @@ export interface Result<Row extends object = Record<string, unknown>> {
 export interface Connection {
   /** Runs one statement, prepared. @throws {PostgresError} */
   query<Row extends object>(statement: Statement): Promise<Result<Row>>
+  /**
+   * Runs one statement and commits behind it, in one exchange: the server answers both at once. When it refuses the statement it does not
+   * commit, and the transaction is to be rolled back. @throws {PostgresError}
+   */
+  queryAndCommit(statement: Statement): Promise<Result>
   /** Runs one or more statements without values, unprepared. @throws {PostgresError} */
   exec(text: string): Promise<Result>
   /** What `send` sends at once goes in one packet. */
@@ -91,7 +97,8 @@ async function connect(settings: Settings): Promise<Connection> {
   }
   const names = prepare ? statementNames(client, maxStatements) : undefined
   return {
-    query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
+    query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement, pg.Query).catch(noteLoss),
+    queryAndCommit: (statement) => runStatement<Record<string, unknown>>(client, names, statement, CommittingQuery).catch(noteLoss),
     exec: (text) => ask<Record<string, unknown>>(client, { text }, text).catch(noteLoss),
     inOnePacket(send) {
       socket.cork()
@@ -137,10 +144,11 @@ async function runStatement<Row extends object>(
   client: pg.Client,
   names: StatementNames | undefined,
   { text, values = [] }: Statement,
+  kind: QueryKind,
 ): Promise<Result<Row>> {
   const name = names?.nameOf(text)
   try {
-    return await ask<Row>(client, { text, values: [...values], queryMode: 'extended', ...(name !== undefined && { name }) }, text)
+    return await ask<Row>(client, { text, values: [...values], queryMode: 'extended', ...(name !== undefined && { name }) }, text, kind)
   } catch (error) {
     // Under another name it is prepared afresh.
     if (isStale(error)) names?.forget(text)
@@ -152,12 +160,17 @@ function ask<Row extends object>(
   client: pg.Client,
   query: pg.QueryConfig & { queryMode?: 'extended' },
   text: string,
+  kind: QueryKind = pg.Query,
 ): Promise<Result<Row>> {
   return new Promise((resolve, reject) => {
-    // Rows come as the statement makes them: the caller names their shape, and SQL cannot be checked against it here.
-    client.query<Row & pg.QueryResultRow>(query, (error: Error | null, result) => {
+    const answered = (error: Error | undefined, result: Answered) => {
       if (error) reject(toPostgresError(error, `run "${shorten(text)}"`))
-      else resolve(result)
-    })
+      // Rows come as the statement makes them: the caller names their shape, and SQL cannot be checked against it here.
+      else resolve((Array.isArray(result) ? result.at(-1) : result) as Result<Row>)
+    }
+    client.query(new kind(query, answered as never))
   })
 }
+
+/** Of several statements in one exchange the driver gives a list. */
+type Answered = pg.QueryResult | readonly pg.QueryResult[]

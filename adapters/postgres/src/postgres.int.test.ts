@@ -216,4 +216,28 @@ describe('statements that go with COMMIT', () => {
     })
     expect(await database.run('select n from counter')).toEqual([{ n: 11 }])
   })
+
+  it('are committed with, or nothing is: refused, refused by COMMIT itself, or not to be sent at all', async () => {
+    const database = await prepared()
+    await database.run('alter table items add constraint named unique (name) deferrable initially deferred')
+    const adding = (text: string, values: readonly never[] = []) =>
+      database.transaction(async (tx) => {
+        await tx.sql`insert into items values (1, 'one')`
+        postgresTransaction(tx).withCommit(text, values)
+      })
+    const refused = { code: 'ERR_SQL_CONSTRAINT' }
+    await expect(adding("insert into items values (1, 'again')")).rejects.toMatchObject(refused)
+    await expect(adding("insert into items values (2, 'one')")).rejects.toMatchObject(refused)
+    await expect(adding('insert into nowhere values (1)')).rejects.toMatchObject({ code: 'ERR_SQL' })
+    const unsendable = {
+      toPostgres() {
+        throw new Error('there is no text for this')
+      },
+    }
+    await expect(adding('insert into items values (2, $1)', [unsendable as never])).rejects.toThrow()
+    expect(await namesIn(database)).toEqual([])
+    // None of them has left the connection, or the statement, in a state that others would suffer from.
+    await adding('insert into items values (2, $1)', ['two' as never])
+    expect(await namesIn(database)).toEqual(['one', 'two'])
+  })
 })
