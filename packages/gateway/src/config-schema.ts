@@ -16,7 +16,7 @@ import { fileRules, mirrorRules, partRules, redirectRules, routeRules } from './
 import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneNumberOf, oneOf, text } from './config-shape.ts'
 import { entryOf, plainOf, type Tree } from './config-tree.ts'
 import type { ConfigIssue } from './errors.ts'
-import { isNetwork } from './forwarded.ts'
+import { isNetwork } from './networks.ts'
 import { normalisePath } from './path.ts'
 import type { PluginTable } from './plugins/table.ts'
 

@@ -1,8 +1,6 @@
-import { BlockList, isIP, isIPv4 } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import { type HeaderList, headerOf, headerValues } from './headers.ts'
-
-/** Says whether an address belongs to a proxy of our own, whose `X-Forwarded-*` headers may be believed. */
-export type TrustedNetworks = (address: string) => boolean
+import type { Networks } from './networks.ts'
 
 /** How a request came in, as far as it can be believed. */
 export interface Arrival {
@@ -10,32 +8,6 @@ export interface Arrival {
   readonly clientIp: string
   /** `X-Forwarded-*` for the service. */
   readonly headers: HeaderList
-}
-
-/**
- * Reads `10.0.0.0/8`, `192.168.1.7`, `fd00::/8`.
- *
- * @throws {RangeError} for a text that is no network
- */
-export function trustedNetworks(networks: readonly string[]): TrustedNetworks {
-  if (networks.length === 0) return () => false
-  const list = new BlockList()
-  for (const network of networks) {
-    if (!isNetwork(network)) throw new RangeError(`cannot trust "${network}": wanted an address or a network, as in "10.0.0.0/8"`)
-    const [address = '', bits] = network.split('/')
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
-  return (address) => isIP(address) > 0 && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
-}
-
-/** Whether a text is an IP address or a network. */
-export function isNetwork(text: string): boolean {
-  const [address = '', bits, ...more] = text.split('/')
-  const version = isIP(address)
-  if (version === 0 || more.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
 /** How a request came to us. */
@@ -47,8 +19,12 @@ export interface ArrivedBy {
   readonly scheme: 'http' | 'https'
 }
 
-/** Works out who calls and what to tell the service. What an untrusted peer says about itself is not handed on. */
-export function arrivalOf(headers: HeaderList, { peer, host, scheme }: ArrivedBy, isTrusted: TrustedNetworks): Arrival {
+/**
+ * Works out who calls and what to tell the service. What an untrusted peer says about itself is not handed on.
+ *
+ * @param isTrusted whether an address belongs to a proxy of our own, whose `X-Forwarded-*` headers may be believed
+ */
+export function arrivalOf(headers: HeaderList, { peer, host, scheme }: ArrivedBy, isTrusted: Networks): Arrival {
   const peerIp = plainIp(peer)
   if (!isTrusted(peerIp)) {
     return { clientIp: peerIp, headers: ['x-forwarded-for', peerIp, 'x-forwarded-proto', scheme, 'x-forwarded-host', host] }

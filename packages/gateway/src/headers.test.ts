@@ -1,7 +1,8 @@
 import { nearest } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
-import { arrivalOf, isNetwork, trustedNetworks } from './forwarded.ts'
+import { arrivalOf } from './forwarded.ts'
 import { endToEnd, headerOf, headerValues, isIdentityHeader, withHeader, withoutHeaders } from './headers.ts'
+import { isNetwork, networks } from './networks.ts'
 
 describe('headers', () => {
   const list = ['Host', 'x', 'Set-Cookie', 'a=1', 'set-cookie', 'b=2']
@@ -44,18 +45,18 @@ describe('headers', () => {
   })
 })
 
-describe('trusted networks', () => {
+describe('networks', () => {
   it('are addresses and networks of both families', () => {
-    const isTrusted = trustedNetworks(['10.0.0.0/8', '192.168.1.7', 'fd00::/8', '::1'])
+    const isTrusted = networks(['10.0.0.0/8', '192.168.1.7', 'fd00::/8', '::1'])
     expect(['10.9.9.9', '192.168.1.7', 'fd12::1', '::1'].map(isTrusted)).toEqual([true, true, true, true])
     expect(['11.0.0.1', '192.168.1.8', 'fe80::1', '', 'x'].map(isTrusted)).toEqual([false, false, false, false, false])
     expect(['10.0.0.0/8', '::/0', '1.2.3.4'].map(isNetwork)).toEqual([true, true, true])
     expect(['10.0.0.0/33', '10.0.0.0/8/8', '10.0.0/8', 'x', '10.0.0.0/'].map(isNetwork)).toEqual([false, false, false, false, false])
-    expect(() => trustedNetworks(['10.0.0'])).toThrow('cannot trust "10.0.0"')
+    expect(() => networks(['10.0.0'])).toThrow('cannot read the network "10.0.0"')
   })
 
   it('give the client as the nearest address that is not trusted, and drop what is no address', () => {
-    const isTrusted = trustedNetworks(['10.0.0.0/8'])
+    const isTrusted = networks(['10.0.0.0/8'])
     const from = (peer: string, ...forwarded: string[]) =>
       arrivalOf(
         forwarded.flatMap((value) => ['X-Forwarded-For', value]),

@@ -5,8 +5,8 @@ import type { CallLimits } from './attempt.ts'
 import type { GatewayConfig, RouteConfig, ServiceConfig } from './config.ts'
 import type { Destination, Target } from './destination.ts'
 import type { Handler, Interceptor } from './exchange.ts'
-import { type TrustedNetworks, trustedNetworks } from './forwarded.ts'
 import { mirrored } from './mirror.ts'
+import { type Networks, networks } from './networks.ts'
 import type { Fetched, FetchOptions } from './plugins/plugin.ts'
 import type { PluginConfig, PluginTable } from './plugins/table.ts'
 import { problemOf } from './problem.ts'
@@ -19,7 +19,8 @@ import type { UpstreamProtocol } from './upstream-client.ts'
 export interface Snapshot {
   readonly config: GatewayConfig
   readonly routes: RouteTable<CompiledRoute>
-  readonly isTrusted: TrustedNetworks
+  /** Whether an address belongs to a proxy of our own. */
+  readonly isTrusted: Networks
   /** The plugins' interceptors by what they were made from, for the next snapshot to take over. */
   readonly interceptors: ReadonlyMap<string, Interceptor>
   /** The routes by what they were made from, the same. */
@@ -76,7 +77,7 @@ export function compile(config: GatewayConfig, options: SnapshotOptions, before?
     config,
     built,
     routes: routeTable(all.map(({ route }) => route)),
-    isTrusted: trustedNetworks(config.trusted_proxies ?? []),
+    isTrusted: networks(config.trusted_proxies ?? []),
     // Only those in use: the others may be collected.
     interceptors: new Map(all.flatMap((one) => [...one.interceptors])),
     destinations: new Set(all.flatMap(({ destinations }) => destinations)),

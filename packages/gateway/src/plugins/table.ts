@@ -1,5 +1,6 @@
 import { type CompressionConfig, compression } from './compression.ts'
 import { type CorsConfig, cors } from './cors.ts'
+import { type IpRestrictionConfig, ipRestriction } from './ip-restriction.ts'
 import { type JwtConfig, jwt } from './jwt.ts'
 import { type KeyAuthConfig, keyAuth } from './key-auth.ts'
 import { type MtlsAuthConfig, mtlsAuth } from './mtls-auth.ts'
@@ -14,6 +15,7 @@ export interface PluginConfigs {
   jwt: JwtConfig
   'key-auth': KeyAuthConfig
   'mtls-auth': MtlsAuthConfig
+  'ip-restriction': IpRestrictionConfig
   'rate-limiting': RateLimitingConfig
   'proxy-cache': ProxyCacheConfig
   'request-validator': RequestValidatorConfig
@@ -28,6 +30,7 @@ export const plugins: { readonly [Name in keyof PluginConfigs]: Plugin<PluginCon
   jwt,
   'key-auth': keyAuth,
   'mtls-auth': mtlsAuth,
+  'ip-restriction': ipRestriction,
   'rate-limiting': rateLimiting,
   'proxy-cache': proxyCache,
   'request-validator': requestValidator,
