@@ -28,6 +28,17 @@ describe('a request that servers could read differently', () => {
     expect(statusOf(raw)).toBe(408)
   })
 
+  it('and was never read has its line in the log, as any other has', async () => {
+    const { port, log } = await guarded()
+    const heads = ['GARBAGE\r\n\r\n', `CONNECT x:1 HTTP/1.1\r\n${CLOSE}\r\n`, `GET / HTTP/1.1\r\n${CLOSE}Expect: cake\r\n\r\n`]
+    for (const head of heads) await rawRequest(port, head)
+    expect(log.map(({ status, code, message }) => [status, code, message])).toEqual([
+      [400, 'ERR_REQUEST_INVALID', 'a request was refused before it was read: 400, the request is not clean HTTP/1.1'],
+      [405, 'ERR_METHOD_NOT_ALLOWED', 'a request was refused before it was read: 405, CONNECT is not allowed'],
+      [417, 'ERR_REQUEST_INVALID', 'a request was refused before it was read: 417, the only expectation met is 100-continue'],
+    ])
+  })
+
   it('with more headers than Node counts is still seen whole', async () => {
     const service = await echo()
     const { port } = await start({ max_header_bytes: 100_000, routes: [{ path: '/', service: 'a' }] }, { a: [service.address] })

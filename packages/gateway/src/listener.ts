@@ -11,12 +11,12 @@ import { type HeaderList, headerValues } from './headers.ts'
 import { type Http2Front, http2Front } from './http2/front.ts'
 import { splitByAlpn, splitByPreface } from './http2/split.ts'
 import { type ListeningSocket, type ListenPlace, listen, socketOf } from './listening-socket.ts'
-import { type Pipeline, refusalOf } from './pipeline.ts'
-import { problem } from './problem.ts'
+import type { Pipeline } from './pipeline.ts'
 import { noBody } from './request-body.ts'
 import { sendResponse } from './respond.ts'
 import { contextOptions, type TlsMaterial } from './tls-material.ts'
 import { connectTunnel, writeRaw } from './tunnel.ts'
+import { refuseUnread, type Unread, unreadBy } from './unread.ts'
 
 /** How a {@link Listener} listens. */
 export interface ListenerOptions {
@@ -122,17 +122,13 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
   server.on('request', (message, response) => serve(message, response, false, options, state))
   server.on('checkContinue', (message, response) => serve(message, response, true, options, state))
   server.on('checkExpectation', (_, response) => {
-    const { status, headers, body } = problem({
-      status: 417,
-      code: 'ERR_REQUEST_INVALID',
-      detail: 'the only expectation met is 100-continue',
-    })
+    const { status, headers, body } = refuseUnread(OTHER_EXPECTATION, log)
     response.writeHead(status, [...headers, 'connection', 'close']).end(body)
   })
   server.on('upgrade', (message, socket, head) => {
     // Node before 24.9 knows no shouldUpgradeCallback and brings every protocol here; h2c would get past the route.
     if (!isWebSocket(message)) {
-      writeRaw(socket, problem({ status: 400, code: 'ERR_UPGRADE_REFUSED', detail: 'the only protocol to switch to is websocket' }))
+      writeRaw(socket, refuseUnread(OTHER_PROTOCOL, log))
       return
     }
     upgrade(message, socket, head, options, state).catch((error) => {
@@ -140,15 +136,18 @@ function newServer(options: ListenerOptions, state: ListenerState): Server {
       socket.destroy()
     })
   })
-  server.on('connect', (_, socket) =>
-    writeRaw(socket, problem({ status: 405, code: 'ERR_METHOD_NOT_ALLOWED', detail: 'CONNECT is not allowed' })),
-  )
+  server.on('connect', (_, socket) => writeRaw(socket, refuseUnread(NO_CONNECT, log)))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (socket.writable && error.code !== 'ECONNRESET' && mayRefuse(state.busy.get(socket))) writeRaw(socket, refusalOf(error))
+    if (socket.writable && error.code !== 'ECONNRESET' && mayRefuse(state.busy.get(socket)))
+      writeRaw(socket, refuseUnread(unreadBy(error), log))
     else socket.destroy()
   })
   return server
 }
+
+const OTHER_EXPECTATION: Unread = { status: 417, code: 'ERR_REQUEST_INVALID', detail: 'the only expectation met is 100-continue' }
+const OTHER_PROTOCOL: Unread = { status: 400, code: 'ERR_UPGRADE_REFUSED', detail: 'the only protocol to switch to is websocket' }
+const NO_CONNECT: Unread = { status: 405, code: 'ERR_METHOD_NOT_ALLOWED', detail: 'CONNECT is not allowed' }
 
 /** Serves HTTP/2 on the same port, where that is asked for. */
 function frontOf(server: Server, { config, tls, handle, world, log }: ListenerOptions): Http2Front | undefined {

@@ -221,15 +221,3 @@ function finish(
   }
   options.log.info(fields, `${method} ${path} ${status} ${ms} ms`)
 }
-
-/** What is said where a client cannot be answered by a response: parse errors. */
-export function refusalOf(error: NodeJS.ErrnoException): GatewayResponse {
-  const [status, detail] = PARSE_ERRORS[error.code ?? ''] ?? [400, 'the request is not clean HTTP/1.1']
-  return problemOf(new GatewayError('ERR_REQUEST_INVALID', detail, { status }))
-}
-
-const PARSE_ERRORS: Readonly<{ [code: string]: readonly [number, string] }> = {
-  HPE_HEADER_OVERFLOW: [431, 'the head of the request is too large'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'the chunk extensions of the request are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long to come'],
-}

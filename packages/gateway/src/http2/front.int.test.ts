@@ -62,8 +62,11 @@ describe('a gateway that offers HTTP/2', () => {
   })
 
   it('refuses what may not be said in HTTP/2', async () => {
-    const { session } = await offered((await echo()).url)
+    const { session, log } = await offered((await echo()).url)
     expect((await call(session, { ':authority': 'shop.example', host: 'other.example' })).status).toBe(400)
+    expect(log.map(({ status, message }) => [status, message])).toEqual([
+      [400, 'a request was refused before it was read: 400, the :authority names another host than the Host header'],
+    ])
     expect((await call(session, { ':path': '/%00' })).status).toBe(400)
     expect((await call(session, { ':method': 'TRACE' })).status).toBe(405)
     expect((await call(session, { 'x-auth-subject': 'forged' })).text).not.toContain('forged')

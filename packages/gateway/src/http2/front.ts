@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts'
 import { grpcAnswer, isGrpc } from '../grpc.ts'
 import type { Inbound } from '../inbound.ts'
 import type { Pipeline } from '../pipeline.ts'
-import { problem } from '../problem.ts'
+import { refuseUnread } from '../unread.ts'
 import { readRequestHead } from './request-head.ts'
 import { afterReset, resetBurst } from './reset-budget.ts'
 import { sendAnswer } from './send-answer.ts'
@@ -136,7 +136,7 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   stream.on('error', (error) => log.debug({ err: error }, 'a stream of HTTP/2 broke'))
   const head = readRequestHead(fields, hasEnded)
   if ('refused' in head) {
-    await sendAnswer(problem({ status: 400, code: 'ERR_REQUEST_INVALID', detail: head.refused }), stream, '')
+    await sendAnswer(refuseUnread({ status: 400, code: 'ERR_REQUEST_INVALID', detail: head.refused }, log), stream, '')
     stream.resume()
     stopClient(stream, world)
     return
