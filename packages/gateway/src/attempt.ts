@@ -143,6 +143,7 @@ class Attempt implements AbortListener, Deadline {
       path,
       headers: this.#traced ? withTraceContext(headers, this.#traced.context) : headers,
       body,
+      trailers: call.body.trailers,
       cancellation: this.#cut,
       idleTimeoutMs: limits.idleTimeoutMs,
       isUpgrade: call.isUpgrade ?? false,

@@ -120,7 +120,7 @@ function admit(message: Inbound, client: Client, { current, via, world }: Pipeli
 
 function bodyOf(message: Inbound, length: number | undefined, maxBytes: number, client: Client, world: World): ClientBody {
   if (length === 0 || client.isUpgrade) return noBody
-  return clientBody(message, { length, maxBytes, world, onWanted: client.onBodyWanted })
+  return clientBody(message, { length, maxBytes, trailers: () => message.rawTrailers, world, onWanted: client.onBodyWanted })
 }
 
 function unknownRoute({ method, path }: Screened, allow: readonly string[]): GatewayResponse {

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream'
 import type { World } from '@banyan/core'
 import { GatewayError } from './errors.ts'
+import type { HeaderList } from './headers.ts'
+import { requestTrailers } from './request-trailers.ts'
 
 /** The body of a request, which several tries may send. */
 export interface RequestBody {
@@ -17,6 +19,8 @@ export interface RequestBody {
    * with a `GatewayError`: `ERR_BODY_TOO_LARGE`, `ERR_BODY_CUT`.
    */
   open(): Promise<Uint8Array | Readable | undefined>
+  /** The fields behind it that may go on, once all of it has come. Left out: there can be none. */
+  readonly trailers?: (() => HeaderList) | undefined
 }
 
 /** A body that comes from a client. */
@@ -35,6 +39,8 @@ export interface ClientBodyOptions {
   /** What the client announced; `undefined` for chunks. */
   readonly length: number | undefined
   readonly maxBytes: number
+  /** What came behind it, as the client sent it; asked for when all of it has come. */
+  readonly trailers: () => HeaderList
   readonly world: World
   /** Called once, when the first byte is wanted: the moment to answer `Expect: 100-continue`. */
   readonly onWanted: () => void
@@ -115,6 +121,7 @@ export function clientBody(source: Readable, options: ClientBodyOptions): Client
     get progressAt() {
       return progressAt
     },
+    trailers: () => requestTrailers(options.trailers()),
     discard() {
       current?.destroy()
       reader = () => {

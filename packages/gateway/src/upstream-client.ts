@@ -12,6 +12,8 @@ export interface UpstreamRequest {
   /** As sent, but for `Connection` and framing, which are the client's own. With a `host`, that one is sent. */
   readonly headers: HeaderList
   readonly body: Uint8Array | Readable | undefined
+  /** The fields behind a body without a known length, once that has ended; sent in HTTP/1.1. Default: none. */
+  readonly trailers?: (() => HeaderList) | undefined
   /** Ends the request until its answer's head has come; then destroy the body. */
   readonly cancellation: Cancellation
   /** The longest pause within the answer's body, milliseconds. */

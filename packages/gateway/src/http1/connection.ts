@@ -100,7 +100,7 @@ export class Connection implements AbortListener {
     cancellation.listen(this)
     this.#parser.expect(method, isUpgrade)
     const length = announced === undefined ? undefined : Number(announced)
-    exchange.writer = writeRequest(socket, { head, body, length }, (error) => this.#close(error))
+    exchange.writer = writeRequest(socket, { head, body, length, trailers: request.trailers }, (error) => this.#close(error))
   }
 
   /** The request under way is not wanted any more. */

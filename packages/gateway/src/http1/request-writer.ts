@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
+import type { HeaderList } from '../headers.ts'
+import { isToken, isValue } from '../http-grammar.ts'
 import { writeSoon } from '../write-batch.ts'
 
 export interface RequestBytes {
@@ -8,6 +10,8 @@ export interface RequestBytes {
   readonly body: Uint8Array | Readable | undefined
   /** What the head announces; `undefined` for chunks. Of no meaning without a stream. */
   readonly length: number | undefined
+  /** What goes behind chunks; asked for at their end. Default: nothing. */
+  readonly trailers?: (() => HeaderList) | undefined
 }
 
 export interface RequestWriter {
@@ -25,8 +29,9 @@ const ONE_WRITE = 16_384
  *
  * @param onFailure the body failed, or is not as long as its head says: the connection is of no use any more
  */
-export function writeRequest(socket: Socket, { head, body, length }: RequestBytes, onFailure: (error: Error) => void): RequestWriter {
-  if (body instanceof Readable) return writeStream(socket, head, body, length, onFailure)
+export function writeRequest(socket: Socket, bytes: RequestBytes, onFailure: (error: Error) => void): RequestWriter {
+  const { head, body } = bytes
+  if (body instanceof Readable) return writeStream(socket, { ...bytes, body }, onFailure)
   if (body === undefined || body.length === 0) writeSoon(() => socket.write(head, 'latin1'))
   else if (body.length <= ONE_WRITE) socket.write(head + latin1(body), 'latin1')
   else {
@@ -46,9 +51,7 @@ function latin1(bytes: Uint8Array): string {
 
 function writeStream(
   socket: Socket,
-  head: string,
-  body: Readable,
-  length: number | undefined,
+  { head, body, length, trailers }: RequestBytes & { readonly body: Readable },
   onFailure: (error: Error) => void,
 ): RequestWriter {
   let isDone = false
@@ -65,7 +68,7 @@ function writeStream(
   const onDrain = () => body.resume()
   const onEnd = () => {
     if (length !== undefined && left > 0) return fail(wrongLength(length))
-    if (length === undefined) socket.write('0\r\n\r\n', 'latin1')
+    if (length === undefined) socket.write(lastChunk(trailers?.() ?? []), 'latin1')
     isDone = true
     stop()
   }
@@ -100,6 +103,17 @@ function writeChunk(socket: Socket, chunk: Buffer): boolean {
   const mayGoOn = socket.write('\r\n', 'latin1')
   socket.uncork()
   return mayGoOn
+}
+
+/** The end of a body in chunks. A field that cannot be written is left out: the body has gone, and it is whole. */
+function lastChunk(trailers: HeaderList): string {
+  let text = '0\r\n'
+  for (let index = 0; index < trailers.length; index += 2) {
+    const name = trailers[index] ?? ''
+    const value = trailers[index + 1] ?? ''
+    if (isToken(name) && isValue(value)) text += `${name}: ${value}\r\n`
+  }
+  return `${text}\r\n`
 }
 
 function wrongLength(length: number): GatewayError {

@@ -73,6 +73,19 @@ describe('a gateway that offers HTTP/2', () => {
     expect((await call(session, {})).status).toBe(200)
   })
 
+  it('hands the trailers of a request on', async () => {
+    const service = await origin((request, response) => {
+      request.resume().on('end', () => response.end(JSON.stringify(request.rawTrailers)))
+    })
+    const { session } = await offered(service.url)
+    const stream = session.request({ ':method': 'POST' }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '3', authorization: 'a', x_auth_subject: 'a' }))
+    stream.end('all')
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) chunks.push(chunk as Buffer)
+    expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual(['x-sum', '3'])
+  })
+
   it('streams bodies both ways unchanged, and answers HEAD without one', async () => {
     const { url } = await origin((incoming, outgoing) => void incoming.pipe(outgoing))
     const { session } = await offered(url)

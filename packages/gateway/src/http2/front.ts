@@ -145,7 +145,10 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   stream.once('close', () => {
     if (wasReset(stream)) cancellation.abort(new GatewayError('ERR_CLIENT_GONE', 'the client has gone', { status: 499 }))
   })
-  const message: Inbound = Object.assign(stream, { ...head, httpVersion: '2', socket })
+  const message: Inbound = Object.assign(stream, { ...head, httpVersion: '2', socket, rawTrailers: [] })
+  stream.on('trailers', (_fields, _flags, rawTrailers: string[]) => {
+    message.rawTrailers = rawTrailers
+  })
   const onBodyWanted = () => {
     if (fields.some((name, index) => index % 2 === 0 && name === 'expect')) stream.additionalHeaders({ ':status': 100 })
   }
