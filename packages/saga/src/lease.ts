@@ -86,6 +86,15 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
     }
   }
 
+  /** So that others need not wait for its end. */
+  async function giveBack(owner: SagaOwner): Promise<void> {
+    try {
+      await database.transaction((tx) => workers.renew(tx, owner, 0))
+    } catch (error) {
+      log.warn({ ...owner, error: messageOf(error) }, 'the saga worker could not give its lease back; it ends by itself')
+    }
+  }
+
   return {
     async start() {
       await enlist()
@@ -98,7 +107,7 @@ export function workerLease(options: WorkerLeaseOptions): WorkerLease {
       await loop
       const owner = held
       held = undefined
-      if (owner) await database.transaction((tx) => workers.renew(tx, owner, 0))
+      if (owner) await giveBack(owner)
     },
   }
 }

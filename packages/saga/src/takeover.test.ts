@@ -321,6 +321,15 @@ describe('two workers of one name', () => {
 })
 
 describe('stopping', () => {
+  it('stops although the database is away, and says what becomes of its lease', async () => {
+    const b = bench()
+    const worker = await b.run([travel(b, 'only')])
+    b.database.breakWith(new Error('the disk is gone'))
+    await worker.stop()
+    const given = b.logged.filter(({ message }) => message === 'the saga worker could not give its lease back; it ends by itself')
+    expect(given).toMatchObject([{ level: 'warn', fields: { worker: 'orders/0', error: 'the disk is gone' } }])
+  })
+
   it('finishes what is in flight, begins nothing new, and leaves the rest to others at once', async () => {
     const b = bench()
     let answer: () => void = () => {}
