@@ -95,10 +95,7 @@ function databaseOutsider(server: Awaited<ReturnType<typeof startPostgres>>): Cr
 
   async function strikeOnce(): Promise<void> {
     strikes += 1
-    if (strikes % 2 === 1) return server.restart({ immediate: true })
-    const text = "select pid from pg_stat_activity where datname like 'trial_%' and pid <> pg_backend_pid() order by random() limit 1"
-    const [row] = await query<{ pid: number }>(server.url, text)
-    if (row) process.kill(row.pid, 'SIGKILL')
+    await (strikes % 2 === 1 ? server.restart({ immediate: true }) : killBackend(server.url))
   }
 
   return {
@@ -109,6 +106,20 @@ function databaseOutsider(server: Awaited<ReturnType<typeof startPostgres>>): Cr
       })
       return striking
     },
+  }
+}
+
+/** Kills one of the server's processes that serve a trial, if there is one. */
+async function killBackend(url: string): Promise<void> {
+  const text = "select pid from pg_stat_activity where datname like 'trial_%' and pid <> pg_backend_pid() order by random() limit 1"
+  const [row] = await query<{ pid: number }>(url, text)
+  if (!row) return
+  try {
+    process.kill(row.pid, 'SIGKILL')
+  } catch (error) {
+    if (codeOf(error) !== 'ESRCH') throw error
+    // It has ended since it was looked for.
+    await killBackend(url)
   }
 }
 
