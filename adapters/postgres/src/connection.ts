@@ -97,7 +97,7 @@ async function connect(settings: Settings): Promise<Connection> {
   }
   const names = prepare ? statementNames(client, maxStatements) : undefined
   return {
-    query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement, pg.Query).catch(noteLoss),
+    query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
     queryAndCommit: (statement) => runStatement<Record<string, unknown>>(client, names, statement, CommittingQuery).catch(noteLoss),
     exec: (text) => ask<Record<string, unknown>>(client, { text }, text).catch(noteLoss),
     inOnePacket(send) {
@@ -144,7 +144,7 @@ async function runStatement<Row extends object>(
   client: pg.Client,
   names: StatementNames | undefined,
   { text, values = [] }: Statement,
-  kind: QueryKind,
+  kind?: QueryKind,
 ): Promise<Result<Row>> {
   const name = names?.nameOf(text)
   try {

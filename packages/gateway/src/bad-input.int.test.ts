@@ -32,10 +32,10 @@ describe('a request that servers could read differently', () => {
     const { port, log } = await guarded()
     const heads = ['GARBAGE\r\n\r\n', `CONNECT x:1 HTTP/1.1\r\n${CLOSE}\r\n`, `GET / HTTP/1.1\r\n${CLOSE}Expect: cake\r\n\r\n`]
     for (const head of heads) await rawRequest(port, head)
-    expect(log.map(({ status, code, message }) => [status, code, message])).toEqual([
-      [400, 'ERR_REQUEST_INVALID', 'a request was refused before it was read: 400, the request is not clean HTTP/1.1'],
-      [405, 'ERR_METHOD_NOT_ALLOWED', 'a request was refused before it was read: 405, CONNECT is not allowed'],
-      [417, 'ERR_REQUEST_INVALID', 'a request was refused before it was read: 417, the only expectation met is 100-continue'],
+    expect(log.map(({ level, status, code, message }) => [level, status, code, message])).toEqual([
+      ['info', 400, 'ERR_REQUEST_INVALID', 'a request was refused before it was read: 400, the request is not clean HTTP/1.1'],
+      ['info', 405, 'ERR_METHOD_NOT_ALLOWED', 'a request was refused before it was read: 405, CONNECT is not allowed'],
+      ['info', 417, 'ERR_REQUEST_INVALID', 'a request was refused before it was read: 417, the only expectation met is 100-continue'],
     ])
   })
 

@@ -16,6 +16,7 @@ import { fileRules, mirrorRules, partRules, redirectRules, routeRules } from './
 import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneNumberOf, oneOf, text } from './config-shape.ts'
 import { entryOf, plainOf, type Tree } from './config-tree.ts'
 import type { ConfigIssue } from './errors.ts'
+import { isToken } from './http-grammar.ts'
 import { isNetwork } from './networks.ts'
 import { normalisePath } from './path.ts'
 import type { PluginTable } from './plugins/table.ts'
@@ -39,7 +40,7 @@ const network = text('an address or a network, as in "10.0.0.0/8"', isNetwork)
 const host = text('a host name in lower case, as in "shop.example" or "*.shop.example"', (value) =>
   /^(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(value),
 )
-const askedHeader = text('the name of a header, as in "x-version"', (value) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value))
+const askedHeader = text('the name of a header, as in "x-version"', isToken)
 const protocol = oneOf('http1', 'http2')
 const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
 const timeMs = integer(1, 86_400_000)

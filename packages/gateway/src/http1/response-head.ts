@@ -62,8 +62,7 @@ export function parseFields(text: string, start: number, end: number = text.leng
     const to = found < 0 || found > end ? end : found
     const colon = endOfToken(text, from)
     const value = trimmed(text, colon + 1, to)
-    // A token has no CR: it ends before the line does.
-    if (colon === from || text.charCodeAt(colon) !== COLON || !isValue(value))
+    if (colon === from || colon >= to || text.charCodeAt(colon) !== COLON || !isValue(value))
       throw new UncleanError(`it has a header line ${quoted(text.slice(from, to))}`)
     const name = text.slice(from, colon)
     if (to - colon - 1 > value.length + 1 && FRAMING_NAME.test(name)) throw new UncleanError(`it has blanks around its ${name}`)

@@ -1,5 +1,6 @@
 import { list, type MapShape, text } from '../config-shape.ts'
 import { type HeaderList, headerOf, isHopByHop, withHeader, withoutHeaders } from '../headers.ts'
+import { isToken } from '../http-grammar.ts'
 import type { Plugin } from './plugin.ts'
 
 /**
@@ -27,7 +28,7 @@ const FIXED = /^(?:content-length|host|x-forwarded-.*|forwarded|x-auth-.*|x-requ
 
 const headerName = text('the name of a header that may be changed: none about framing, the connection, forwarding or identity', (name) => {
   const lowerCase = name.toLowerCase()
-  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && !isHopByHop(lowerCase) && !FIXED.test(lowerCase)
+  return isToken(name) && !isHopByHop(lowerCase) && !FIXED.test(lowerCase)
 })
 const headerValue = text('the value of a header, without line breaks', (value) => /^[\t\x20-\x7e\x80-\xff]*$/.test(value))
 
