@@ -59,6 +59,20 @@ describe('a request', () => {
     expect(answer).toMatchObject({ status: 200, headers: ['Content-Length', '5'], body: Buffer.from('hello') })
   })
 
+  it('has its trailers behind its chunks, but for those that would begin something else', async () => {
+    const service = await origin(async (request, response) => {
+      await bodyOf(request)
+      response.end(JSON.stringify(request.rawTrailers))
+    })
+    const trailers = () => ['x-sum', '3', 'x bad', '1', ':path', '/', 'x-split', 'a\r\nx-new: 1', 'x-wide', 'č', 'x-last', '']
+    const client = open()
+    const post = { method: 'POST', trailers }
+    const inChunks = await client.send(get(service.address, { ...post, body: Readable.from([Buffer.from('all')]) }))
+    expect(JSON.parse(await textOf(inChunks))).toEqual(['x-sum', '3', 'x-last', ''])
+    const ofLength = { headers: ['content-length', '3'], body: Readable.from([Buffer.from('all')]) }
+    expect(JSON.parse(await textOf(await client.send(get(service.address, { ...post, ...ofLength }))))).toEqual([])
+  })
+
   it.each([
     ['of known length', ['content-length', '200000'], 200_000],
     ['of unknown length', [], 200_000],
