@@ -1,12 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import pg from 'pg'
-import { CommittingQuery, type QueryKind } from './committing-query.ts'
+import { COMMIT, CommittingQuery } from './committing-query.ts'
 import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
 import { placeOf, type Settings } from './settings.ts'
 import { shorten } from './statement.ts'
 import { type StatementNames, statementNames } from './statement-names.ts'
 import { type PostgresValue, rowTypes } from './values.ts'
+import { type QueryArguments, Sending } from './wire.ts'
 
 /** A statement and its values. */
 export interface Statement {
@@ -98,8 +99,8 @@ async function connect(settings: Settings): Promise<Connection> {
   const names = prepare ? statementNames(client, maxStatements) : undefined
   return {
     query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
-    queryAndCommit: (statement) => runStatement<Record<string, unknown>>(client, names, statement, CommittingQuery).catch(noteLoss),
-    exec: (text) => ask<Record<string, unknown>>(client, { text }, text).catch(noteLoss),
+    queryAndCommit: (statement) => runAndCommit(client, names, statement).catch(noteLoss),
+    exec: (text) => ask<Record<string, unknown>>(client, { text }).catch(noteLoss),
     inOnePacket(send) {
       socket.cork()
       try {
@@ -140,15 +141,26 @@ function newClient({ url, name, prepare, transactionTimeoutMs }: Settings, socke
   })
 }
 
+async function runAndCommit(client: pg.Client, names: StatementNames | undefined, statement: Statement): Promise<Result> {
+  const commitName = names?.nameOf(COMMIT)
+  try {
+    return await runStatement(client, names, statement, (config, answered) => new CommittingQuery(config, answered, commitName))
+  } catch (error) {
+    // Whether the server came to prepare it, it does not say.
+    names?.forget(COMMIT)
+    throw error
+  }
+}
+
 async function runStatement<Row extends object>(
   client: pg.Client,
   names: StatementNames | undefined,
   { text, values = [] }: Statement,
-  kind?: QueryKind,
+  make?: MakeQuery,
 ): Promise<Result<Row>> {
   const name = names?.nameOf(text)
   try {
-    return await ask<Row>(client, { text, values: [...values], queryMode: 'extended', ...(name !== undefined && { name }) }, text, kind)
+    return await ask<Row>(client, { text, values: [...values], queryMode: 'extended', ...(name !== undefined && { name }) }, make)
   } catch (error) {
     // Under another name it is prepared afresh.
     if (isStale(error)) names?.forget(text)
@@ -156,21 +168,22 @@ async function runStatement<Row extends object>(
   }
 }
 
+type MakeQuery = (...query: QueryArguments) => pg.Query
+
+const plainQuery: MakeQuery = (config, answered) => new Sending(config, answered)
+
 function ask<Row extends object>(
   client: pg.Client,
   query: pg.QueryConfig & { queryMode?: 'extended' },
-  text: string,
-  kind: QueryKind = pg.Query,
+  make: MakeQuery = plainQuery,
 ): Promise<Result<Row>> {
   return new Promise((resolve, reject) => {
-    const answered = (error: Error | undefined, result: Answered) => {
-      if (error) reject(toPostgresError(error, `run "${shorten(text)}"`))
-      // Rows come as the statement makes them: the caller names their shape, and SQL cannot be checked against it here.
+    const sent = make(query, (error, result) => {
+      if (error) reject(toPostgresError(error, `run "${shorten(query.text)}"`))
+      // Of several statements in one exchange the driver gives a list. Rows come as the statement makes them: the caller names their shape,
+      // and SQL cannot be checked against it here.
       else resolve((Array.isArray(result) ? result.at(-1) : result) as Result<Row>)
-    }
-    client.query(new kind(query, answered as never))
+    })
+    client.query(sent)
   })
 }
-
-/** Of several statements in one exchange the driver gives a list. */
-type Answered = pg.QueryResult | readonly pg.QueryResult[]

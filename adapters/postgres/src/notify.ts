@@ -21,6 +21,8 @@ const TELL = `
     where locktype = 'advisory' and granted and objsubid = 2 and classid = ${LISTENER_CLASS} and pid <> $3
       and objid::bigint = hashtext($1)::bigint & 4294967295
       and database = (select oid from pg_database where datname = current_database()))`
+/** The same after nobody was there to listen: to look costs as much as a small transaction. */
+const QUIET_MS = 200
 /** Before connecting again, milliseconds. */
 const RECONNECT_MS = 1_000
 
@@ -33,7 +35,7 @@ export function wakeUps(database: PostgresDatabase, channel: string): WakeUps {
     if (payload !== origin) for (const wake of listeners) wake()
   })
   return {
-    tell: spaced(database, (): Promise<unknown> => database.run(TELL, [channel, origin, ears.pid()]), channel),
+    tell: spaced(database, async () => (await database.run(TELL, [channel, origin, ears.pid()])).length > 0, channel),
     onTold(wake) {
       listeners.add(wake)
       if (listeners.size === 1) ears.open()
@@ -44,8 +46,8 @@ export function wakeUps(database: PostgresDatabase, channel: string): WakeUps {
   }
 }
 
-/** The first call of a while tells at once; those that follow within the spacing share one. */
-function spaced({ world, log }: PostgresDatabase, send: () => Promise<unknown>, channel: string): () => void {
+/** The first call of a while tells at once; those that follow within the spacing share one. `send` says whether anybody listens. */
+function spaced({ world, log }: PostgresDatabase, send: () => Promise<boolean>, channel: string): () => void {
   let waiting = false
   let again = false
   function tell(): void {
@@ -55,11 +57,20 @@ function spaced({ world, log }: PostgresDatabase, send: () => Promise<unknown>, 
     }
     waiting = true
     again = false
-    send().catch((error: unknown) => log.debug({ error, channel }, 'cannot tell other processes of news; they find it by polling'))
-    world.after(SPACING_MS, () => {
-      waiting = false
-      if (again) tell()
-    })
+    void spacing().then((ms) =>
+      world.after(ms, () => {
+        waiting = false
+        if (again) tell()
+      }),
+    )
+  }
+  async function spacing(): Promise<number> {
+    try {
+      return (await send()) ? SPACING_MS : QUIET_MS
+    } catch (error) {
+      log.debug({ error, channel }, 'cannot tell other processes of news; they find it by polling')
+      return SPACING_MS
+    }
   }
   return tell
 }

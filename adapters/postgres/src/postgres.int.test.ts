@@ -186,6 +186,25 @@ describe('statements', () => {
     await database.run('alter table items add column more integer')
     expect(await all()).toEqual([{ id: 1, name: 'x', more: null }])
   })
+
+  it('that the server has lost are prepared again, and so is the COMMIT that goes with them', async () => {
+    const database = await prepared({ maxConnections: 1 })
+    const add = (id: number) =>
+      database.transaction(async (tx) => {
+        await tx.sql`select n from counter`
+        postgresTransaction(tx).withCommit('insert into items values ($1, $2)', [id, `item ${id}`])
+      })
+    await add(1)
+    // As some poolers do between two clients of a session.
+    await database.run('discard all')
+    await add(2)
+    await database.run('deallocate all')
+    await database.transaction(async (tx) => {
+      await tx.sql`insert into items values (3, (select max(name) from items))`
+      postgresTransaction(tx).withCommit('update items set name = upper(name)')
+    })
+    expect(await namesIn(database)).toEqual(['ITEM 1', 'ITEM 2', 'ITEM 2'])
+  })
 })
 
 describe('statements that go with COMMIT', () => {
@@ -239,5 +258,22 @@ describe('statements that go with COMMIT', () => {
     // None of them has left the connection, or the statement, in a state that others would suffer from.
     await adding('insert into items values (2, $1)', ['two' as never])
     expect(await namesIn(database)).toEqual(['one', 'two'])
+  })
+
+  it('have COMMIT prepared once, and parsed each time where nothing may be prepared', async () => {
+    const commitsPrepared = async (options: PostgresOptions) => {
+      const database = await prepared({ ...options, maxConnections: 1 })
+      for (let n = 0; n < 6; n += 1) {
+        await database.transaction(async (tx) => {
+          await postgresTransaction(tx).run(`select ${n}`)
+          postgresTransaction(tx).withCommit(`insert into items values (${n}, '${n}')`)
+        })
+      }
+      expect(await database.run('with gone as (delete from items returning 1) select count(*) as n from gone')).toEqual([{ n: 6 }])
+      return await database.run("select generic_plans + custom_plans as runs from pg_prepared_statements where statement = 'commit'")
+    }
+    expect(await commitsPrepared({})).toHaveLength(1)
+    expect(await commitsPrepared({ maxStatements: 1 })).toEqual([])
+    expect(await commitsPrepared({ prepare: false })).toEqual([])
   })
 })

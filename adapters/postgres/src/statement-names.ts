@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { Sending, type Wire } from './wire.ts'
 
 /** The names of the statements that a connection has prepared. */
 export interface StatementNames {
@@ -18,19 +19,13 @@ export function statementNames(client: pg.Client, max: number): StatementNames {
     const name = names.get(text)
     if (name === undefined) return
     names.delete(text)
-    // The driver keeps the text of each name it has ever sent, and its typings do not know that.
-    const { parsedStatements } = client.connection as unknown as { parsedStatements?: Record<string, string> }
-    if (parsedStatements) delete parsedStatements[name]
+    // The driver keeps the text of each name it has ever sent.
+    delete (client.connection as unknown as Wire).parsedStatements[name]
     unused.push(name)
   }
 
   function freeUnused(): void {
-    // In a transaction that has failed the server would refuse.
-    if (unused.length === 0 || client.getTransactionStatus() !== 'I') return
-    for (const name of unused.splice(0)) {
-      // No name is given twice, so one that the server does not know any more does no harm.
-      client.query({ text: `deallocate ${name}` }, () => {})
-    }
+    if (unused.length > 0) client.query(new ClosingQuery(unused.splice(0)))
   }
 
   return {
@@ -45,5 +40,28 @@ export function statementNames(client: pg.Client, max: number): StatementNames {
       return name
     },
     forget,
+  }
+}
+
+/**
+ * Frees statements in the server. By messages and not by DEALLOCATE, which is an error where there is no such statement, and would take the
+ * transaction along that it runs in. No name is given twice, so one that the server has lost does no harm.
+ */
+class ClosingQuery extends Sending {
+  readonly #names: readonly string[]
+
+  constructor(names: readonly string[]) {
+    // What makes it fail (a broken connection) makes the statement behind it fail too, which says so.
+    super({ text: 'close' }, () => {})
+    this.#names = names
+  }
+
+  override requiresPreparation(): boolean {
+    return true
+  }
+
+  override prepare(connection: Wire): void {
+    for (const name of this.#names) connection.close({ type: 'S', name })
+    connection.sync()
   }
 }
