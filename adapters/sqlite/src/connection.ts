@@ -12,10 +12,16 @@ export interface ConnectionOptions {
   busyTimeoutMs?: number
 }
 
-/** One open handle of a file: runs statements at once, on this thread. */
-export interface Connection {
+/** Runs statements at once, on this thread. */
+export interface Statements {
   /** Runs a tagged template. Rows are plain objects; a write without RETURNING gives none. */
   sql<Row extends object = Record<string, unknown>>(text: TemplateStringsArray, ...values: SqlValue[]): Row[]
+  /** Runs a tagged template that writes and gives nothing back; how many rows it changed. */
+  change(text: TemplateStringsArray, ...values: SqlValue[]): number
+}
+
+/** One open handle of a file. */
+export interface Connection extends Statements {
   /** Runs one or more statements without values. */
   exec(sql: string): void
   /** Prepares a statement without values to be run often; it stays prepared. */
@@ -35,16 +41,19 @@ export function openConnection(file: string, options: ConnectionOptions = {}): C
   const handle = new DatabaseSync(file, { readOnly, timeout: busyTimeoutMs, enableForeignKeyConstraints: true })
   const cached = statementCache(maxStatements, (text) => prepareStatement(handle, text))
 
+  function run<T>(text: TemplateStringsArray, values: readonly SqlValue[], how: (statement: Statement, bound: SQLInputValue[]) => T): T {
+    const statement = cached(text)
+    const bound = values.map((value, index) => toInput(value, index, statement.text))
+    try {
+      return how(statement, bound)
+    } catch (error) {
+      throw toSqliteError(error, `run "${shorten(statement.text)}"`)
+    }
+  }
+
   return {
-    sql<Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Row[] {
-      const statement = cached(text)
-      const bound = values.map((value, index) => toInput(value, index, statement.text))
-      try {
-        return toRows<Row>(statement, bound)
-      } catch (error) {
-        throw toSqliteError(error, `run "${shorten(statement.text)}"`)
-      }
-    },
+    sql: <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]) => run(text, values, toRows<Row>),
+    change: (text, ...values) => run(text, values, toChanges),
     exec: (sql) => handle.exec(sql),
     prepare: (sql) => handle.prepare(sql),
     inTransaction: () => handle.isTransaction,
@@ -87,6 +96,10 @@ function toRows<Row extends object>(entry: Statement, values: readonly SQLInputV
     // The caller names the shape of its rows; SQL cannot be checked against it here.
     return row as Row
   })
+}
+
+function toChanges({ statement }: Statement, values: readonly SQLInputValue[]): number {
+  return Number(statement.run(...values).changes)
 }
 
 function columnsOf(statement: StatementSync): string[] {

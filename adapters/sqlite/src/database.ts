@@ -84,6 +84,10 @@ export function openDatabase(
         caller.runInAsyncScope(() => insideScope(database, member.isOver, () => body(memberTransaction(writer, member, database.store)))),
       )
     },
+    async atOnce(work) {
+      assertNotInside(database, 'run a transaction')
+      return commits.atOnce(() => work(writer))
+    },
     async read(body) {
       assertNotInside(database, 'run a read')
       return reads.read(database, body)

@@ -26,6 +26,31 @@ describe('group commit', () => {
     expect(engine.commits).toEqual([4, 4, 2])
   })
 
+  it('takes what does all at once into the same groups, undone alone when it fails', async () => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    const failing = () =>
+      commits.atOnce(() => {
+        engine.write('b', 0)
+        throw new Error('at once')
+      })
+    const outcomes = await Promise.allSettled([
+      commits.atOnce(() => engine.write('a', 1)),
+      failing(),
+      commits.run(async () => engine.write('c', 3)),
+      commits.atOnce(() => 'a value'),
+    ])
+    expect(outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason.message))).toEqual([
+      undefined,
+      'at once',
+      undefined,
+      'a value',
+    ])
+    await expect(failing()).rejects.toThrow('at once')
+    expect(engine.stored()).toEqual({ a: 1, c: 3 })
+    expect(engine.commits).toEqual([3])
+  })
+
   it('takes a savepoint for those alone that have others before them', async () => {
     const engine = naiveEngine()
     const savepoint = vi.fn(engine.savepoint)
@@ -213,6 +238,8 @@ interface Script {
   /** Milliseconds that pass in its body. */
   readonly pause: number
   readonly end: 'return' | 'throw' | 'hang' | 'throw in hook'
+  /** All of it, without a pause, a hook or a time limit. */
+  readonly atOnce: boolean
 }
 
 const scripts = fc.array(
@@ -221,6 +248,7 @@ const scripts = fc.array(
     value: fc.integer(),
     pause: fc.constantFrom(0, 0, 0, 3, 20),
     end: fc.constantFrom('return', 'return', 'return', 'throw', 'hang', 'throw in hook'),
+    atOnce: fc.boolean(),
   }),
   { maxLength: 30 },
 )
@@ -238,7 +266,9 @@ describe('group commit against a naive model', () => {
           const commits = groupCommit(engine, optionsOf(world, { maxGroup, maxGroupMs: 15, transactionTimeoutMs: 50 }))
           const notified = new Set<number>()
           const running = list.map((script, index) =>
-            commits.run((member) => play(world, engine, script, member, () => notified.add(index))),
+            script.atOnce
+              ? commits.atOnce(() => playAtOnce(engine, script))
+              : commits.run((member) => play(world, engine, script, member, () => notified.add(index))),
           )
           const settled = Promise.allSettled(running)
           await world.advance(100_000)
@@ -248,10 +278,11 @@ describe('group commit against a naive model', () => {
           for (const [index, outcome] of outcomes.entries()) {
             const script = list[index]
             if (!script) continue
-            if (outcome.status === 'fulfilled') Object.assign(model, { [script.key]: script.value, [`last ${script.key}`]: script.value })
-            expect(notified.has(index)).toBe(outcome.status === 'fulfilled')
-            if (outcome.status === 'fulfilled') expect(script.end).toBe('return')
-            else expect(expectedCodes(script)).toContain(codeOf(outcome.reason) ?? outcome.reason.message)
+            if (outcome.status === 'fulfilled') Object.assign(model, writtenBy(script))
+            expect(notified.has(index)).toBe(outcome.status === 'fulfilled' && !script.atOnce)
+            if (outcome.status === 'rejected') expect(expectedCodes(script)).toContain(codeOf(outcome.reason) ?? outcome.reason.message)
+            else if (!script.atOnce) expect(script.end).toBe('return')
+            else expect(script.end).not.toBe('throw')
           }
           expect(engine.stored()).toEqual(model)
           expect(engine.inTransaction()).toBe(false)
@@ -275,6 +306,15 @@ async function play(world: ManualWorld, { write, writeLast }: NaiveEngine, scrip
   })
   if (script.end === 'throw') throw new Error('body')
   if (script.end === 'hang') await new Promise(() => {})
+}
+
+function playAtOnce({ write }: NaiveEngine, script: Script): void {
+  write(script.key, script.value)
+  if (script.end === 'throw') throw new Error('body')
+}
+
+function writtenBy({ key, value, atOnce }: Script): Record<string, number> {
+  return atOnce ? { [key]: value } : { [key]: value, [`last ${key}`]: value }
 }
 
 function expectedCodes({ end }: Script): string[] {

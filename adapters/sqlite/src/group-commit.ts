@@ -1,5 +1,5 @@
 import { codeOf, type Logger, messageOf, type Timer, type World } from '@banyan/core'
-import { backOff, type CommitEngine, type Job, type Member, newMember } from './group-member.ts'
+import { backOff, type CommitEngine, type Job, type Left, type Member, newMember } from './group-member.ts'
 import { SqliteError } from './sqlite-error.ts'
 import { turnKeeper } from './turn-keeper.ts'
 
@@ -25,6 +25,8 @@ export interface GroupCommit {
    *   `ERR_DATABASE_CLOSED`
    */
   run<T>(body: (member: Member) => Promise<T>): Promise<T>
+  /** The same for `work` that waits for nothing: without a time limit, hooks and turns of the event loop. */
+  atOnce<T>(work: () => T): Promise<T>
   /** Takes no more and resolves when all that were taken are settled. */
   close(): Promise<void>
 }
@@ -56,17 +58,20 @@ export function groupCommit(engine: CommitEngine, options: GroupCommitOptions): 
     running = false
   }
 
+  function add<T>(work: Job['work']): Promise<T> {
+    if (closed) return Promise.reject(new SqliteError('ERR_DATABASE_CLOSED', 'cannot run a transaction: the database is closed'))
+    return new Promise<T>((resolve, reject) => {
+      // The job forgets the type of its value; `resolve` gets what the work of the same call gave.
+      queue.push({ work, resolve: resolve as (value: unknown) => void, reject, queuedAt: world.monotonic(), alone: false })
+      if (running) return
+      running = true
+      drained = drain()
+    })
+  }
+
   return {
-    run<T>(body: (member: Member) => Promise<T>): Promise<T> {
-      if (closed) return Promise.reject(new SqliteError('ERR_DATABASE_CLOSED', 'cannot run a transaction: the database is closed'))
-      return new Promise<T>((resolve, reject) => {
-        // The job forgets the type of its value; `resolve` gets what `body` of the same call gave.
-        queue.push({ body, resolve: resolve as (value: unknown) => void, reject, queuedAt: world.monotonic(), alone: false })
-        if (running) return
-        running = true
-        drained = drain()
-      })
-    },
+    run: <T>(body: (member: Member) => Promise<T>) => add<T>({ body }),
+    atOnce: <T>(atOnce: () => T) => add<T>({ atOnce }),
     async close() {
       closed = true
       await drained
@@ -118,7 +123,7 @@ function writeLock(
 
 interface Ran {
   readonly job: Job
-  readonly member: Member
+  readonly left: Left
   /** Settles the caller's promise, once the commit is durable. */
   readonly settle: () => void
   readonly failed: boolean
@@ -130,7 +135,12 @@ async function runGroup(engine: CommitEngine, queue: Job[], options: GroupCommit
   const startedAt = world.monotonic()
   const group: Ran[] = []
   for (let job = queue.shift(); job; job = queue.shift()) {
-    const ran = await runMember(engine, job, group.length === 0, options)
+    const isFirst = group.length === 0
+    const { work } = job
+    // Also what does all at once is waited for: those that come in the same turn join it.
+    const ran = await ('atOnce' in work
+      ? runAtOnce(engine, job, work.atOnce, isFirst)
+      : runMember(engine, job, work.body, isFirst, options))
     group.push(ran)
     // The first one failed and is all there was; or SQLite rolled back by itself, and what the others wrote is gone too.
     if (!engine.inTransaction()) return loseGroup(group, undefined)
@@ -140,31 +150,58 @@ async function runGroup(engine: CommitEngine, queue: Job[], options: GroupCommit
   commitGroup(engine, queue, group, options)
 }
 
-/**
- * Before the first there is nothing to be kept, so it needs no savepoint. That is worth a lot: under one, SQLite copies each page before
- * it changes, beyond 64 KB into a file that it makes and deletes for each group.
- */
-async function runMember(engine: CommitEngine, job: Job, isFirst: boolean, options: GroupCommitOptions): Promise<Ran> {
+const NOTHING: Left = { committed: [], closings: [] }
+
+function runAtOnce(engine: CommitEngine, job: Job, work: () => unknown, isFirst: boolean): Ran {
+  try {
+    if (!isFirst) engine.savepoint()
+    const value = work()
+    keep(engine, isFirst)
+    return { job, left: NOTHING, settle: () => job.resolve(value), failed: false }
+  } catch (error) {
+    return undo(engine, job, error, isFirst)
+  }
+}
+
+async function runMember(
+  engine: CommitEngine,
+  job: Job,
+  body: (member: Member) => Promise<unknown>,
+  isFirst: boolean,
+  { world, transactionTimeoutMs }: GroupCommitOptions,
+): Promise<Ran> {
   const { member, finish, end } = newMember()
   let timer: Timer | undefined
   try {
     if (!isFirst) engine.savepoint()
     const value = await new Promise((resolve, reject) => {
-      timer = options.world.after(options.transactionTimeoutMs, () => reject(timedOut(options.transactionTimeoutMs)))
-      finish(job.body).then(resolve, reject)
+      timer = world.after(transactionTimeoutMs, () => reject(timedOut(transactionTimeoutMs)))
+      finish(body).then(resolve, reject)
     })
     end()
-    if (!engine.inTransaction()) throw commitFailed(1, undefined)
-    if (!isFirst) engine.release()
-    return { job, member, settle: () => job.resolve(value), failed: false }
+    keep(engine, isFirst)
+    return { job, left: member.left, settle: () => job.resolve(value), failed: false }
   } catch (error) {
     end()
-    if (engine.inTransaction()) takeBack(engine, isFirst)
-    if (codeOf(error) === 'ERR_TRANSACTION_TIMEOUT') job.reject(error)
-    return { job, member, settle: () => job.reject(error), failed: true }
+    return undo(engine, job, error, isFirst)
   } finally {
     timer?.cancel()
   }
+}
+
+/**
+ * Before the first there is nothing to be kept, so it needs no savepoint. That is worth a lot: under one, SQLite copies each page before
+ * it changes, beyond 64 KB into a file that it makes and deletes for each group.
+ */
+function keep(engine: CommitEngine, isFirst: boolean): void {
+  if (!engine.inTransaction()) throw commitFailed(1, undefined)
+  if (!isFirst) engine.release()
+}
+
+function undo(engine: CommitEngine, job: Job, error: unknown, isFirst: boolean): Ran {
+  if (engine.inTransaction()) takeBack(engine, isFirst)
+  if (codeOf(error) === 'ERR_TRANSACTION_TIMEOUT') job.reject(error)
+  return { job, left: NOTHING, settle: () => job.reject(error), failed: true }
 }
 
 function takeBack(engine: CommitEngine, isFirst: boolean): void {
@@ -178,7 +215,7 @@ function takeBack(engine: CommitEngine, isFirst: boolean): void {
 }
 
 function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: GroupCommitOptions): void {
-  const closings = group.flatMap(({ member, failed }) => (failed ? [] : member.closings))
+  const closings = group.flatMap(({ left }) => left.closings)
   try {
     // After the last savepoint: under one, SQLite would copy the page that they all write to once for each member.
     for (const { write } of closings) write()
@@ -191,8 +228,8 @@ function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: 
     else queue.unshift(...group.map(({ job }) => ({ ...job, alone: true })))
     return
   }
-  for (const { member, settle, failed } of group) {
-    if (!failed) notify(member.committed, log)
+  for (const { left, settle } of group) {
+    notify(left.committed, log)
     settle()
   }
   notify(new Set(closings.map(({ committed }) => committed)), log)

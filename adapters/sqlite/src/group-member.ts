@@ -17,9 +17,9 @@ export interface CommitEngine {
   inTransaction(): boolean
 }
 
-/** A transaction that waits for its turn. */
+/** A transaction that waits for its turn: one that may wait in its body, or one that does all at once. */
 export interface Job {
-  readonly body: (member: Member) => Promise<unknown>
+  readonly work: { readonly body: (member: Member) => Promise<unknown> } | { readonly atOnce: () => unknown }
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   /** By the world's monotonic clock. */
@@ -52,6 +52,11 @@ export interface Member {
   isOver(): boolean
   /** @throws {SqliteError} `ERR_TRANSACTION_OVER` once it has ended */
   assertOpen(action: string): void
+  readonly left: Left
+}
+
+/** What a member has left for later. */
+export interface Left {
   /** The calls for after the commit. */
   readonly committed: readonly (() => void)[]
   /** What it has left to the end of the group. */
@@ -92,8 +97,7 @@ export function newMember(): {
     },
     isOver: () => over,
     assertOpen,
-    committed,
-    closings,
+    left: { committed, closings },
   }
 
   return {

@@ -1,4 +1,4 @@
-import type { Database, ReadTransaction, Transaction } from '@banyan/core'
+import type { ReadTransaction, Transaction } from '@banyan/core'
 import {
   type DefinitionName,
   LEASE_SLACK_MS,
@@ -9,7 +9,8 @@ import {
   type SagaStatus,
   type SagaStore,
 } from '@banyan/saga/internal'
-import type { SqliteDatabase } from './sqlite-database.ts'
+import type { Statements } from './connection.ts'
+import { type SqliteDatabase, sqliteTransaction } from './sqlite-database.ts'
 
 /** The running sagas. SQLite's single writer keeps two claims, and a start and its archiving, from overlapping. */
 export function sqliteSagas(database: SqliteDatabase): SagaStore {
@@ -67,41 +68,40 @@ export function liveOf({ status, parked }: SagaStanding): 0 | 1 {
   return !parked && (status === 'running' || status === 'undoing' || status === 'waiting') ? 1 : 0
 }
 
-const insert: SagaStore['insert'] = async (tx, saga) => {
-  const { id, name, key } = saga
-  if ((await changesOf(tx, [add(tx, saga)])) === 1) return id
-  const [there] = await tx.sql<{ id: string }>`
-    select id from banyan_sagas where name = ${name} and key = ${key}
-    union all select id from banyan_saga_archive where name = ${name} and key = ${key}`
-  return there?.id ?? id
+const insert: SagaStore['insert'] = async (tx, saga) => sqliteTransaction(tx).atOnce((statements) => add(statements, saga))
+
+const advance: SagaStore['advance'] = async (tx, step) => sqliteTransaction(tx).atOnce((statements) => moved(statements, step))
+
+/** Not one statement over `json_each`: SQLite reads fields out of JSON more slowly than it binds them, 16 us an advance beside 7. */
+function write(database: SqliteDatabase, { starts, advances }: Parameters<SagaStore['write']>[0]): ReturnType<SagaStore['write']> {
+  return database.atOnce((statements) => ({
+    ids: starts.map((saga) => add(statements, saga)),
+    moved: advances.map((step) => moved(statements, step)),
+  }))
 }
 
-/** Unless there is one of this name and key. Without a RETURNING, here and below, which would cost a fourth of it all. */
-function add(tx: Transaction, saga: NewSagaRecord): Promise<unknown> {
+/** Unless there is one of this name and key. Without a RETURNING, here and below, which would cost a fourth of it all. @returns the id of the one that is there then */
+function add({ sql, change }: Statements, saga: NewSagaRecord): string {
   const { id, name, version, key, status, step = null, state, input, owner, report = null, wakeAt = null, channel = null } = saga
   const { traceparent = null, tracestate = null, createdAt } = saga
-  return tx.sql`
+  const added = change`
     insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
       wake_at, channel, report, traceparent, tracestate, created_at, updated_at)
     select ${id}, ${name}, ${version}, ${key}, ${status}, ${liveOf(saga)}, ${step}, ${state}, ${input}, '{}', ${owner?.worker ?? null},
       ${owner?.epoch ?? 0}, 0, ${owner ? 1 : 0}, ${wakeAt}, ${channel}, ${report}, ${traceparent}, ${tracestate}, ${createdAt}, ${createdAt}
     where not exists (select 1 from banyan_saga_archive where name = ${name} and key = ${key})
     on conflict (name, key) do nothing`
+  if (added === 1) return id
+  const [there] = sql<{ id: string }>`
+    select id from banyan_sagas where name = ${name} and key = ${key}
+    union all select id from banyan_saga_archive where name = ${name} and key = ${key}`
+  return there?.id ?? id
 }
 
-/**
- * How many rows the last of some statements changed. They, and this question, are run before anything is waited for: nothing that the
- * owner of the transaction does meanwhile comes between.
- */
-async function changesOf(tx: Transaction, statements: readonly Promise<unknown>[]): Promise<number> {
-  const [[row]] = await Promise.all([tx.sql<{ rows: number }>`select changes() as rows`, ...statements])
-  return row?.rows ?? 0
-}
-
-const advance: SagaStore['advance'] = async (tx, step) => (staysLive(step) && (await moved(tx, step, stay))) || moved(tx, step, turn)
-
-async function moved(tx: Transaction, step: SagaAdvance, move: typeof stay): Promise<boolean> {
-  return (await changesOf(tx, [move(tx, step), note(tx, step)])) === 1
+function moved(statements: Statements, step: SagaAdvance): boolean {
+  const isMoved = (staysLive(step) && stay(statements, step)) || turn(statements, step)
+  if (isMoved) note(statements, step)
+  return isMoved
 }
 
 /** Whether a live saga is one with its worker afterwards: most advances. */
@@ -111,80 +111,31 @@ function staysLive(step: SagaAdvance): boolean {
 }
 
 /** No column of a live saga's indexes is named: SQLite would write them anew. */
-function stay(tx: Transaction, advanced: SagaAdvance): Promise<unknown> {
+function stay({ change }: Statements, advanced: SagaAdvance): boolean {
   const { id, owner, revision, status, step = null, state, results = null, entry } = advanced
-  return tx.sql`
+  const changed = change`
     update banyan_sagas set status = ${status}, step = ${step}, state = ${state}, results = coalesce(${results}, results),
       revision = revision + 1, updated_at = ${entry.at}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision} and live = 1`
+  return changed === 1
 }
 
-function turn(tx: Transaction, step: SagaAdvance): Promise<unknown> {
+function turn({ change }: Statements, step: SagaAdvance): boolean {
   const { id, owner, revision, results = null, output = null, input = null, version = null, entry } = step
-  return tx.sql`
+  const changed = change`
     update banyan_sagas set status = ${step.status}, live = ${liveOf(step)}, step = ${step.step ?? null}, state = ${step.state},
       results = coalesce(${results}, results), output = coalesce(${output}, output), input = coalesce(${input}, input),
       version = coalesce(${version}, version), owner = iif(${step.parked}, null, owner), claims = iif(${step.parked}, 0, claims),
       wake_at = ${step.wakeAt ?? null}, channel = ${step.channel ?? null}, revision = revision + 1, updated_at = ${entry.at}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision}`
+  return changed === 1
 }
 
-/** The history of a move that was the last change, if it found its saga. */
-function note(tx: Transaction, { id, revision, entry }: SagaAdvance): Promise<unknown> {
-  return tx.sql`
+function note({ change }: Statements, { id, revision, entry }: SagaAdvance): void {
+  change`
     insert into banyan_saga_history (saga, revision, step, action, outcome, attempt, code, message, status, worker, started_at, at)
-    select ${id}, ${revision + 1}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null},
-      ${entry.message ?? null}, ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at}
-    where changes() = 1`
-}
-
-type Batch = Parameters<SagaStore['write']>[0]
-
-/** A unit in which, against all expectation, a saga has moved without its worker. Taken back, to be written one by one. */
-class NotAllMoved extends Error {}
-
-async function write(database: Database, batch: Batch): ReturnType<SagaStore['write']> {
-  if (batch.advances.length > 1) {
-    try {
-      return await database.transaction((tx) => writeAll(tx, batch))
-    } catch (error) {
-      if (!(error instanceof NotAllMoved)) throw error
-    }
-  }
-  return database.transaction((tx) => writeEach(tx, batch))
-}
-
-/**
- * Asks once whether all of them moved. Not one statement over `json_each`: SQLite reads fields out of JSON more slowly than it binds them,
- * 16 us an advance beside 7.
- *
- * @throws {NotAllMoved}
- */
-async function writeAll(tx: Transaction, { starts, advances }: Batch): ReturnType<SagaStore['write']> {
-  const ids = await insertAll(tx, starts)
-  const before = await changesSoFar(tx)
-  await Promise.all(advances.flatMap((step) => [staysLive(step) ? stay(tx, step) : turn(tx, step), note(tx, step)]))
-  if ((await changesSoFar(tx)) - before !== 2 * advances.length) throw new NotAllMoved()
-  return { ids, moved: advances.map(() => true) }
-}
-
-async function writeEach(tx: Transaction, { starts, advances }: Batch): ReturnType<SagaStore['write']> {
-  const ids = await insertAll(tx, starts)
-  const answers: boolean[] = []
-  for (const step of advances) answers.push(await advance(tx, step))
-  return { ids, moved: answers }
-}
-
-/** One by one: that a key is there already is nothing out of the ordinary. */
-async function insertAll(tx: Transaction, starts: Batch['starts']): Promise<string[]> {
-  const ids: string[] = []
-  for (const saga of starts) ids.push(await insert(tx, saga))
-  return ids
-}
-
-async function changesSoFar(tx: Transaction): Promise<number> {
-  const [row] = await tx.sql<{ rows: number }>`select total_changes() as rows`
-  return row?.rows ?? 0
+    values (${id}, ${revision + 1}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null},
+      ${entry.message ?? null}, ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at})`
 }
 
 const claimable: SagaStore['claimable'] = async (tx, definitions, now) => {

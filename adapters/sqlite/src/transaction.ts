@@ -10,6 +10,10 @@ export function memberTransaction(connection: Connection, member: Member, store:
   return {
     dialect: 'sqlite',
     sql: sqlOf(connection, member.assertOpen),
+    atOnce(work) {
+      assertRunning(connection, member.assertOpen)
+      return work(connection)
+    },
     // Bound to where they were registered: a hook belongs to its transaction and its trace, not to whoever runs the group.
     beforeCommit: (write) => member.beforeCommit(bound(write)),
     afterCommit: (notify) => member.afterCommit(bound(notify)),
@@ -32,13 +36,17 @@ function bound<T>(hook: () => T): () => T {
 export function sqlOf(connection: Connection, assertOpen: (action: string) => void): ReadTransaction['sql'] {
   return <Row extends object>(text: TemplateStringsArray, ...values: SqlValue[]): Promise<Row[]> => {
     try {
-      assertOpen('run a statement')
-      // Without this, statements after a disk-full error that the body swallowed would each commit by themselves.
-      if (!connection.inTransaction())
-        throw new SqliteError('ERR_TRANSACTION_OVER', 'cannot run a statement: SQLite rolled back the transaction')
+      assertRunning(connection, assertOpen)
       return Promise.resolve(connection.sql<Row>(text, ...values))
     } catch (error) {
       return Promise.reject(error)
     }
   }
+}
+
+function assertRunning(connection: Connection, assertOpen: (action: string) => void): void {
+  assertOpen('run a statement')
+  // Without this, statements after a disk-full error that the body swallowed would each commit by themselves.
+  if (!connection.inTransaction())
+    throw new SqliteError('ERR_TRANSACTION_OVER', 'cannot run a statement: SQLite rolled back the transaction')
 }
