@@ -26,6 +26,13 @@ const TURNS = `
   create constraint trigger dawdle after update on turns deferrable initially deferred for each row execute function dawdle();
 `
 
+/** A commit that waits, behind its last statement, until somebody lets it through. */
+const GATE = `
+  create table gate (id integer);
+  create function wait_at_gate() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711); return null; end $$;
+  create constraint trigger wait_at_gate after insert on gate deferrable initially deferred for each row execute function wait_at_gate();
+`
+
 /** Reads a partition as the relay does, from its own cursor. */
 function reader(partition: number) {
   const log = database.store(outboxLogPort)
@@ -58,7 +65,9 @@ describe('the outbox of PostgreSQL', () => {
         await database
           .transaction(async (tx) => {
             const [row] = await tx.sql<{ n: number }>`update turns set n = n + 1 where id = ${key} returning n`
-            await tx.store(outboxPort).append(tx, [record(key, row?.n ?? 0), record(`${key} again`, row?.n ?? 0)])
+            const records = [record(key, row?.n ?? 0), record(`${key} again`, row?.n ?? 0)]
+            // One by itself is stored by another statement than several.
+            await tx.store(outboxPort).append(tx, records.slice(0, 1 + (turn % 2)))
             if (turn % 7 === 0) throw new Error('rolled back on purpose')
           })
           // On purpose, or killed: then nothing of it is stored, or all of it.
@@ -138,6 +147,35 @@ describe('the outbox of PostgreSQL', () => {
     await vi.waitFor(async () => expect(await read()).toEqual([1, 2, 3, 4]))
     await foreign.query('rollback')
     await foreign.end()
+  })
+
+  it.each([1, 2])('waits for a commit behind an append of %i at once, however many came later', async (count) => {
+    await database.migrate([{ id: 'gate', sql: GATE }])
+    const keeper = new pg.Client({ connectionString: place.url })
+    await keeper.connect()
+    await keeper.query('select pg_advisory_lock(4711)')
+    const log = database.store(outboxLogPort)
+    const append = (numbers: readonly number[], throughGate: boolean) =>
+      database.transaction(async (tx) => {
+        if (throughGate) await tx.sql`insert into gate values (1)`
+        await tx.store(outboxPort).append(
+          tx,
+          numbers.map((n) => record('a', n)),
+        )
+      })
+    const held = append([1, 2].slice(0, count), true)
+    await vi.waitFor(async () => {
+      const { rows } = await keeper.query(`select pg_sequence_last_value('banyan_outbox_position') as last`)
+      expect(rows).toEqual([{ last: `${count}` }])
+    })
+    await append([3], false)
+    const partition = await partitionOfOnly()
+    const read = async () => (await log.read(partition, undefined, 10)).map(({ body }) => JSON.parse(body).n)
+    expect(await read()).toEqual([])
+    await keeper.query('select pg_advisory_unlock(4711)')
+    await held
+    await vi.waitFor(async () => expect(await read()).toEqual([...[1, 2].slice(0, count), 3]))
+    await keeper.end()
   })
 
   it('drops a partition of the table once all of it is sent and nothing can be written to it any more, and makes room ahead', async () => {

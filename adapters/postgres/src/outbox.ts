@@ -8,25 +8,28 @@ import { storable } from './storable.ts'
 /** Relay partitions; the table of leases has a row for each. */
 const PARTITIONS = 4
 
-const FENCE = `select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_outbox_position'::regclass::oid::int)`
+const FENCE = `pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_outbox_position'::regclass::oid::int)`
 
 /**
  * One statement, sent together with COMMIT. The fence is taken before any position is drawn: a row of the join is there only
  * when the lock is, and `nextval` runs on rows of the join.
  */
 const APPEND = `
-  with fence as materialized (${FENCE}),
+  with fence as materialized (select ${FENCE}),
   records as (
     select r.* from fence, unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
       with ordinality as r (part, type, key, body, time, n) order by n)
   insert into banyan_outbox (position, part, type, key, body, time)
   select nextval('banyan_outbox_position'), part, type, key, body, time from records`
 
-/** The same for one record, as most transactions have: no arrays to take apart, a third less work for the server. */
+/**
+ * The same for one record, as most transactions have: no arrays to take apart and nothing to join, a third less work for the server. CASE
+ * asks for the lock first, and draws a position only when it has the answer.
+ */
 const APPEND_ONE = `
-  with fence as materialized (${FENCE})
   insert into banyan_outbox (position, part, type, key, body, time)
-  select nextval('banyan_outbox_position'), $1::smallint, $2::text, $3::text, $4::text, $5::bigint from fence`
+  values (case when ${FENCE} is null then null else nextval('banyan_outbox_position') end,
+    $1::smallint, $2::text, $3::text, $4::text, $5::bigint)`
 
 /** The writing side of the outbox. */
 export function postgresOutbox(database: PostgresDatabase): Outbox {
