@@ -1,7 +1,8 @@
 import type { ReadTransaction } from '@banyan/core'
 import type { SagaArchive, SagaCount, SagaDecision, SagaFilter, SagaHistoryEntry } from '@banyan/saga/internal'
 import { type PostgresDatabase, postgresRead } from './postgres-database.ts'
-import { isLive, recordOf, type SagaRow } from './saga-store.ts'
+import { isLive } from './saga-rows.ts'
+import { recordOf, type SagaRow } from './saga-store.ts'
 import type { PostgresValue } from './values.ts'
 
 /** The people's side of the sagas. */

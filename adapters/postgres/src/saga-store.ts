@@ -2,13 +2,13 @@ import {
   LEASE_SLACK_MS,
   type NewSagaRecord,
   type SagaAdvance,
+  type SagaBatch,
   type SagaRecord,
-  type SagaStanding,
   type SagaStatus,
   type SagaStore,
 } from '@banyan/saga/internal'
-import { type PostgresDatabase, postgresRead, postgresTransaction } from './postgres-database.ts'
-import { jsonRows } from './saga-rows.ts'
+import { type PostgresDatabase, type PostgresReadTransaction, postgresRead, postgresTransaction } from './postgres-database.ts'
+import { advanceRow, advanceValues, jsonRows, startRow, startValues } from './saga-rows.ts'
 
 /** The running sagas. What many of them write together is one statement, with two JSON parameters. */
 export function postgresSagas(database: PostgresDatabase): SagaStore {
@@ -59,34 +59,47 @@ export function recordOf(row: SagaRow): SagaRecord {
   }
 }
 
-/** Whether a worker should have it. */
-export function isLive({ status, parked }: SagaStanding): boolean {
-  return !parked && (status === 'running' || status === 'undoing' || status === 'waiting')
-}
-
+const START_ALONE = 'select banyan_saga_start_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as id'
+const ADVANCE_ALONE = `select banyan_saga_advance_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+  $21, $22, $23, $24) as moved`
 const START = 'select banyan_saga_start($1) as ids'
 const ADVANCE = 'select banyan_saga_advance($1) as moved'
 const WRITE = 'select banyan_saga_start($1) as ids, banyan_saga_advance($2) as moved'
 const CLAIM = 'select * from banyan_saga_claim($1, $2, $3, $4, $5, $6)'
 
+type Run = PostgresReadTransaction['run']
+
+const insert: SagaStore['insert'] = (tx, saga) => startAlone(postgresTransaction(tx).run, saga)
+
+const advance: SagaStore['advance'] = (tx, step) => advanceAlone(postgresTransaction(tx).run, step)
+
+async function startAlone(run: Run, saga: NewSagaRecord): Promise<string> {
+  const [there] = await run<{ id: string | null }>(START_ALONE, startValues(saga))
+  return there?.id ?? saga.id
+}
+
+async function advanceAlone(run: Run, step: SagaAdvance): Promise<boolean> {
+  const [answer] = await run<{ moved: boolean }>(ADVANCE_ALONE, advanceValues(step))
+  return answer?.moved === true
+}
+
+async function write({ run }: PostgresDatabase, batch: SagaBatch): ReturnType<SagaStore['write']> {
+  const { starts, advances } = batch
+  const [start] = starts
+  const [step] = advances
+  if (start && starts.length + advances.length === 1) return { ids: [await startAlone(run, start)], moved: [] }
+  if (step && starts.length + advances.length === 1) return { ids: [], moved: [await advanceAlone(run, step)] }
+  return writeMany(run, batch)
+}
+
 /** `null`: each of them, as it was meant. */
 type Answer = { ids?: string[] | null; moved?: number[] | null }
 
-const insert: SagaStore['insert'] = async (tx, saga) => {
-  const [answer] = await postgresTransaction(tx).run<Answer>(START, [jsonRows([saga], startRow)])
-  return answer?.ids?.[0] ?? saga.id
-}
-
-const advance: SagaStore['advance'] = async (tx, step) => {
-  const [answer] = await postgresTransaction(tx).run<Answer>(ADVANCE, [jsonRows([step], advanceRow)])
-  return answer?.moved === null
-}
-
-async function write(database: PostgresDatabase, { starts, advances }: Parameters<SagaStore['write']>[0]) {
+async function writeMany(run: Run, { starts, advances }: SagaBatch): ReturnType<SagaStore['write']> {
   const [started, advanced] = [jsonRows(starts, startRow), jsonRows(advances, advanceRow)]
   let answers: Answer[] = []
-  if (starts.length === 0) answers = advances.length === 0 ? [] : await database.run<Answer>(ADVANCE, [advanced])
-  else answers = await (advances.length === 0 ? database.run<Answer>(START, [started]) : database.run<Answer>(WRITE, [started, advanced]))
+  if (starts.length === 0) answers = advances.length === 0 ? [] : await run<Answer>(ADVANCE, [advanced])
+  else answers = await (advances.length === 0 ? run<Answer>(START, [started]) : run<Answer>(WRITE, [started, advanced]))
   const { ids, moved } = answers[0] ?? {}
   const numbers = moved ? new Set(moved) : undefined
   return { ids: ids ?? starts.map(({ id }) => id), moved: advances.map((_, n) => numbers?.has(n) ?? true) }
@@ -138,35 +151,4 @@ const retire: SagaStore['retire'] = async (tx, before, limit) => {
 
 function definitionsJson(definitions: Parameters<SagaStore['claimable']>[1]): string {
   return JSON.stringify(definitions.map(({ name, version }) => ({ name, version })))
-}
-
-function startRow(saga: NewSagaRecord, n: number): object {
-  const { id, name, version, key, status, step, state, input, owner, wakeAt, channel, report, traceparent, tracestate, createdAt } = saga
-  return {
-    ...{ n, id, name, version, key, status, live: isLive(saga), step, state, input, owner: owner?.worker, epoch: owner?.epoch ?? 0 },
-    ...{ wake_at: wakeAt, channel, report, traceparent, tracestate, at: createdAt },
-  }
-}
-
-function advanceRow(move: SagaAdvance, n: number): object {
-  const { id, owner, revision, status, parked, step, state, results, output, input, version, wakeAt, channel, entry } = move
-  const { step: did, action, outcome, attempt, code, message, worker, startedAt, at } = entry
-  return {
-    ...{
-      n,
-      id,
-      owner: owner.worker,
-      epoch: owner.epoch,
-      revision,
-      status,
-      live: isLive(move),
-      parked,
-      step,
-      state,
-      results,
-      output,
-      input,
-    },
-    ...{ version, wake_at: wakeAt, channel, did, action, outcome, attempt, code, message, worker, started_at: startedAt, at },
-  }
 }
