@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type Database, silentLogger } from '@banyan/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type SqliteOptions, sqlite } from './index.ts'
+import { type SqliteDatabase, type SqliteTransaction, sqliteTransaction } from './sqlite-database.ts'
 import { createSite } from './test/site.ts'
 
 let site: Awaited<ReturnType<typeof createSite>>
@@ -19,7 +20,7 @@ afterEach(async () => {
   await site.remove()
 })
 
-function open(options: SqliteOptions & { file?: string } = {}): Database {
+function open(options: SqliteOptions & { file?: string } = {}): SqliteDatabase {
   const { file = site.place, ...rest } = options
   const database = sqlite(file, { log: silentLogger, ...rest })
   opened.push(database)
@@ -261,6 +262,29 @@ describe('groups', () => {
     expect(after).toBe('ERR_TRANSACTION_OVER')
     expect(outcomes).toEqual(['ERR_COMMIT_FAILED', 'ERR_COMMIT_FAILED', 'stored'])
     expect(await database.read((tx) => tx.sql`select n from t`)).toEqual([{ n: 1 }, { n: 4 }])
+  })
+
+  it('does at once what waits for nothing, as all or nothing, and neither inside another one nor after its end', async () => {
+    const database = open()
+    await database.migrate([{ id: 't', sql: 'create table t (n integer primary key)' }])
+    const add = (...numbers: number[]) =>
+      database.atOnce(({ change, sql }) => {
+        for (const n of numbers) expect(change`insert into t values (${n})`).toBe(1)
+        expect(change`update t set n = n where n > 1000`).toBe(0)
+        return sql<{ n: number }>`select count(*) as n from t`[0]?.n
+      })
+    expect(await Promise.all([add(1, 2), add(3)])).toEqual([2, 3])
+    await expect(add(4, 1)).rejects.toMatchObject({ code: 'ERR_SQL_CONSTRAINT' })
+    await expect(database.transaction(() => add(5))).rejects.toMatchObject({ code: 'ERR_NESTED_TRANSACTION' })
+    let kept: SqliteTransaction | undefined
+    await database.transaction(async (tx) => {
+      kept = sqliteTransaction(tx)
+      kept.atOnce(({ change }) => change`insert into t values (6)`)
+    })
+    expect(() => kept?.atOnce(({ change }) => change`insert into t values (7)`)).toThrow(
+      expect.objectContaining({ code: 'ERR_TRANSACTION_OVER' }),
+    )
+    expect(await database.read((tx) => tx.sql`select n from t`)).toEqual([1, 2, 3, 6].map((n) => ({ n })))
   })
 })
 
