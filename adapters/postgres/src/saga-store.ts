@@ -69,9 +69,9 @@ const CLAIM = 'select * from banyan_saga_claim($1, $2, $3, $4, $5, $6)'
 
 type Run = PostgresReadTransaction['run']
 
-const insert: SagaStore['insert'] = (tx, saga) => startAlone(postgresTransaction(tx).run, saga)
+const insert: SagaStore['insert'] = async (tx, saga) => startAlone(postgresTransaction(tx).run, saga)
 
-const advance: SagaStore['advance'] = (tx, step) => advanceAlone(postgresTransaction(tx).run, step)
+const advance: SagaStore['advance'] = async (tx, step) => advanceAlone(postgresTransaction(tx).run, step)
 
 async function startAlone(run: Run, saga: NewSagaRecord): Promise<string> {
   const [there] = await run<{ id: string | null }>(START_ALONE, startValues(saga))
