@@ -69,6 +69,8 @@ async function checkOrders(database: Database, ids: readonly string[]): Promise<
   }
 }
 
+const NOT_STORED = 'a saga could not be stored; trying again'
+
 it('a server that crashes in mid-write, again and again: nothing is lost, nothing is written twice', { timeout: 120_000 }, async () => {
   const database = openOne()
   const warned: string[] = []
@@ -84,11 +86,14 @@ it('a server that crashes in mid-write, again and again: nothing is lost, nothin
     }
   }
   const producing = Array.from({ length: 32 }, produce)
-  for (let crash = 1; crash <= 3; crash += 1) {
-    await vi.waitFor(() => expect(ids.size).toBeGreaterThan(crash * 100), { timeout: 30_000, interval: 1 })
+  // Three times, and on a busy machine until one of them has hit a step that was being stored.
+  for (let crash = 1; crash <= 3 || (crash <= 20 && !warned.includes(NOT_STORED)); crash += 1) {
+    const before = ids.size
+    await vi.waitFor(() => expect(ids.size).toBeGreaterThan(before + 50), { timeout: 30_000, interval: 1 })
     await server.restart({ immediate: true })
   }
-  await vi.waitFor(() => expect(ids.size).toBeGreaterThan(400), { timeout: 30_000 })
+  const before = ids.size
+  await vi.waitFor(() => expect(ids.size).toBeGreaterThan(before + 50), { timeout: 30_000 })
   stopped = true
   await Promise.all(producing)
   await checkOrders(database, [...ids.values()])
@@ -97,7 +102,7 @@ it('a server that crashes in mid-write, again and again: nothing is lost, nothin
       .list({ limit: 1_000 })
       .then(({ length }) => length),
   ).toBe(Math.min(1_000, ids.size))
-  expect(warned).toContain('a saga could not be stored; trying again')
+  expect(warned).toContain(NOT_STORED)
 })
 
 it('two workers with one id: the second takes the name, the first takes another, and each saga is run once', {

@@ -28,9 +28,9 @@ const fresh: RequestListener = (request, response) => {
 
 describe('proxy-cache', () => {
   it('gives an answer again, and says so', async () => {
-    const { get, asked } = await cached(fresh)
+    const { get, asked } = await cached(fresh, {}, { world: manualWorld() })
     expect(await get('/a?b=1')).toMatchObject({ text: 'GET /a?b=1', said: 'banyan; fwd=uri-miss; stored', age: null })
-    expect(await get('/a?b=1')).toMatchObject({ text: 'GET /a?b=1', said: expect.stringMatching(/^banyan; hit; ttl=(60|59)$/), age: '0' })
+    expect(await get('/a?b=1')).toMatchObject({ text: 'GET /a?b=1', said: 'banyan; hit; ttl=60', age: '0' })
     expect(await get('/x/../a?b=1')).toMatchObject({ text: 'GET /a?b=1', age: '0' })
     expect(await get('/a?b=2')).toMatchObject({ text: 'GET /a?b=2', age: null })
     expect(await get('/a?b=1', { method: 'HEAD' })).toMatchObject({ status: 200, text: '', age: '0' })
@@ -38,9 +38,10 @@ describe('proxy-cache', () => {
   })
 
   it('keeps apart what Vary tells apart', async () => {
-    const { get, asked } = await cached((request, response) => {
+    const inItsLanguage: RequestListener = (request, response) => {
       response.writeHead(200, { 'cache-control': 'max-age=60', vary: 'accept-language' }).end(request.headers['accept-language'])
-    })
+    }
+    const { get, asked } = await cached(inItsLanguage, {}, { world: manualWorld() })
     const inLanguage = (language: string) => get('/', { headers: { 'accept-language': language } })
     expect((await inLanguage('de')).text).toBe('de')
     expect(await inLanguage('fr')).toMatchObject({ text: 'fr', said: 'banyan; fwd=vary-miss; stored' })
