@@ -11,6 +11,8 @@ export interface WakeUps {
 
 /** Between two notifications of a process, milliseconds. */
 const SPACING_MS = 20
+/** The same after nobody was there to listen: to look costs the server a query. */
+const QUIET_MS = 200
 /** Whoever listens holds a shared advisory lock of this class for its channel, as long as its session lives. */
 const LISTENER_CLASS = 1_869_968_485
 const HOLD = `select pg_advisory_lock_shared(${LISTENER_CLASS}, hashtext($1))`
@@ -21,8 +23,6 @@ const TELL = `
     where locktype = 'advisory' and granted and objsubid = 2 and classid = ${LISTENER_CLASS} and pid <> $3
       and objid::bigint = hashtext($1)::bigint & 4294967295
       and database = (select oid from pg_database where datname = current_database()))`
-/** The same after nobody was there to listen: to look costs as much as a small transaction. */
-const QUIET_MS = 200
 /** Before connecting again, milliseconds. */
 const RECONNECT_MS = 1_000
 

@@ -89,11 +89,11 @@ it('a server that crashes in mid-write, again and again: nothing is lost, nothin
   // Three times, and on a busy machine until one of them has hit a step that was being stored.
   for (let crash = 1; crash <= 3 || (crash <= 20 && !warned.includes(NOT_STORED)); crash += 1) {
     const before = ids.size
-    await vi.waitFor(() => expect(ids.size).toBeGreaterThan(before + 50), { timeout: 30_000, interval: 1 })
+    await vi.waitFor(() => expect(ids.size).toBeGreaterThan(before + 100), { timeout: 30_000, interval: 1 })
     await server.restart({ immediate: true })
   }
   const before = ids.size
-  await vi.waitFor(() => expect(ids.size).toBeGreaterThan(before + 50), { timeout: 30_000 })
+  await vi.waitFor(() => expect(ids.size).toBeGreaterThan(before + 100), { timeout: 30_000 })
   stopped = true
   await Promise.all(producing)
   await checkOrders(database, [...ids.values()])

@@ -85,11 +85,11 @@ async function advanceAlone(run: Run, step: SagaAdvance): Promise<boolean> {
 
 async function write({ run }: PostgresDatabase, batch: SagaBatch): ReturnType<SagaStore['write']> {
   const { starts, advances } = batch
-  const [start] = starts
-  const [step] = advances
-  if (start && starts.length + advances.length === 1) return { ids: [await startAlone(run, start)], moved: [] }
-  if (step && starts.length + advances.length === 1) return { ids: [], moved: [await advanceAlone(run, step)] }
-  return writeMany(run, batch)
+  if (starts.length + advances.length > 1) return writeMany(run, batch)
+  return {
+    ids: await Promise.all(starts.map((saga) => startAlone(run, saga))),
+    moved: await Promise.all(advances.map((step) => advanceAlone(run, step))),
+  }
 }
 
 /** `null`: each of them, as it was meant. */

@@ -25,7 +25,7 @@ export interface GroupCommit {
    *   `ERR_DATABASE_CLOSED`
    */
   run<T>(body: (member: Member) => Promise<T>): Promise<T>
-  /** The same for `work` that waits for nothing: without a time limit, hooks and turns of the event loop. */
+  /** The same for `work` that waits for nothing, and so needs neither a time limit nor hooks. */
   atOnce<T>(work: () => T): Promise<T>
   /** Takes no more and resolves when all that were taken are settled. */
   close(): Promise<void>
@@ -154,7 +154,7 @@ const NOTHING: Left = { committed: [], closings: [] }
 
 function runAtOnce(engine: CommitEngine, job: Job, work: () => unknown, isFirst: boolean): Ran {
   try {
-    if (!isFirst) engine.savepoint()
+    enter(engine, isFirst)
     const value = work()
     keep(engine, isFirst)
     return { job, left: NOTHING, settle: () => job.resolve(value), failed: false }
@@ -173,7 +173,7 @@ async function runMember(
   const { member, finish, end } = newMember()
   let timer: Timer | undefined
   try {
-    if (!isFirst) engine.savepoint()
+    enter(engine, isFirst)
     const value = await new Promise((resolve, reject) => {
       timer = world.after(transactionTimeoutMs, () => reject(timedOut(transactionTimeoutMs)))
       finish(body).then(resolve, reject)
@@ -193,6 +193,10 @@ async function runMember(
  * Before the first there is nothing to be kept, so it needs no savepoint. That is worth a lot: under one, SQLite copies each page before
  * it changes, beyond 64 KB into a file that it makes and deletes for each group.
  */
+function enter(engine: CommitEngine, isFirst: boolean): void {
+  if (!isFirst) engine.savepoint()
+}
+
 function keep(engine: CommitEngine, isFirst: boolean): void {
   if (!engine.inTransaction()) throw commitFailed(1, undefined)
   if (!isFirst) engine.release()

@@ -80,7 +80,7 @@ function write(database: SqliteDatabase, { starts, advances }: Parameters<SagaSt
   }))
 }
 
-/** Unless there is one of this name and key. Without a RETURNING, here and below, which would cost a fourth of it all. @returns the id of the one that is there then */
+/** Unless there is one of this name and key; gives the id that is there then. Without a RETURNING, here and below: it would cost a fourth of it all. */
 function add({ sql, change }: Statements, saga: NewSagaRecord): string {
   const { id, name, version, key, status, step = null, state, input, owner, report = null, wakeAt = null, channel = null } = saga
   const { traceparent = null, tracestate = null, createdAt } = saga

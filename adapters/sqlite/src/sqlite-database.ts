@@ -10,7 +10,7 @@ export interface SqliteDatabase extends Database {
   readonly file: string
   readonly world: World
   readonly log: Logger
-  /** For stores: a transaction whose `work` waits for nothing. It shares its commit with others, as all do, and costs half as much as one that may wait. */
+  /** For stores: a transaction whose `work` waits for nothing; it shares its commit with others, as all do. @throws as `transaction` rejects */
   atOnce<T>(work: (statements: Statements) => T): Promise<T>
 }
 
