@@ -189,6 +189,12 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
     const messageOf = async (id: string) =>
       (await database.read((tx) => database.store(sagaArchivePort).history(tx, id))).map(({ message }) => message)
     expect([await messageOf('s1'), await messageOf('s2')]).toEqual([['a\ufffdb \ufffd c'], ['ä "quoted" \\ 🌳']])
+    // By itself it goes another way.
+    expect(await store().write({ starts: [newSaga('s3', 'k\0')], advances: [] })).toEqual({ ids: ['s3'], moved: [] })
+    expect(await store().write({ starts: [], advances: [moveTo('s3', 0, standing('stuck'), 'a\0b \ud800 c')] })).toMatchObject({
+      moved: [true],
+    })
+    expect(await messageOf('s3')).toEqual(['a\ufffdb \ufffd c'])
   })
 })
 
