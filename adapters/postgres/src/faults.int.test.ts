@@ -1,11 +1,14 @@
-import { codeOf, silentLogger } from '@banyan/core'
+import { type Bus, codeOf, type Envelope, silentLogger } from '@banyan/core'
 import { type PostgresServer, startPostgres } from '@banyan/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { postgresBus } from './bus.ts'
 import { postgres } from './database.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import type { PostgresOptions } from './settings.ts'
 
 const TABLES = { id: 'test', sql: 'create table debits (id integer primary key); create table credits (id integer primary key)' }
+
+const WAIT = { timeout: 20_000, interval: 5 }
 
 let server: PostgresServer
 let url: string
@@ -41,6 +44,11 @@ async function ids(database: PostgresDatabase, table: string): Promise<number[]>
   return (await database.run<{ id: number }>(`select id from ${table} order by id`)).map(({ id }) => id)
 }
 
+function taken(id: string): Envelope {
+  const rest = { source: 'test', type: 'taken', subject: 'A1', time: '2026-01-01T00:00:00Z', dataschema: 'taken/1', data: {} } as const
+  return { specversion: '1.0', id, datacontenttype: 'application/json', ...rest }
+}
+
 describe('a server that is away for a while', () => {
   it('is reported at once, with when to try again, and used again when it is back', () =>
     using({}, async (database) => {
@@ -62,6 +70,31 @@ describe('a server that is away for a while', () => {
     await database.migrate([TABLES])
     await pair(database, 1)
     await database.close()
+  })
+
+  it('lets a member of a group stop, and the next one go on where that had saved', async () => {
+    const warnings: string[] = []
+    const bus = postgresBus(url, { log: { ...silentLogger, warn: (_fields, message) => void warnings.push(message) } })
+    const came: string[] = []
+    const join = (at: Bus) =>
+      at.subscribe({
+        group: 'g',
+        types: ['taken'],
+        handle: async (batch) => void came.push(...batch.map(({ envelope }) => String(envelope?.id))),
+      })
+    const member = await join(bus)
+    await bus.publish([taken('1')])
+    await vi.waitFor(() => expect(came).toEqual(['1']), WAIT)
+    await server.halt()
+    await member.stop()
+    await bus.close()
+    expect(warnings).toContainEqual(expect.stringContaining('others have it when its lease is over'))
+    await server.start()
+    const next = postgresBus(url, { log: silentLogger })
+    await join(next)
+    await next.publish([taken('2')])
+    await vi.waitFor(() => expect(came.at(-1)).toBe('2'), WAIT)
+    await next.close()
   })
 })
 

@@ -313,6 +313,15 @@ describe('consume', () => {
     expect(await timersLeft(world)).toBe(0)
   })
 
+  it('keeps no timer when it stops, also where the bus cannot end the subscription', async () => {
+    const { bus, world, component } = await setUp()
+    bus.onStop = () => {
+      throw new Error('the broker is away')
+    }
+    await expect(component.stop()).rejects.toThrow('the broker is away')
+    expect(await timersLeft(world)).toBe(0)
+  })
+
   it('forgets ids after the retention, and not before', async () => {
     const { bus, world, database } = await setUp({ inboxRetentionMs: 3_600_000 })
     await bus.deliver(taken('A1', 1))

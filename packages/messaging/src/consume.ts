@@ -163,8 +163,11 @@ async function run(
   return {
     async stop() {
       stopping.abort()
-      await subscription.stop()
-      await stopParts()
+      try {
+        await subscription.stop()
+      } finally {
+        await stopParts()
+      }
     },
     async health() {
       try {

@@ -25,7 +25,7 @@ export interface BusReader {
   renewed(untilMs: number): void
   unsaved(all: boolean): SavedPartition[]
   saved(partitions: readonly SavedPartition[]): void
-  /** Finishes the batch in flight, saves, and gives everything back. */
+  /** Finishes the batch in flight, saves, and gives everything back; where the store is away, the lease does that when it is over. */
   stop(): Promise<void>
 }
 
@@ -67,6 +67,17 @@ export function busReader(options: BusReaderOptions): BusReader {
     }
   }
 
+  /** So that others need not wait for the end of its lease. */
+  async function leave(): Promise<void> {
+    try {
+      await store.groups.leave(member, cursors.unsaved(true))
+    } catch (error) {
+      const what =
+        'a member of a group could not give its share back: others have it when its lease is over, and what was not saved comes again'
+      log.warn({ group: member.group, error: messageOf(error) }, what)
+    }
+  }
+
   return {
     member,
     async start() {
@@ -85,7 +96,7 @@ export function busReader(options: BusReaderOptions): BusReader {
       stopping.abort()
       news.set()
       await running
-      await store.groups.leave(member, cursors.unsaved(true))
+      await leave()
     },
   }
 }

@@ -5,6 +5,8 @@ export interface MemoryBus extends Bus {
   readonly published: Envelope[]
   /** Called before a batch is taken; what it throws, or rejects with, is the bus's answer. */
   onPublish: (batch: readonly Envelope[]) => void | Promise<void>
+  /** Called when the subscription has ended; what it throws is the answer of its `stop`. */
+  onStop: () => void
   /** Delivers a batch to the one subscriber; settles as its handling does. */
   deliver(...raws: (Envelope | string)[]): Promise<void>
   /** Delivers everything once more, from the same places. */
@@ -32,6 +34,7 @@ export function memoryBus(): MemoryBus {
     features: { ordering: 'key', redelivery: true, replay: true },
     published: [],
     onPublish: () => {},
+    onStop: () => {},
     async publish(batch) {
       await bus.onPublish(batch)
       bus.published.push(...batch)
@@ -42,6 +45,7 @@ export function memoryBus(): MemoryBus {
         async stop() {
           subscriber = undefined
           await Promise.allSettled(inFlight)
+          bus.onStop()
         },
       }
     },
