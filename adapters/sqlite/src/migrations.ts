@@ -6,6 +6,7 @@ import { sagaEngine } from './migrations/004-saga-engine.ts'
 import { inboxMarks } from './migrations/005-inbox-marks.ts'
 import { isolation } from './migrations/006-isolation.ts'
 import { outboxPositions } from './migrations/007-outbox-positions.ts'
+import { sagaRows } from './migrations/008-saga-rows.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run when a database is opened. */
-export const banyanMigrations: readonly Migration[] = [messaging, saga, flows, sagaEngine, inboxMarks, isolation, outboxPositions]
+export const banyanMigrations: readonly Migration[] = [messaging, saga, flows, sagaEngine, inboxMarks, isolation, outboxPositions, sagaRows]

@@ -1,4 +1,6 @@
-import type { SagaArchive, SagaCount, SagaDecision, SagaHistoryEntry } from '@banyan/saga/internal'
+import type { ReadTransaction } from '@banyan/core'
+import type { SagaArchive, SagaCount, SagaDecision } from '@banyan/saga/internal'
+import { type HistoryRow, rowsOf } from './saga-history.ts'
 import { liveOf, recordOf, type SagaRow } from './saga-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -36,16 +38,26 @@ const find: SagaArchive['find'] = async (tx, id) => {
   return archived && recordOf(archived)
 }
 
-type HistoryRow = Omit<SagaHistoryEntry, 'code' | 'message'> & { code: string | null; message: string | null }
-
 const history: SagaArchive['history'] = async (tx, id) => {
+  const [saga] = await tx.sql<{ history: string }>`select history from banyan_sagas where id = ${id}`
+  const rows = saga ? await historyOf(tx, id, saga.history) : await archivedHistory(tx, id)
+  return rows.map(({ code, message, ...row }) => ({ ...row, code: code ?? undefined, message: message ?? undefined }))
+}
+
+/** What has left the saga's row is older, unless a process of an older version ran it meanwhile. */
+async function historyOf(tx: ReadTransaction, id: string, inRow: string): Promise<ArchivedRow[]> {
   const rows = await tx.sql<HistoryRow>`
-    select step, action, outcome, attempt, code, message, status, worker, started_at as "startedAt", at
-    from banyan_saga_history where saga = ${id} order by revision`
-  const [archived] = rows.length > 0 ? [] : await tx.sql<{ history: string }>`select history from banyan_saga_archive where id = ${id}`
+    select revision, step, action, outcome, attempt, code, message, status, worker, started_at as "startedAt", at
+    from banyan_saga_history where saga = ${id}`
+  return [...rows, ...rowsOf(inRow)].sort((a, b) => a.revision - b.revision).map(({ revision, ...row }) => row)
+}
+
+type ArchivedRow = Omit<HistoryRow, 'revision'>
+
+async function archivedHistory(tx: ReadTransaction, id: string): Promise<ArchivedRow[]> {
+  const [archived] = await tx.sql<{ history: string }>`select history from banyan_saga_archive where id = ${id}`
   // Written from rows like these by `retire`.
-  const all = archived ? (JSON.parse(archived.history) as HistoryRow[]) : rows
-  return all.map(({ code, message, ...row }) => ({ ...row, code: code ?? undefined, message: message ?? undefined }))
+  return archived ? (JSON.parse(archived.history) as ArchivedRow[]) : []
 }
 
 const decide: SagaArchive['decide'] = async (tx, change, { saga, action, step, by, why, detail = null, at }) => {

@@ -10,6 +10,7 @@ import {
   type SagaStore,
 } from '@banyan/saga/internal'
 import type { Statements } from './connection.ts'
+import { isEnough, lineOf, unload } from './saga-history.ts'
 import { type SqliteDatabase, sqliteTransaction } from './sqlite-database.ts'
 
 /** The running sagas. SQLite's single writer keeps two claims, and a start and its archiving, from overlapping. */
@@ -100,7 +101,7 @@ function add({ sql, change }: Statements, saga: NewSagaRecord): string {
 
 function moved(statements: Statements, step: SagaAdvance): boolean {
   const isMoved = (staysLive(step) && stay(statements, step)) || turn(statements, step)
-  if (isMoved) note(statements, step)
+  if (isMoved && isEnough(step)) unload(statements, step.id)
   return isMoved
 }
 
@@ -115,7 +116,7 @@ function stay({ change }: Statements, advanced: SagaAdvance): boolean {
   const { id, owner, revision, status, step = null, state, results = null, entry } = advanced
   const changed = change`
     update banyan_sagas set status = ${status}, step = ${step}, state = ${state}, results = coalesce(${results}, results),
-      revision = revision + 1, updated_at = ${entry.at}
+      revision = revision + 1, updated_at = ${entry.at}, history = history || ${lineOf(advanced)}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision} and live = 1`
   return changed === 1
 }
@@ -126,16 +127,10 @@ function turn({ change }: Statements, step: SagaAdvance): boolean {
     update banyan_sagas set status = ${step.status}, live = ${liveOf(step)}, step = ${step.step ?? null}, state = ${step.state},
       results = coalesce(${results}, results), output = coalesce(${output}, output), input = coalesce(${input}, input),
       version = coalesce(${version}, version), owner = iif(${step.parked}, null, owner), claims = iif(${step.parked}, 0, claims),
-      wake_at = ${step.wakeAt ?? null}, channel = ${step.channel ?? null}, revision = revision + 1, updated_at = ${entry.at}
+      wake_at = ${step.wakeAt ?? null}, channel = ${step.channel ?? null}, revision = revision + 1, updated_at = ${entry.at},
+      history = history || ${lineOf(step)}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision}`
   return changed === 1
-}
-
-function note({ change }: Statements, { id, revision, entry }: SagaAdvance): void {
-  change`
-    insert into banyan_saga_history (saga, revision, step, action, outcome, attempt, code, message, status, worker, started_at, at)
-    values (${id}, ${revision + 1}, ${entry.step}, ${entry.action}, ${entry.outcome}, ${entry.attempt}, ${entry.code ?? null},
-      ${entry.message ?? null}, ${entry.status}, ${entry.worker}, ${entry.startedAt}, ${entry.at})`
 }
 
 const claimable: SagaStore['claimable'] = async (tx, definitions, now) => {
@@ -184,6 +179,9 @@ const retire: SagaStore['retire'] = async (tx: Transaction, before, limit) => {
   const rows = await tx.sql<{ id: string }>`
     select id from banyan_sagas where status in ('completed', 'compensated') and updated_at < ${before} order by updated_at limit ${limit}`
   if (rows.length === 0) return 0
+  sqliteTransaction(tx).atOnce((statements) => {
+    for (const { id } of rows) unload(statements, id)
+  })
   const ids = JSON.stringify(rows.map(({ id }) => id))
   await tx.sql`
     insert into banyan_saga_archive (id, name, version, key, status, state, input, results, output, owner, epoch, revision, claims, report,

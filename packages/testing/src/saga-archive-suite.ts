@@ -1,8 +1,17 @@
 import type { Database } from '@banyan/core'
-import { type SagaDecision, type SagaFilter, type SagaShape, sagaArchivePort, sagaWorkersPort } from '@banyan/saga/internal'
+import {
+  type SagaDecision,
+  type SagaFilter,
+  type SagaHistoryEntry,
+  type SagaShape,
+  type SagaStanding,
+  sagaArchivePort,
+  sagaStorePort,
+  sagaWorkersPort,
+} from '@banyan/saga/internal'
 import { expect, it } from 'vitest'
 import { rolledBack, type StoreSuiteOptions, withDatabase } from './messaging-store-suite.ts'
-import { advance, claim, enlist, find, insert, newSaga, parked, resting, running } from './saga-store-fixture.ts'
+import { advance, claim, enlist, entryOf, find, history, insert, newSaga, parked, resting, running } from './saga-store-fixture.ts'
 
 /** The part of the saga suite about what people see and decide. */
 export function sagaArchiveTests(options: StoreSuiteOptions): void {
@@ -10,6 +19,7 @@ export function sagaArchiveTests(options: StoreSuiteOptions): void {
   it('counts unfinished sagas by name, version and status', withDatabase(options, counts))
   it('takes a decision about a saga once, keeps it, and hands the saga on', withDatabase(options, decides))
   it('leaves a saga to its worker when the decision says so', withDatabase(options, decidesForOwner))
+  it('keeps a long history line by line, in its order, also of a saga that is parked again and again', withDatabase(options, keepsHistory))
   it('keeps the latest shape of a definition', withDatabase(options, keepsShapes))
 }
 
@@ -58,6 +68,36 @@ async function counts(database: Database): Promise<void> {
     ]),
   )
   expect(await count('stuck')).toEqual([stuck])
+}
+
+async function keepsHistory(database: Database): Promise<void> {
+  await enlist(database, 'a', { now: 0, leaseMs: 1_000, force: false })
+  await insert(database, newSaga('s1', { owner: A }))
+  const lines: SagaHistoryEntry[] = []
+  let revision = 0
+  const move = async (standing: SagaStanding) => {
+    const entry = {
+      ...entryOf(standing),
+      attempt: lines.length + 1,
+      at: revision,
+      message: lines.length % 2 ? undefined : `why ${revision}`,
+    }
+    lines.push(entry)
+    const step = { ...standing, id: 's1', owner: A, revision, entry }
+    expect(await database.transaction((tx) => tx.store(sagaStorePort).advance(tx, step))).toBe(true)
+    revision += 1
+  }
+  for (let n = 0; n < 40; n += 1) await move(running('b'))
+  for (let n = 0; n < 20; n += 1) {
+    await move(parked({ wakeAt: 1 }))
+    expect(await claim(database, A, 1)).toMatchObject([{ id: 's1', revision: revision + 1 }])
+    revision += 1
+  }
+  expect(await history(database, 's1')).toEqual(lines)
+  await move(resting('completed'))
+  expect(await history(database, 's1')).toEqual(lines)
+  expect(await database.transaction((tx) => tx.store(sagaStorePort).retire(tx, 1_000, 10))).toBe(1)
+  expect(await history(database, 's1')).toEqual(lines)
 }
 
 async function decides(database: Database): Promise<void> {

@@ -52,7 +52,7 @@ export async function createSmallSite(): Promise<SmallSite> {
   const folder = dirname(site.place)
   if (!mountSmall(folder)) return cappedSite(site)
   const filler = join(folder, 'filler')
-  writeFileSync(filler, Buffer.alloc(600_000))
+  writeFileSync(filler, Buffer.alloc(800_000))
   return {
     ...site,
     async makeRoom() {
@@ -67,7 +67,7 @@ export async function createSmallSite(): Promise<SmallSite> {
 
 function mountSmall(folder: string): boolean {
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1200k', 'tmpfs', folder], { stdio: 'pipe' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1400k', 'tmpfs', folder], { stdio: 'pipe' })
     return true
   } catch (error) {
     console.info(`cannot mount a small disk, using a capped file instead: ${messageOf(error)}`)
