@@ -40,8 +40,8 @@ export function rowsOf(history: string): HistoryRow[] {
 }
 
 /**
- * Whether its row has enough of them with this one. Sagas that leave the worker's memory again and again count by other numbers,
- * since who takes one up makes a revision too.
+ * Whether the saga's row has enough of them with this one. Not by the number of the revision alone: where a saga is parked again and
+ * again, who takes it up makes every second one.
  */
 export function isEnough({ revision, parked }: SagaAdvance): boolean {
   return (revision + 1) % KEPT === 0 || (parked && revision >= KEPT)
