@@ -72,7 +72,7 @@ describe('a server that is away for a while', () => {
     await database.close()
   })
 
-  it('lets a member of a group stop, and the next one go on where that had saved', async () => {
+  it('lets a member of a group stop, and the next one go on', async () => {
     const warnings: string[] = []
     const bus = postgresBus(url, { log: { ...silentLogger, warn: (_fields, message) => void warnings.push(message) } })
     const came: string[] = []

@@ -254,6 +254,20 @@ describe('the outbox of PostgreSQL', () => {
       await other.close()
     }
   })
+
+  it('gives a partition what is final although the look of another one was faster than its read', async () => {
+    await database.transaction((tx) => tx.store(outboxPort).append(tx, [record('A1', 1)]))
+    const log = database.store(outboxLogPort)
+    const locker = new pg.Client({ connectionString: place.url })
+    await locker.connect()
+    await locker.query('begin; lock table banyan_outbox_lease in access exclusive mode')
+    // From where a partition stands is read from that table; from a position given it is not.
+    const slow = [0, 1, 2, 3].map((partition) => log.read(partition, undefined, 10))
+    const fast = await Promise.all([0, 1, 2, 3].map((partition) => log.read(partition, 0, 10)))
+    await locker.end()
+    expect(fast.flat()).toHaveLength(1)
+    expect((await Promise.all(slow)).flat()).toEqual(fast.flat())
+  })
 })
 
 async function partitionOfOnly(): Promise<number> {

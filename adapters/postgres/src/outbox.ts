@@ -92,10 +92,11 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
     saveLease,
     advance,
     async read(partition, after, limit) {
-      const ready = await readUpTo(partition, after, limit, fence.final())
+      // Before the read: while it is under way another partition's look may move it.
+      const before = fence.final()
+      const ready = await readUpTo(partition, after, limit, before)
       // In a long backlog the fence is far ahead, and nobody needs to look.
       if (ready.length === limit) return ready
-      const before = fence.final()
       const final = await fence.look()
       if (final === before) return ready
       const more = await readUpTo(partition, ready.at(-1)?.position ?? after, limit - ready.length, final)
