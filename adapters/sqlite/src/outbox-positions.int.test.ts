@@ -1,42 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { silentLogger, type Transaction } from '@banyan/core'
+import type { Transaction } from '@banyan/core'
 import { type OutboxRecord, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openDatabase, sqlite } from './database.ts'
-import { banyanMigrations } from './migrations.ts'
+import { describe, expect, it } from 'vitest'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { stores } from './stores.ts'
+import { versionsAround } from './test/versions.ts'
 
 // No position is ever used again, also not by those that open the file later, in an older version, or from beside.
 
 const EPOCH = 1
 const NOTED = { epoch: EPOCH, expiresAt: 9_000 }
-const before = banyanMigrations.slice(
-  0,
-  banyanMigrations.findIndex(({ id }) => id === 'banyan-007-outbox-positions'),
-)
-let folder: string
-let opened: SqliteDatabase[]
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'banyan-positions-'))
-  opened = []
-})
-afterEach(async () => {
-  await Promise.all(opened.map((one) => one.close()))
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function kept(database: SqliteDatabase): SqliteDatabase {
-  opened.push(database)
-  return database
-}
-
-const open = (name = 'orders') => kept(sqlite(join(folder, `${name}.db`), { log: silentLogger }))
-const openBefore = () => kept(openDatabase(join(folder, 'orders.db'), { log: silentLogger }, { migrations: before, stores }))
+const { open, openBefore } = versionsAround('banyan-007-outbox-positions')
 
 const record = (n: number): OutboxRecord => ({ id: `${n}`, type: 'seat.taken', key: 'A1', body: `{"n":${n}}`, time: n })
 

@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { silentLogger } from '@banyan/core'
+import { statSync } from 'node:fs'
 import {
   type NewSagaRecord,
   type SagaAdvance,
@@ -10,41 +7,16 @@ import {
   sagaStorePort,
   sagaWorkersPort,
 } from '@banyan/saga/internal'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openDatabase, sqlite } from './database.ts'
-import { banyanMigrations } from './migrations.ts'
+import { describe, expect, it } from 'vitest'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { stores } from './stores.ts'
+import { versionsAround } from './test/versions.ts'
 
 // How sagas lie in the file: what a step writes, and that nothing is lost between the ways of two versions.
 
 const ME = { worker: 'orders/0', epoch: 1 }
 const PAGE = 4_096
 const FRAME = PAGE + 24
-const before = banyanMigrations.slice(
-  0,
-  banyanMigrations.findIndex(({ id }) => id === 'banyan-008-saga-rows'),
-)
-let folder: string
-let opened: SqliteDatabase[]
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'banyan-saga-rows-'))
-  opened = []
-})
-afterEach(async () => {
-  await Promise.all(opened.map((one) => one.close()))
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function kept(database: SqliteDatabase): SqliteDatabase {
-  opened.push(database)
-  return database
-}
-
-const file = () => join(folder, 'orders.db')
-const open = () => kept(sqlite(file(), { log: silentLogger }))
-const openBefore = () => kept(openDatabase(file(), { log: silentLogger }, { migrations: before, stores }))
+const { file, open, openBefore } = versionsAround('banyan-008-saga-rows')
 
 function standing(status: 'running' | 'completed'): SagaStanding {
   return { status, parked: false, step: status === 'running' ? 'b' : undefined, wakeAt: undefined, channel: undefined, state: '{}' }
