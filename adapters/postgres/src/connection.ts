@@ -91,9 +91,14 @@ async function connect(settings: Settings): Promise<Connection> {
     timer.cancel()
   }
 
+  function destroy(): void {
+    broken = true
+    socket.destroy()
+  }
+
   function noteLoss(error: unknown): never {
-    // The server's last word comes before the socket closes: nobody may take the connection in between.
-    if (isDisconnect(error)) broken = true
+    // Cut, and not only given up: whatever made it useless here, the server would keep its transaction, and its locks.
+    if (isDisconnect(error)) destroy()
     throw error
   }
   const names = prepare ? statementNames(client, maxStatements) : undefined
@@ -118,10 +123,7 @@ async function connect(settings: Settings): Promise<Connection> {
       await client.end()
       cut.cancel()
     },
-    destroy() {
-      broken = true
-      socket.destroy()
-    },
+    destroy,
   }
 }
 

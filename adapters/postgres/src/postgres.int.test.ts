@@ -254,6 +254,8 @@ describe('statements that go with COMMIT', () => {
       },
     }
     await expect(adding('insert into items values (2, $1)', [unsendable as never])).rejects.toThrow()
+    const open = "select pid from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"
+    await vi.waitFor(async () => expect(await database.run(open)).toEqual([]))
     expect(await namesIn(database)).toEqual([])
     // None of them has left the connection, or the statement, in a state that others would suffer from.
     await adding('insert into items values (2, $1)', ['two' as never])
