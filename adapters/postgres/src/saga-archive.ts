@@ -1,5 +1,13 @@
 import type { ReadTransaction } from '@banyan/core'
-import type { SagaArchive, SagaCount, SagaDecision, SagaFilter, SagaHistoryEntry } from '@banyan/saga/internal'
+import {
+  entryOf,
+  type HistoryRow,
+  historyOf,
+  type SagaArchive,
+  type SagaCount,
+  type SagaDecision,
+  type SagaFilter,
+} from '@banyan/saga/internal'
 import { type PostgresDatabase, postgresRead } from './postgres-database.ts'
 import { isLive } from './saga-rows.ts'
 import { recordOf, type SagaRow } from './saga-store.ts'
@@ -49,16 +57,26 @@ const find: SagaArchive['find'] = async (tx, id) => {
   return archived && recordOf(archived)
 }
 
-type HistoryRow = Omit<SagaHistoryEntry, 'code' | 'message'> & { code: string | null; message: string | null }
+/** JSON, but for the lines in a row. */
+interface Histories {
+  readonly unloaded: string | null
+  readonly inRow: string | null
+  readonly archived: string | null
+}
 
+/** In one statement: between two of them a history could leave its row. */
 const history: SagaArchive['history'] = async (tx, id) => {
-  const rows = await tx.sql<HistoryRow>`
-    select step, action, outcome, attempt, code, message, status, worker, started_at as "startedAt", at
-    from banyan_saga_history where saga = ${id} order by revision`
-  const [archived] = rows.length > 0 ? [] : await tx.sql<{ history: string }>`select history from banyan_saga_archive where id = ${id}`
-  // Written from rows like these by `retire`.
-  const all = archived ? (JSON.parse(archived.history) as HistoryRow[]) : rows
-  return all.map(({ code, message, ...row }) => ({ ...row, code: code ?? undefined, message: message ?? undefined }))
+  const [found] = await tx.sql<Histories>`
+    select
+      (select json_agg(json_build_object('revision', revision, 'step', step, 'action', action, 'outcome', outcome, 'attempt', attempt,
+        'code', code, 'message', message, 'status', status, 'worker', worker, 'startedAt', started_at, 'at', at) order by revision)::text
+        from banyan_saga_history where saga = ${id}) as unloaded,
+      (select history from banyan_sagas where id = ${id}) as "inRow",
+      (select history from banyan_saga_archive where id = ${id}) as archived`
+  const { unloaded, inRow, archived } = found ?? { unloaded: null, inRow: null, archived: null }
+  // Both are written from such rows, the archive's by `retire`.
+  if (archived !== null) return (JSON.parse(archived) as Omit<HistoryRow, 'revision'>[]).map(entryOf)
+  return historyOf(JSON.parse(unloaded ?? '[]') as HistoryRow[], inRow ?? '')
 }
 
 const decide: SagaArchive['decide'] = async (tx, change, { saga, action, step, by, why, detail = null, at }) => {

@@ -138,12 +138,13 @@ it('a worker that was paused wakes without its lease and writes nothing', { time
   // What it holds in the database while it sleeps, the server takes back; the rest the rival takes over.
   start('rival')
   await untilAllEnded(office, 60_000)
-  const count = () => office.own.read((tx) => tx.sql<{ entries: number }>`select count(*) as entries from banyan_saga_history`)
-  const before = await count()
+  const revisions = () => office.own.read((tx) => tx.sql`select id, revision, history from banyan_sagas order by id`)
+  const before = await revisions()
+  expect(before).toHaveLength(200)
   sleeper.kill('SIGCONT')
   // It has come to, been refused, and taken a new life.
   const lives = () => office.own.read((tx) => tx.sql`select epoch from banyan_saga_workers where id = 'sleeper/0' and expires_at > 0`)
   await vi.waitFor(async () => expect(await lives()).toEqual([{ epoch: 3 }]), { timeout: 15_000, interval: 50 })
-  expect(await count()).toEqual(before)
+  expect(await revisions()).toEqual(before)
   await checkTrips(office)
 })

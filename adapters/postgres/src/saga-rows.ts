@@ -1,4 +1,4 @@
-import type { NewSagaRecord, SagaAdvance, SagaStanding } from '@banyan/saga/internal'
+import { isEnough, lineOf, type NewSagaRecord, type SagaAdvance, type SagaStanding } from '@banyan/saga/internal'
 import { storable } from './storable.ts'
 import type { PostgresValue } from './values.ts'
 
@@ -15,8 +15,12 @@ const UNSTORABLE = /\\u(?:0000|d[89a-f])/
  * PostgreSQL cannot store become U+FFFD: one saga's message must not keep those that are written with it from their commit.
  */
 export function jsonRows<T>(rows: readonly T[], rowOf: (row: T, n: number) => object): string {
-  const json = JSON.stringify(rows.map(rowOf))
-  return UNSTORABLE.test(json) ? JSON.stringify(rows.map(rowOf), wellFormed) : json
+  return storableJson(rows.map(rowOf))
+}
+
+function storableJson(value: unknown): string {
+  const json = JSON.stringify(value)
+  return UNSTORABLE.test(json) ? JSON.stringify(value, wellFormed) : json
 }
 
 function wellFormed(_key: string, value: unknown): unknown {
@@ -44,7 +48,6 @@ export function startValues(saga: NewSagaRecord): PostgresValue[] {
 /** An advance in a batch: for `banyan_saga_advance`. */
 export function advanceRow(move: SagaAdvance, n: number): object {
   const { id, owner, revision, status, parked, step, state, results, output, input, version, wakeAt, channel, entry } = move
-  const { step: did, action, outcome, attempt, code, message, worker, startedAt, at } = entry
   return {
     ...{
       n,
@@ -61,18 +64,22 @@ export function advanceRow(move: SagaAdvance, n: number): object {
       output,
       input,
     },
-    ...{ version, wake_at: wakeAt, channel, did, action, outcome, attempt, code, message, worker, started_at: startedAt, at },
+    ...{ version, wake_at: wakeAt, channel, at: entry.at, line: lineText(move), enough: isEnough(move) || undefined },
   }
 }
 
 /** One by itself: for `banyan_saga_advance_alone`. */
 export function advanceValues(move: SagaAdvance): PostgresValue[] {
   const { id, owner, revision, status, parked, step, state, results, output, input, version, wakeAt, channel, entry } = move
-  const { step: did, action, outcome, attempt, code, message, worker, startedAt, at } = entry
   return [
     ...values(id, owner.worker, owner.epoch, revision, status, isLive(move), parked, step, state, results, output, input, version),
-    ...values(wakeAt, channel, did, action, outcome, attempt, code, message, worker, startedAt, at),
+    ...values(wakeAt, channel, entry.at, lineText(move), isEnough(move)),
   ]
+}
+
+/** For the end of `banyan_sagas.history`. */
+function lineText(move: SagaAdvance): string {
+  return `,${storableJson(lineOf(move))}`
 }
 
 function values(...cells: readonly (string | number | boolean | undefined)[]): PostgresValue[] {

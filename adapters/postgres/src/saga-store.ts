@@ -1,4 +1,5 @@
 import {
+  isEnough,
   LEASE_SLACK_MS,
   type NewSagaRecord,
   type SagaAdvance,
@@ -60,11 +61,11 @@ export function recordOf(row: SagaRow): SagaRecord {
 }
 
 const START_ALONE = 'select banyan_saga_start_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as id'
-const ADVANCE_ALONE = `select banyan_saga_advance_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-  $21, $22, $23, $24) as moved`
-const START = 'select banyan_saga_start($1) as ids'
-const ADVANCE = 'select banyan_saga_advance($1) as moved'
-const WRITE = 'select banyan_saga_start($1) as ids, banyan_saga_advance($2) as moved'
+const ADVANCE_ALONE = `select banyan_saga_advance_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+  as moved`
+const START = 'select banyan_saga_start($1, $2) as ids'
+const ADVANCE = 'select banyan_saga_advance($1, $2, $3) as moved'
+const WRITE = 'select banyan_saga_start($1, $2) as ids, banyan_saga_advance($3, $4, $5) as moved'
 const CLAIM = 'select * from banyan_saga_claim($1, $2, $3, $4, $5, $6)'
 
 type Run = PostgresReadTransaction['run']
@@ -96,10 +97,11 @@ async function write({ run }: PostgresDatabase, batch: SagaBatch): ReturnType<Sa
 type Answer = { ids?: string[] | null; moved?: number[] | null }
 
 async function writeMany(run: Run, { starts, advances }: SagaBatch): ReturnType<SagaStore['write']> {
-  const [started, advanced] = [jsonRows(starts, startRow), jsonRows(advances, advanceRow)]
+  const started = [jsonRows(starts, startRow), starts.length]
+  const advanced = [jsonRows(advances, advanceRow), advances.length, advances.some(isEnough)]
   let answers: Answer[] = []
-  if (starts.length === 0) answers = advances.length === 0 ? [] : await run<Answer>(ADVANCE, [advanced])
-  else answers = await (advances.length === 0 ? run<Answer>(START, [started]) : run<Answer>(WRITE, [started, advanced]))
+  if (starts.length === 0) answers = advances.length === 0 ? [] : await run<Answer>(ADVANCE, advanced)
+  else answers = await (advances.length === 0 ? run<Answer>(START, started) : run<Answer>(WRITE, [...started, ...advanced]))
   const { ids, moved } = answers[0] ?? {}
   const numbers = moved ? new Set(moved) : undefined
   return { ids: ids ?? starts.map(({ id }) => id), moved: advances.map((_, n) => numbers?.has(n) ?? true) }
@@ -127,6 +129,8 @@ const claim: SagaStore['claim'] = async (tx, { worker, epoch }, definitions, now
  * what was written where it has read: PostgreSQL refuses it, and it runs again.
  */
 const retire: SagaStore['retire'] = async (tx, before, limit) => {
+  // What the trigger asks for that keeps processes of older versions from losing a history.
+  await tx.sql`select set_config('banyan.archives_history', 'yes', true)`
   const [done] = await tx.sql<{ count: number }>`
     with chosen as materialized (
       select id, name, key from banyan_sagas where ended_at < ${before} order by ended_at limit ${limit} for update skip locked
@@ -134,8 +138,10 @@ const retire: SagaStore['retire'] = async (tx, before, limit) => {
       select s.id from chosen c cross join lateral (select id from banyan_sagas s where s.name = c.name and s.key = c.key) s
     ), ended as (
       delete from banyan_sagas where id = any(array(select id from keys)) returning *
-    ), entries as (
+    ), unloaded as (
       delete from banyan_saga_history where saga = any(array(select id from keys)) returning *
+    ), entries as (
+      select * from unloaded union all select id, l.* from ended cross join lateral banyan_saga_lines(history) as l
     ), histories as (
       select saga, json_agg(json_build_object('step', step, 'action', action, 'outcome', outcome, 'attempt', attempt, 'code', code,
         'message', message, 'status', status, 'worker', worker, 'startedAt', started_at, 'at', at) order by revision)::text as history
@@ -144,7 +150,7 @@ const retire: SagaStore['retire'] = async (tx, before, limit) => {
       insert into banyan_saga_archive (id, name, version, key, status, state, input, results, output, owner, epoch, revision, claims,
         report, traceparent, tracestate, created_at, updated_at, history)
       select id, name, version, key, status, state, input, results, output, owner, epoch, revision, claims,
-        report, traceparent, tracestate, created_at, updated_at, coalesce(history, '[]') from ended left join histories on saga = id
+        report, traceparent, tracestate, created_at, updated_at, coalesce(h.history, '[]') from ended left join histories h on saga = id
     ) select count(*) as count from ended`
   return done?.count ?? 0
 }

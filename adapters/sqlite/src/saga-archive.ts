@@ -1,6 +1,13 @@
 import type { ReadTransaction } from '@banyan/core'
-import type { SagaArchive, SagaCount, SagaDecision } from '@banyan/saga/internal'
-import { type HistoryRow, rowsOf } from './saga-history.ts'
+import {
+  entryOf,
+  type HistoryRow,
+  historyOf,
+  type SagaArchive,
+  type SagaCount,
+  type SagaDecision,
+  type SagaHistoryEntry,
+} from '@banyan/saga/internal'
 import { liveOf, recordOf, type SagaRow } from './saga-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -40,24 +47,19 @@ const find: SagaArchive['find'] = async (tx, id) => {
 
 const history: SagaArchive['history'] = async (tx, id) => {
   const [saga] = await tx.sql<{ history: string }>`select history from banyan_sagas where id = ${id}`
-  const rows = saga ? await historyOf(tx, id, saga.history) : await archivedHistory(tx, id)
-  return rows.map(({ code, message, ...row }) => ({ ...row, code: code ?? undefined, message: message ?? undefined }))
+  return saga ? historyOf(await unloaded(tx, id), saga.history) : archivedHistory(tx, id)
 }
 
-/** What has left the saga's row is older, unless a process of an older version ran it meanwhile. */
-async function historyOf(tx: ReadTransaction, id: string, inRow: string): Promise<ArchivedRow[]> {
-  const rows = await tx.sql<HistoryRow>`
+function unloaded(tx: ReadTransaction, id: string): Promise<HistoryRow[]> {
+  return tx.sql<HistoryRow>`
     select revision, step, action, outcome, attempt, code, message, status, worker, started_at as "startedAt", at
     from banyan_saga_history where saga = ${id}`
-  return [...rows, ...rowsOf(inRow)].sort((a, b) => a.revision - b.revision).map(({ revision, ...row }) => row)
 }
 
-type ArchivedRow = Omit<HistoryRow, 'revision'>
-
-async function archivedHistory(tx: ReadTransaction, id: string): Promise<ArchivedRow[]> {
+async function archivedHistory(tx: ReadTransaction, id: string): Promise<SagaHistoryEntry[]> {
   const [archived] = await tx.sql<{ history: string }>`select history from banyan_saga_archive where id = ${id}`
   // Written from rows like these by `retire`.
-  return archived ? (JSON.parse(archived.history) as ArchivedRow[]) : []
+  return archived ? (JSON.parse(archived.history) as Omit<HistoryRow, 'revision'>[]).map(entryOf) : []
 }
 
 const decide: SagaArchive['decide'] = async (tx, change, { saga, action, step, by, why, detail = null, at }) => {
