@@ -163,7 +163,9 @@ it('of a batch those are said to have moved that it moved, and no others', async
   // Also where it unloads.
   for (let revision = 1; revision < 15; revision += 1) await move(database, attempt('s1', revision))
   expect(await move(database, attempt('s1', 15), attempt('s3', 0), attempt('s2', 2))).toEqual([true, false, true])
-  expect((await sizesInRows(database))[0]).toBe(0)
+  const [first, second] = await sizesInRows(database)
+  expect([first, second]).toEqual([0, expect.any(Number)])
+  expect(second).toBeGreaterThan(0)
   expect(await attempts(database, 's1')).toEqual(Array.from({ length: 16 }, (_, n) => n + 1))
 })
 
