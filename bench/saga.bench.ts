@@ -7,7 +7,7 @@ import type { LevelResult, SagaResult, SagaTask } from './saga/child.ts'
 import { EMBEDDED_HELP, measureEmbedded } from './saga/embedded.ts'
 import { measureResume, RESUME_HELP } from './saga/resume.ts'
 import { type Server, startServer } from './server.ts'
-import { alone, beside, note, printVerdicts, series, type Verdict } from './verdict.ts'
+import { alone, beside, compared, note, printVerdicts, series, type Verdict } from './verdict.ts'
 
 const HELP = `npm run bench -- saga [--rounds 5] [--quick] [--resume | --sqlite]
 
@@ -15,14 +15,16 @@ Sagas a second of four remote steps that do nothing, so that only the engine is 
   postgres, sqlite   ours, on PostgreSQL and on one SQLite file with synchronous=FULL
   dbos               DBOS Transact on the same PostgreSQL: a workflow of four steps, called directly
   restate            Restate, its server from npm on the same disk: a handler of four ctx.run
+  bare               no engine: node:sqlite that commits as often and as much, one at a time; faster than that the disk does not allow
 Rounds take turns, each engine in a new process on a new database or folder. Then commits and statements a saga are counted,
 as the difference of two runs of fixed length. About 8 minutes for 5 rounds; --quick takes one.
 ${RESUME_HELP}${EMBEDDED_HELP}
 Writes bench/results/saga.json, with --resume bench/results/resume.json; --quick writes nothing. Fails when a target is missed.`
 
-const ENGINES = ['postgres', 'dbos', 'restate', 'sqlite'] as const
+const ENGINES = ['postgres', 'dbos', 'restate', 'sqlite', 'bare'] as const
 type Engine = (typeof ENGINES)[number]
 const LEVELS = [1, 16, 64]
+const levelsOf = (engine: Engine) => (engine === 'bare' ? [1] : LEVELS)
 
 /** Measures and reports. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -41,10 +43,10 @@ export async function run(args: readonly string[]): Promise<void> {
 
 async function measureRates(server: Server, { rounds, quick }: { rounds: number; quick: boolean }): Promise<void> {
   const seconds = quick ? 1 : 4
-  const results: Record<Engine, (readonly LevelResult[])[]> = { postgres: [], dbos: [], restate: [], sqlite: [] }
+  const results: Record<Engine, (readonly LevelResult[])[]> = { postgres: [], dbos: [], restate: [], sqlite: [], bare: [] }
   for (let round = 1; round <= rounds; round += 1) {
     for (const engine of ENGINES) {
-      const { levels } = await twice(engine, () => runEngine(server, engine, { levels: LEVELS, seconds }))
+      const { levels } = await twice(engine, () => runEngine(server, engine, { levels: levelsOf(engine), seconds }))
       results[engine].push(levels)
       const rates = levels.map(({ inFlight, sagasPerSecond }) => `${Math.round(sagasPerSecond)}/s at ${inFlight}`)
       console.error(`round ${round} of ${rounds}: ${engine.padEnd(8)} ${rates.join(', ')}, p50 alone ${levels[0]?.p50.toFixed(2)} ms`)
@@ -104,7 +106,7 @@ interface Measured {
 
 function report(server: Server, measured: Measured): void {
   const { results, costs, rounds, seconds, quick } = measured
-  const figures = Object.fromEntries(ENGINES.map((engine) => [engine, levelFigures(results[engine])]))
+  const figures = Object.fromEntries(ENGINES.map((engine) => [engine, levelFigures(levelsOf(engine), results[engine])]))
   const verdicts = judge(measured)
   console.log(`\nsagas of four steps, median of ${rounds} rounds of ${seconds} s each, PostgreSQL ${server.version}, fsync on\n`)
   const met = printVerdicts(verdicts)
@@ -119,9 +121,9 @@ const PEER_SETTINGS = {
   restate: 'one node, 4 partitions, log synced (its default), called through the ingress',
 }
 
-function levelFigures(rounds: readonly (readonly LevelResult[])[]): object[] {
-  return LEVELS.map((inFlight, index) => {
-    const of = (pick: (level: LevelResult) => number) => series(rounds.map((levels) => picked(levels, index, pick)))
+function levelFigures(levels: readonly number[], rounds: readonly (readonly LevelResult[])[]): object[] {
+  return levels.map((inFlight, index) => {
+    const of = (pick: (level: LevelResult) => number) => series(rounds.map((round) => picked(round, index, pick)))
     return { inFlight, sagasPerSecond: of((one) => one.sagasPerSecond), p50Ms: of((one) => one.p50), p99Ms: of((one) => one.p99) }
   })
 }
@@ -143,7 +145,10 @@ function judge({ results, costs }: Measured): Verdict[] {
     beside('PostgreSQL, one at a time, p50', p50('postgres'), 'DBOS', p50('dbos'), { atMost: 0.4 }, ' ms'),
     beside('PostgreSQL, 64 in flight', rate('postgres', 64), 'Restate', rate('restate', 64), { atLeast: 6 }, '/s'),
     alone('SQLite FULL, 64 in flight', rate('sqlite', 64), { atLeast: 6_000 }, '/s'),
-    alone('SQLite FULL, one at a time', rate('sqlite', 1), { atLeast: 1_200 }, '/s'),
+    {
+      ...alone('SQLite FULL, one at a time', rate('sqlite', 1), { atLeast: 1_200 }, '/s'),
+      ...compared(rate('sqlite', 1), 'bare node:sqlite', rate('bare', 1), '/s'),
+    },
     alone('commits a saga, 64 in flight', costs.postgres.at64.commits, { atMost: 0.3 }, ''),
     // What is counted by time comes out a little uneven: a hundredth is not a commit.
     alone('commits a saga of 4 steps, one at a time', Number(costs.postgres.alone.commits.toFixed(1)), { atMost: 5 }, ''),

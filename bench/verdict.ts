@@ -33,16 +33,13 @@ export function beside(
   wanted: { atLeast: number } | { atMost: number },
   unit: string,
 ): Verdict {
-  const ratio = ours / theirs
-  const [target, met] = compare(ratio, wanted)
-  return {
-    what,
-    ours: `${figure(ours)}${unit}`,
-    theirs: `${peer} ${figure(theirs)}${unit}`,
-    ratio: `${figure(ratio)}x`,
-    target: `${target}x`,
-    met,
-  }
+  const [target, met] = compare(ours / theirs, wanted)
+  return { what, ours: `${figure(ours)}${unit}`, ...compared(ours, peer, theirs, unit), target: `${target}x`, met }
+}
+
+/** Who stands beside, and ours to theirs. */
+export function compared(ours: number, peer: string, theirs: number, unit: string): { theirs: string; ratio: string } {
+  return { theirs: `${peer} ${figure(theirs)}${unit}`, ratio: `${figure(ours / theirs)}x` }
 }
 
 /** Is `ours` at least or at most so much? */
