@@ -11,7 +11,13 @@ import { victimsOf } from './trial.ts'
 
 /** After so many failed trials a sitting ends: the cause is to be found first. */
 const MAY_FAIL = 20
+/** As the shell says it of a program that ended by SIGINT. */
+const INTERRUPTED = 130
 const SAY_EVERY_MS = 60_000
+
+const interruption = new AbortController()
+// More than once where a terminal signals npm, who passes it on: those under way end, and leave nothing.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.abort())
 
 try {
   const options = readOptions(process.argv.slice(2))
@@ -29,11 +35,12 @@ async function run(options: Options): Promise<number> {
   try {
     for (const name of options.scenarios) {
       const scenario = scenarios[name]
-      if (scenario) failed += await runScenario(options, scenario, engine)
+      if (scenario && !interruption.signal.aborted) failed += await runScenario(options, scenario, engine)
     }
   } finally {
     await engine.stop()
   }
+  if (interruption.signal.aborted) return INTERRUPTED
   return failed === 0 ? 0 : 1
 }
 
@@ -55,6 +62,7 @@ async function runScenario(options: Options, scenario: Scenario, engine: Awaited
     scenario,
     engine,
     mayFail: MAY_FAIL,
+    signal: interruption.signal,
     onTrial(result) {
       sum.add(result)
       if (result.failed) console.log(describeFailure(result, commandOf(options, scenario, result.seed)))
@@ -64,8 +72,9 @@ async function runScenario(options: Options, scenario: Scenario, engine: Awaited
       console.log(`${sum.trials} trials so far, ${sum.failed} failed`)
     },
   })
-  console.log(sum.describe(systemWorld.monotonic() - started))
-  if (sum.trials < trials) console.log(`ended early: more than ${MAY_FAIL} trials failed`)
+  if (sum.trials > 0) console.log(sum.describe(systemWorld.monotonic() - started))
+  if (interruption.signal.aborted) console.log(`interrupted: ${trials - sum.trials} trials were not made`)
+  else if (sum.trials < trials) console.log(`ended early: more than ${MAY_FAIL} trials failed`)
   return sum.failed
 }
 

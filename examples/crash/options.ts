@@ -42,7 +42,7 @@ const HELP = `Kills the processes of little systems with SIGKILL, again and agai
   --break NAME       break something on purpose, to see the checker find it: ${breaks.join(', ')}
 
 A failing trial prints its seed, its plan and the folder of its files; --trials 1 --seed S runs its plan again. Exit codes: 0 all is
-well, 1 a trial failed, 2 the options are wrong.
+well, 1 a trial failed, 2 the options are wrong, 130 interrupted: it says what was seen so far, and leaves nothing.
 
   npm run crash -- --trials 1000
   npm run crash -- --trials 500 --scenario saga --engine postgres

@@ -9,13 +9,14 @@ export interface SittingOptions extends Omit<TrialOptions, 'plan'> {
   readonly mayFail: number
 }
 
-/** Many trials, several at once; the seeds count up from `seed`. */
+/** Many trials, several at once; the seeds count up from `seed`. None is begun after `signal` has aborted, and those under way are not told of. */
 export async function runSitting({ trials, parallel, onTrial, mayFail, seed, ...options }: SittingOptions): Promise<void> {
   let next = 0
   let failed = 0
   async function lane(): Promise<void> {
-    while (next < trials && failed <= mayFail) {
+    while (next < trials && failed <= mayFail && !options.signal?.aborted) {
       const result = await runTrial({ ...options, seed: seed + next++ })
+      if (options.signal?.aborted) return
       if (result.failed) failed += 1
       onTrial(result)
     }

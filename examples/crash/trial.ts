@@ -32,6 +32,8 @@ export interface TrialOptions {
   readonly broken?: string | undefined
   /** How long nothing may move, milliseconds. Default 60,000 and the pauses. */
   readonly timeoutMs?: number | undefined
+  /** Ends the trial early when it aborts: it counts for nothing then, and leaves nothing. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface TrialResult extends CrashTrial, Verdict {
@@ -44,7 +46,7 @@ export interface TrialResult extends CrashTrial, Verdict {
 
 /** One life of a little system: its processes, some mishaps, and whether all is as it should be in the end. */
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
-  const { seed, scenario, engine, broken } = options
+  const { seed, scenario, engine, broken, signal } = options
   const site = await engine.site(scenario.wanted, scenario.bus)
   const outsiders = [...engine.outsiders, busOutsider(scenario)]
   const plan = options.plan ?? planOf(options)
@@ -61,7 +63,10 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
       isDone: () => isDone(watch),
       progress: () => whenThere(() => watch.progress()),
       timeoutMs: options.timeoutMs ?? 60_000 + pausesOf(plan),
+      signal,
     })
+    failed = !signal?.aborted
+    if (!failed) return { ...trial, faults: {}, counts: {}, seed, plan, failed, folder: undefined }
     const { faults, counts } = await whenThere(() => watch.check())
     const verdict = { faults: { ...faults, 'ended by themselves': ended }, counts }
     failed = !trial.done || Object.values(verdict.faults).some((list) => list.length > 0)

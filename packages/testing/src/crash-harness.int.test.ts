@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +54,43 @@ describe('crashTrial', () => {
       ...['start', 'before 1', 'after 1', 'before 2'],
       ...['start', 'before 1', 'after 1', 'before 2', 'after 2', 'before 3', 'after 3', 'ready', 'end'],
     ])
+  })
+
+  it('ends early when it is told to, with its processes', async () => {
+    const end = new AbortController()
+    const trial = crashTrial({
+      roles: [{ name: 'counting', program: program('counting', COUNTING) }],
+      mishaps: [atMiddle({ kind: 'pause', forMs: 60_000 })],
+      isDone: async () => true,
+      signal: end.signal,
+    })
+    await vi.waitFor(() => expect(steps()).toContain('before 2'), { timeout: 10_000 })
+    end.abort()
+    expect(await trial).toMatchObject({ done: false })
+    expect(steps().at(-1)).not.toBe('ready')
+  })
+
+  it('ends the processes of a harness that is gone, without a word', async () => {
+    const file = join(folder, 'harness.mjs')
+    const harness = JSON.stringify(join(import.meta.dirname, 'crash-harness.ts'))
+    const roles = JSON.stringify([{ name: 'idle', program: program('idle', IDLE) }])
+    const late = { role: 'idle', when: { kind: 'time', afterMs: 60_000 }, deed: { kind: 'kill' } }
+    writeFileSync(
+      file,
+      `import { crashTrial } from ${harness}
+await crashTrial({ roles: ${roles}, mishaps: [${JSON.stringify(late)}], isDone: async () => true })`,
+    )
+    const child = spawn(process.execPath, [...process.execArgv, file], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    child.stderr.on('data', (chunk) => {
+      said += chunk
+    })
+    const closed = once(child, 'close')
+    await vi.waitFor(() => expect(steps()).toEqual(['start']), { timeout: 10_000 })
+    child.kill('SIGKILL')
+    // When the last process has gone that may write there.
+    await closed
+    expect(said).toBe('')
   })
 
   it('pauses a process at its point, and it goes on where it stood', async () => {

@@ -26,10 +26,12 @@ export interface CrashTrialOptions {
    * the time is over when it is over.
    */
   readonly progress?: () => Promise<string>
+  /** Ends the trial, undone, when it aborts. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface CrashTrial extends Readonly<CrashCounts> {
-  /** False: the time was over before `isDone` said yes. */
+  /** False: the time was over, or the trial ended, before `isDone` said yes. */
   readonly done: boolean
   readonly tookMs: number
 }
@@ -47,7 +49,7 @@ const LOOK_EVERY_MS = 25
  * @throws {Error} when a process ends by itself: a crash that was not planned is a bug of the program
  */
 export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial> {
-  const { roles, mishaps, isDone, onStruck = async () => {} } = options
+  const { roles, mishaps, isDone, onStruck = async () => {}, signal } = options
   const started = systemWorld.monotonic()
   const abort = new AbortController()
   const counts: CrashCounts = { kills: 0, pauses: 0, strikes: 0, atPoint: 0 }
@@ -62,7 +64,7 @@ export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial
     let struck = false
     let done = false
     const isOver = patience(options)
-    while (!done && !(await isOver())) {
+    while (!done && !signal?.aborted && !(await isOver())) {
       await Promise.race([sleep(systemWorld, LOOK_EVERY_MS), failed])
       if (!isThrough()) continue
       if (!struck) await onStruck()

@@ -1,4 +1,5 @@
 import { readSync, writeSync } from 'node:fs'
+import { codeOf } from '@banyan/core'
 
 /** The environment variable that tells a process where to stand still: `after-publish:3,before-commit:1`, at which time it gets there. */
 export const CRASH_AT = 'BANYAN_CRASH_AT'
@@ -22,7 +23,7 @@ export function crashPoint(name: string): void {
   const times = (passed.get(name) ?? 0) + 1
   passed.set(name, times)
   if (!armed.has(`${name}:${times}`)) return
-  writeSync(CRASH_DESCRIPTOR, `${name}:${times}\n`)
+  tell(`${name}:${times}`)
   // No byte: the harness is gone, and nobody else would ever end this process.
   if (readSync(CRASH_DESCRIPTOR, Buffer.alloc(1)) === 0) process.kill(process.pid, 'SIGKILL')
 }
@@ -33,5 +34,15 @@ export function crashPoint(name: string): void {
  */
 export function underHarness(): void {
   process.on('disconnect', () => process.exit(0))
-  if (process.env[CRASH_AT] !== undefined) writeSync(CRASH_DESCRIPTOR, `${CRASH_READY}\n`)
+  if (process.env[CRASH_AT] !== undefined) tell(CRASH_READY)
+}
+
+function tell(line: string): void {
+  try {
+    writeSync(CRASH_DESCRIPTOR, `${line}\n`)
+  } catch (error) {
+    if (codeOf(error) !== 'EPIPE') throw error
+    // The harness is gone; that the channel is closed was not heard yet.
+    process.exit(0)
+  }
 }
