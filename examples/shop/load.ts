@@ -1,5 +1,6 @@
 // npm run shop: a load with chaos, then the books.
 
+import { CliError } from '@banyan/cli'
 import { messageOf } from '@banyan/core'
 import { type ShopDatabase, shopDatabase } from './database.ts'
 import { isUnnoticed, registryOutage } from './load/registry-outage.ts'
@@ -17,14 +18,24 @@ console.log(`seed ${options.seed}: ${options.orders} orders in each checkout${op
 let failed = false
 for (const checkout of options.checkouts) {
   console.log(`${checkout}:`)
-  const result = await trial({ ...options, checkout, databaseUrl, print: (line) => console.log(line) })
-  failed = !report(result) || failed
+  failed = !(await passes(checkout)) || failed
 }
 await stop()
 console.log(
   failed ? `FAILED; npm run shop -- ${process.argv.slice(2).join(' ')} --seed ${options.seed} repeats the plan` : 'all invariants held',
 )
 process.exit(failed ? 1 : 0)
+
+/** Whether a trial went well; one whose system did not even start did not. */
+async function passes(checkout: LoadOptions['checkouts'][number]): Promise<boolean> {
+  try {
+    return report(await trial({ ...options, checkout, databaseUrl, print: (line) => console.log(line) }))
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    console.log(`  FAILED  ${error.message}`)
+    return false
+  }
+}
 
 async function outage(outageMs: number): Promise<boolean> {
   console.log(`10 orders and 30 reads a second, each tried once, while the registry is dead for ${outageMs} ms; ${where}`)
