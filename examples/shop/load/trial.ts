@@ -36,7 +36,19 @@ const SETTLE_MS = 60_000
 export async function trial(options: TrialOptions): Promise<TrialResult> {
   const dataDir = mkdtempSync(join(tmpdir(), 'banyan-shop-'))
   const databaseUrl = freshDatabases(options.databaseUrl)
-  const books = { dataDir, databaseUrl }
+  try {
+    return await trialIn({ dataDir, databaseUrl }, options)
+  } finally {
+    if (options.keep)
+      options.print(
+        `the databases are in ${dataDir}${databaseUrl ? `, and on the server by the names "${new URL(databaseUrl).pathname.slice(1)}_..."` : ''}`,
+      )
+    else rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+async function trialIn(place: BookPlace, options: TrialOptions): Promise<TrialResult> {
+  const { dataDir, databaseUrl } = place
   const started = performance.now()
   const running = await startSystem(shop, {
     baseUrl: new URL('../system.ts', import.meta.url).href,
@@ -57,16 +69,11 @@ export async function trial(options: TrialOptions): Promise<TrialResult> {
       onSent: killer.onSent,
     })
     const kills = await killer.finish()
-    const settledAfterMs = await settle(books)
-    const report = await checkInvariants(books, load.accepted)
+    const settledAfterMs = await settle(place)
+    const report = await checkInvariants(place, load.accepted)
     return { ...report, load, kills, seconds: (performance.now() - started) / 1000, settledAfterMs }
   } finally {
     await running.stop()
-    if (options.keep)
-      options.print(
-        `the databases are in ${dataDir}${databaseUrl ? `, and on the server by the names "${new URL(databaseUrl).pathname.slice(1)}_..."` : ''}`,
-      )
-    else rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
