@@ -16,7 +16,7 @@ export async function runSitting({ trials, parallel, onTrial, mayFail, seed, ...
   async function lane(): Promise<void> {
     while (next < trials && failed <= mayFail && !options.signal?.aborted) {
       const result = await runTrial({ ...options, seed: seed + next++ })
-      if (options.signal?.aborted) return
+      if (result.interrupted) return
       if (result.failed) failed += 1
       onTrial(result)
     }

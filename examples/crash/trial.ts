@@ -42,6 +42,8 @@ export interface TrialResult extends CrashTrial, Verdict {
   readonly failed: boolean
   /** Where the files of a failed trial are. */
   readonly folder: string | undefined
+  /** It was ended early, and says nothing. */
+  readonly interrupted: boolean
 }
 
 /** One life of a little system: its processes, some mishaps, and whether all is as it should be in the end. */
@@ -65,12 +67,14 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
       timeoutMs: options.timeoutMs ?? 60_000 + pausesOf(plan),
       signal,
     })
-    failed = !signal?.aborted
-    if (!failed) return { ...trial, faults: {}, counts: {}, seed, plan, failed, folder: undefined }
+    if (signal?.aborted && !trial.done) {
+      failed = false
+      return { ...trial, faults: {}, counts: {}, seed, plan, failed, folder: undefined, interrupted: true }
+    }
     const { faults, counts } = await whenThere(() => watch.check())
     const verdict = { faults: { ...faults, 'ended by themselves': ended }, counts }
     failed = !trial.done || Object.values(verdict.faults).some((list) => list.length > 0)
-    return { ...trial, ...verdict, seed, plan, failed, folder: failed ? site.folder : undefined }
+    return { ...trial, ...verdict, seed, plan, failed, folder: failed ? site.folder : undefined, interrupted: false }
   } finally {
     for (const database of Object.values(databases)) await database.close()
     if (!failed) await site.remove()

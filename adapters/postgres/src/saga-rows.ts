@@ -64,7 +64,7 @@ export function advanceRow(move: SagaAdvance, n: number): object {
       output,
       input,
     },
-    ...{ version, wake_at: wakeAt, channel, at: entry.at, line: lineText(move), enough: isEnough(move) || undefined },
+    ...{ version, wake_at: wakeAt, channel, at: entry.at, line: lineOf(move, storableJson), enough: isEnough(move) || undefined },
   }
 }
 
@@ -73,13 +73,8 @@ export function advanceValues(move: SagaAdvance): PostgresValue[] {
   const { id, owner, revision, status, parked, step, state, results, output, input, version, wakeAt, channel, entry } = move
   return [
     ...values(id, owner.worker, owner.epoch, revision, status, isLive(move), parked, step, state, results, output, input, version),
-    ...values(wakeAt, channel, entry.at, lineText(move), isEnough(move)),
+    ...values(wakeAt, channel, entry.at, lineOf(move, storableJson), isEnough(move)),
   ]
-}
-
-/** For the end of `banyan_sagas.history`. */
-function lineText(move: SagaAdvance): string {
-  return `,${storableJson(lineOf(move))}`
 }
 
 function values(...cells: readonly (string | number | boolean | undefined)[]): PostgresValue[] {

@@ -63,9 +63,9 @@ export function recordOf(row: SagaRow): SagaRecord {
 const START_ALONE = 'select banyan_saga_start_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as id'
 const ADVANCE_ALONE = `select banyan_saga_advance_alone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
   as moved`
-const START = 'select banyan_saga_start($1, $2) as ids'
+const START = 'select banyan_saga_start($1) as ids'
 const ADVANCE = 'select banyan_saga_advance($1, $2, $3) as moved'
-const WRITE = 'select banyan_saga_start($1, $2) as ids, banyan_saga_advance($3, $4, $5) as moved'
+const WRITE = 'select banyan_saga_start($1) as ids, banyan_saga_advance($2, $3, $4) as moved'
 const CLAIM = 'select * from banyan_saga_claim($1, $2, $3, $4, $5, $6)'
 
 type Run = PostgresReadTransaction['run']
@@ -97,11 +97,11 @@ async function write({ run }: PostgresDatabase, batch: SagaBatch): ReturnType<Sa
 type Answer = { ids?: string[] | null; moved?: number[] | null }
 
 async function writeMany(run: Run, { starts, advances }: SagaBatch): ReturnType<SagaStore['write']> {
-  const started = [jsonRows(starts, startRow), starts.length]
+  const started = jsonRows(starts, startRow)
   const advanced = [jsonRows(advances, advanceRow), advances.length, advances.some(isEnough)]
   let answers: Answer[] = []
   if (starts.length === 0) answers = advances.length === 0 ? [] : await run<Answer>(ADVANCE, advanced)
-  else answers = await (advances.length === 0 ? run<Answer>(START, started) : run<Answer>(WRITE, [...started, ...advanced]))
+  else answers = await (advances.length === 0 ? run<Answer>(START, [started]) : run<Answer>(WRITE, [started, ...advanced]))
   const { ids, moved } = answers[0] ?? {}
   const numbers = moved ? new Set(moved) : undefined
   return { ids: ids ?? starts.map(({ id }) => id), moved: advances.map((_, n) => numbers?.has(n) ?? true) }

@@ -113,17 +113,12 @@ function staysLive(step: SagaAdvance): boolean {
   return liveOf(step) === 1 && [output, input, version, wakeAt, channel].every((value) => value === undefined)
 }
 
-/** For the end of `banyan_sagas.history`. */
-function lineText(step: SagaAdvance): string {
-  return `,${JSON.stringify(lineOf(step))}`
-}
-
 /** No column of a live saga's indexes is named: SQLite would write them anew. */
 function stay({ change }: Statements, advanced: SagaAdvance): boolean {
   const { id, owner, revision, status, step = null, state, results = null, entry } = advanced
   const changed = change`
     update banyan_sagas set status = ${status}, step = ${step}, state = ${state}, results = coalesce(${results}, results),
-      revision = revision + 1, updated_at = ${entry.at}, history = history || ${lineText(advanced)}
+      revision = revision + 1, updated_at = ${entry.at}, history = history || ${lineOf(advanced)}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision} and live = 1`
   return changed === 1
 }
@@ -135,7 +130,7 @@ function turn({ change }: Statements, step: SagaAdvance): boolean {
       results = coalesce(${results}, results), output = coalesce(${output}, output), input = coalesce(${input}, input),
       version = coalesce(${version}, version), owner = iif(${step.parked}, null, owner), claims = iif(${step.parked}, 0, claims),
       wake_at = ${step.wakeAt ?? null}, channel = ${step.channel ?? null}, revision = revision + 1, updated_at = ${entry.at},
-      history = history || ${lineText(step)}
+      history = history || ${lineOf(step)}
     where id = ${id} and owner = ${owner.worker} and epoch = ${owner.epoch} and revision = ${revision}`
   return changed === 1
 }

@@ -10,7 +10,7 @@ export type HistoryRow = Omit<SagaHistoryEntry, 'code' | 'message'> & {
 }
 
 /** The same as a saga's row has it. */
-export type HistoryLine = readonly [
+type HistoryLine = readonly [
   revision: number,
   step: string,
   action: HistoryRow['action'],
@@ -27,13 +27,15 @@ export type HistoryLine = readonly [
 /** How many revisions a row keeps the history of: it is written anew with each, all of it. */
 const KEPT = 16
 
-/** What a step adds to its saga's row: as JSON, behind a comma, at the end of what is there. */
-export function lineOf({ revision, entry }: SagaAdvance): HistoryLine {
+/** What a step adds to its saga's row, at the end of what is there. */
+export function lineOf({ revision, entry }: SagaAdvance, json: (line: HistoryLine) => string = JSON.stringify): string {
   const { step, action, outcome, attempt, code = null, message = null, status, worker, startedAt, at } = entry
-  return [revision + 1, step, action, outcome, attempt, code, message, status, worker, startedAt, at]
+  // A half of a surrogate pair JSON would keep, and a text in a table not.
+  const said = message === null ? null : message.toWellFormed()
+  return `,${json([revision + 1, step, action, outcome, attempt, code, said, status, worker, startedAt, at])}`
 }
 
-/** The lines of a saga's row, each behind a comma. */
+/** The lines of a saga's row. */
 export function rowsOf(history: string): HistoryRow[] {
   // Written from `lineOf`.
   const lines = JSON.parse(`[${history.slice(1)}]`) as HistoryLine[]

@@ -3,8 +3,8 @@ import type { Migration } from '@banyan/core'
 const SETTINGS = 'set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan'
 
 /**
- * A saga's history in its own row while it is short, so that a step writes one row of one table and one index less. The functions are told
- * how many rows they are given, as to count them would be to read the JSON once more. Those of the version before stay for its processes.
+ * A saga's history in its own row while it is short, so that a step writes one row of one table and one index less. A batch of them is told
+ * how many it is given, as to count them would be to read the JSON once more. The functions of the version before stay for its processes.
  */
 export const sagaRows: Migration = {
   id: 'banyan-008-saga-rows',
@@ -30,47 +30,21 @@ export const sagaRows: Migration = {
       from json_array_elements(('[' || substr(history, 2) || ']')::json) as l
     $$;
 
-    -- Moves the history out of a saga's row.
-    create function banyan_saga_unload(saga_id text) returns void language plpgsql ${SETTINGS}
-    as $$
-    declare
-      lines text;
+    -- Moves the history out of a row that this transaction has written.
+    create function banyan_saga_unload(saga_id text) returns void language plpgsql as $$
     begin
-      select s.history into lines from banyan_sagas s where s.id = saga_id for update;
       insert into banyan_saga_history (saga, revision, step, action, outcome, attempt, code, message, status, worker, started_at, at)
-        select saga_id, l.* from banyan_saga_lines(lines) as l;
+        select s.id, l.* from banyan_sagas s cross join lateral banyan_saga_lines(s.history) as l where s.id = saga_id;
       update banyan_sagas s set history = '' where s.id = saga_id;
     end $$;
 
-    -- Adds sagas whose name and key are new, "given" of them. Gives the ids that are there then, in order; null: all were new.
-    create function banyan_saga_start(starts json, given integer) returns json language plpgsql ${SETTINGS}
+    -- Which of these this transaction has moved.
+    create function banyan_saga_moved(advances json) returns table (n integer, id text, enough boolean) language sql
     as $$
-    declare
-      added integer;
-      archived integer;
-    begin
-      insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
-          wake_at, channel, report, traceparent, tracestate, created_at, updated_at, ended_at)
-        select n.id, n.name, n.version, n.key, n.status, n.live, n.step, n.state, n.input, '{}', n.owner, n.epoch, 0,
-          case when n.owner is null then 0 else 1 end, n.wake_at, n.channel, n.report, n.traceparent, n.tracestate, n.at, n.at,
-          case when n.status in ('completed', 'compensated') then n.at end
-        from json_to_recordset(starts) as n (id text, name text, version integer, key text, status text, live boolean, step text,
-          state text, input text, owner text, epoch integer, wake_at bigint, channel text, report text, traceparent text,
-          tracestate text, at bigint)
-        on conflict (name, key) do nothing;
-      get diagnostics added = row_count;
-      -- Not before: a saga of the key that is on its way to the archive is waited for by the insert. See "retire" in saga-store.ts.
-      delete from banyan_sagas s using json_to_recordset(starts) as n (id text, name text, key text), banyan_saga_archive a
-        where a.name = n.name and a.key = n.key and s.id = n.id;
-      get diagnostics archived = row_count;
-      if archived = 0 and added = given then
-        return null;
-      end if;
-      return (select json_agg(coalesce(s.id, a.id, n.id) order by n.n)
-        from json_to_recordset(starts) as n (n integer, id text, name text, key text)
-        left join banyan_sagas s on s.name = n.name and s.key = n.key
-        left join banyan_saga_archive a on a.name = n.name and a.key = n.key);
-    end $$;
+      select a.n, a.id, a.enough
+      from json_to_recordset(advances) as a (n integer, id text, revision integer, enough boolean)
+      join banyan_sagas s on s.id = a.id and s.revision = a.revision + 1 and s.xmin = pg_current_xact_id()::xid
+    $$;
 
     -- Moves sagas on, "given" of them, and writes their history; unloads that of those that have enough, where there are any. Gives the
     -- numbers of those that moved; null: all have.
@@ -92,13 +66,11 @@ export const sagaRows: Migration = {
         where s.id = a.id and s.owner = a.owner and s.epoch = a.epoch and s.revision = a.revision;
       get diagnostics moved = row_count;
       if moved < given then
-        -- What this transaction wrote. A "returning" would say it too, and cost each batch what only this one pays.
-        select coalesce(json_agg(a.n), '[]') into numbers
-          from json_to_recordset(advances) as a (n integer, id text, revision integer)
-          join banyan_sagas s on s.id = a.id and s.revision = a.revision + 1 and s.xmin = pg_current_xact_id()::xid;
+        -- A "returning" would say it too, and cost each batch what only this one pays.
+        select coalesce(json_agg(m.n), '[]') into numbers from banyan_saga_moved(advances) as m;
       end if;
       if unloads then
-        perform banyan_saga_unload(a.id) from json_to_recordset(advances) as a (id text, enough boolean) where a.enough;
+        perform banyan_saga_unload(m.id) from banyan_saga_moved(advances) as m where m.enough;
       end if;
       return numbers;
     end $$;
