@@ -28,11 +28,11 @@ async function startBefore(database: SqliteDatabase, saga: NewSagaRecord): Promi
   await database.transaction((tx) => tx.store(sagaStorePort).insert(tx, saga))
 }
 
-function moveBefore(database: SqliteDatabase, { id, revision, status, step = null, entry }: SagaAdvance): Promise<void> {
+function moveBefore(database: SqliteDatabase, { id, revision, status, step, entry }: SagaAdvance): Promise<void> {
   const { action, outcome, attempt: number, code = null, worker, startedAt, at } = entry
   return database.transaction(async (tx) => {
     await tx.sql`
-      update banyan_sagas set status = ${status}, live = ${Number(status === 'running')}, step = ${step}, revision = revision + 1,
+      update banyan_sagas set status = ${status}, live = ${Number(status === 'running')}, step = ${step ?? null}, revision = revision + 1,
         updated_at = ${at}
       where id = ${id} and revision = ${revision}`
     await tx.sql`
