@@ -31,6 +31,8 @@ function moveTo(id: string, revision: number, to: SagaStanding, message?: string
   return { id, owner: A, revision, ...to, entry: { ...entry, message, status: to.status } }
 }
 
+const WAYS = ['in a transaction', 'by itself', 'with another'] as const
+
 /** A place in a transaction's body where it stands still, at its first run, until it is let go. */
 function halt() {
   const reached = Promise.withResolvers<void>()
@@ -77,6 +79,15 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
     await store().write({ starts: [], advances: [moveTo(id, 0, standing('completed'))] })
   }
 
+  /** Beside others too, as a batch is another function of the server than a start by itself. */
+  function startOf(saga: NewSagaRecord, how: (typeof WAYS)[number]): Promise<string | undefined> {
+    if (how === 'in a transaction') return database.transaction((tx) => store().insert(tx, saga))
+    const others = how === 'with another' ? [newSaga('other', 'another key')] : []
+    return store()
+      .write({ starts: [saga, ...others], advances: [] })
+      .then(({ ids }) => ids[0])
+  }
+
   it('a start whose key goes to the archive after its transaction began finds it there', async () => {
     await ended('s1', 'k')
     // Many, so that the old saga and the new one have no page of an index in common but that of their key.
@@ -95,7 +106,7 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
     expect(await find('s2')).toBeUndefined()
   })
 
-  it.each(['in a transaction', 'by itself'])('a start waits for its key on the way to the archive, %s', async (how) => {
+  it.each(WAYS)('a start waits for its key on the way to the archive, %s', async (how) => {
     await ended('s1', 'k')
     const retired = halt()
     first = database.transaction(async (tx) => {
@@ -103,14 +114,23 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
       await retired.here()
     })
     await retired.reached
-    const start =
-      how === 'by itself'
-        ? store()
-            .write({ starts: [newSaga('s2', 'k')], advances: [] })
-            .then(({ ids }) => ids[0])
-        : database.transaction((tx) => store().insert(tx, newSaga('s2', 'k')))
+    const start = startOf(newSaga('s2', 'k'), how)
     await someoneWaits(database)
     retired.letGo()
+    expect(await start).toBe('s1')
+    expect(await find('s2')).toBeUndefined()
+  })
+
+  it.each(WAYS)('a start waits for another of its key and finds what that one started, %s', async (how) => {
+    const inserted = halt()
+    first = database.transaction(async (tx) => {
+      await store().insert(tx, newSaga('s1', 'k'))
+      await inserted.here()
+    })
+    await inserted.reached
+    const start = startOf(newSaga('s2', 'k'), how)
+    await someoneWaits(database)
+    inserted.letGo()
     expect(await start).toBe('s1')
     expect(await find('s2')).toBeUndefined()
   })
