@@ -10,10 +10,13 @@ import {
 } from '@banyan/saga/internal'
 import { type PostgresDatabase, type PostgresReadTransaction, postgresRead, postgresTransaction } from './postgres-database.ts'
 import { advanceRow, advanceValues, jsonRows, startRow, startValues } from './saga-rows.ts'
+import { assertNotInside } from './transaction-scope.ts'
 
 /** The running sagas. What many of them write together is one statement, with two JSON parameters. */
 export function postgresSagas(database: PostgresDatabase): SagaStore {
-  return { world: database.world, writesAtOnce: 2, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
+  const { world } = database
+  const assertOutside = (action: string) => assertNotInside(database, action)
+  return { world, writesAtOnce: 2, assertOutside, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
 }
 
 /** A row of `banyan_sagas`. */

@@ -14,10 +14,13 @@ import {
 import type { Statements } from './connection.ts'
 import { unload } from './saga-history.ts'
 import { type SqliteDatabase, sqliteTransaction } from './sqlite-database.ts'
+import { assertNotInside } from './transaction-scope.ts'
 
 /** The running sagas. SQLite's single writer keeps two claims, and a start and its archiving, from overlapping. */
 export function sqliteSagas(database: SqliteDatabase): SagaStore {
-  return { world: database.world, writesAtOnce: 1, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
+  const { world } = database
+  const assertOutside = (action: string) => assertNotInside(database, action)
+  return { world, writesAtOnce: 1, assertOutside, insert, advance, write: (batch) => write(database, batch), claimable, claim, retire }
 }
 
 /** A row of `banyan_sagas`. */

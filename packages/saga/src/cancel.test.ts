@@ -4,7 +4,7 @@ import { saga } from './define.ts'
 import type { SagaOptions } from './definition.ts'
 import { startSaga } from './start.ts'
 import { type SagaRecord, sagaArchivePort } from './store.ts'
-import { type Bench, bench } from './test/bench.ts'
+import { type Bench, bench, line } from './test/bench.ts'
 
 interface Trip {
   tripId: string
@@ -76,10 +76,37 @@ describe('cancel', () => {
       const record = await b.database.store(sagaArchivePort).find(tx, id)
       await decideIn(tx, record as SagaRecord, definition, definition, { id, action: 'cancel', decided: ada })
     })
-    await b.world.advance(300)
+    // That a pause is over is known to its worker alone: from elsewhere it cannot be seen whether the next attempt is on its way.
+    await b.world.advance(9_000)
+    expect(b.calls).toHaveLength(2)
+    await b.world.advance(1_000)
     expect(b.calls.slice(2)).toEqual(['flight back', 'hotel back'])
     await b.world.advance(20_000)
     expect(b.calls).toHaveLength(4)
+  })
+
+  it('undoes nothing elsewhere while an attempt is in flight, whatever the clock says of the pause before it', async () => {
+    const b = bench()
+    const answers = [() => Promise.reject(new Error('down')), () => new Promise<never>(() => {})]
+    const flight = () => {
+      b.calls.push('flight')
+      return answers.shift()?.()
+    }
+    const trip = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('flight', { do: flight, undo: () => void b.calls.push('flight back') })
+      .done()
+    const first = line()
+    await b.run([trip], { workerId: 'a', line: first })
+    const { id } = await startSaga(b.database, trip, { tripId: 't1' })
+    await b.world.advance(0)
+    await b.run([trip], { workerId: 'b' })
+    b.world.jump(-2_000)
+    await b.world.advance(200)
+    // So that the other one is first to look for what has no owner.
+    first.cut()
+    await b.admin.cancel(id, ada)
+    await b.world.advance(1_000)
+    expect(b.calls).toEqual(['flight', 'flight'])
   })
 
   it('undoes a saga whose worker died, without waiting for it', async () => {

@@ -1,6 +1,7 @@
 import type { Transaction } from '@banyan/core'
 import { withResult } from './attempt.ts'
 import { stepChannel } from './channels.ts'
+import { reportEnd } from './child-end.ts'
 import type { AnySaga, SagaCodec } from './definition.ts'
 import { SagaError, type SagaErrorCode } from './errors.ts'
 import { laneOf } from './forward.ts'
@@ -9,7 +10,7 @@ import { checkName } from './options.ts'
 import { seal, signalBody, unseal } from './payload.ts'
 import { type SagaShape, stepNamed } from './shape.ts'
 import { standingOf, stateOf } from './standing.ts'
-import { pausesOf, type SagaState, type Stuck, stepOfState } from './state.ts'
+import { type SagaState, type Stuck, stepOfState } from './state.ts'
 import { type SagaChange, type SagaDecision, type SagaRecord, sagaArchivePort, sagaSignalsPort } from './store.ts'
 import { after, type SagaEvent, triedAnew } from './transition.ts'
 import type { Answer } from './wait-step.ts'
@@ -108,26 +109,24 @@ function overridden(one: Case, stuck: Stuck): Outcome {
 function cancelled(one: Case): Outcome {
   const { record, state, shape, now } = one
   const next = after(shape, state, { kind: 'cancel', why: whyOf(one, 'ERR_SAGA_CANCELLED') }, now).state
-  // With an attempt in flight its worker keeps it, and hears of this when that has ended.
-  const keepOwner = record.owner !== undefined && state.status !== 'stuck' && !isResting(state, now)
+  // Its worker keeps it, and hears of this when its attempt or its pause has ended: from here nobody can tell that a pause is not over.
+  const keepOwner = record.owner !== undefined && state.status !== 'stuck'
   if (next !== state && next.status !== 'stuck') return { change: { keepOwner }, state: next }
   if (state.status === 'undoing' || state.status === 'compensated' || (state.status === 'stuck' && state.resume.status === 'undoing'))
     throw refusal(one, 'it is on its way back, or there, already')
   throw refusal(one, `it is ${record.status} at or past its point of no return`, 'ERR_SAGA_PAST_PIVOT')
 }
 
-/** Whether it pauses, and nothing can be in flight. */
-export function isResting(state: SagaState, now: number): boolean {
-  const pauses = pausesOf(state)
-  return pauses.length > 0 && pauses.every(({ wakeAt }) => wakeAt === undefined || wakeAt > now)
-}
-
 /** The saga stands still, so its row is written: who answered, when and why is kept. Then its signal lets it go on. */
 async function answer(tx: Transaction, one: Case): Promise<SagaRecord> {
   const { record, shape, action, decided, now } = one
   const step = stepNamed(shape, record.step)
-  if (!record.parked || step?.kind !== 'approve')
-    throw refusal(one, `it is ${record.status} at step "${record.step}", wanted one that waits for a person`)
+  if (record.status !== 'waiting' || step?.kind !== 'approve')
+    throw refusal(
+      one,
+      `it is ${record.status}${record.step === undefined ? '' : ` at step "${record.step}"`}, wanted one that waits for a person`,
+    )
+  if (!record.parked) throw refusal(one, 'it has been answered already, and its worker has yet to hear of it')
   const value = one.value === undefined ? undefined : JSON.parse(jsonOf(one, 'the value'))
   const said: Answer = { yes: action === 'approve', ...decided, ...(value !== undefined && { value }) }
   const body = signalBody(one.codec, JSON.stringify(said))
@@ -148,14 +147,26 @@ async function store(tx: Transaction, one: Case, { change, state, detail }: Outc
   const whole: SagaChange = { ...standingOf(state), id, revision: record.revision, keepOwner: false, ...change }
   const decision: SagaDecision = { saga: id, action, step, by: decided.by, why: decided.reason, detail, at: now }
   if (!(await tx.store(sagaArchivePort).decide(tx, whole, decision))) throw refusal(one, 'it has moved meanwhile; look again')
+  await tell(tx, one, whole)
   const { keepOwner, ...standing } = whole
   return { ...record, ...standing, owner: keepOwner ? record.owner : undefined, revision: record.revision + 1, updatedAt: now }
 }
 
+/** A decision may be the end of it, for which another saga waits. */
+async function tell(tx: Transaction, one: Case, { status, state }: SagaChange): Promise<void> {
+  const { record, readable, codec } = one
+  if (record.report === undefined || (status !== 'completed' && status !== 'compensated')) return
+  if (!readable) throw encoded(one)
+  await reportEnd(tx, codec, record, { status, state, output: record.output })
+}
+
 function jsonOf(one: Case, what: string): string {
-  if (!one.readable)
-    throw refusal(one, 'it is stored by its codec: give its definition, as in sagas(database, { definitions: [it] })', 'ERR_SAGA_ENCODED')
+  if (!one.readable) throw encoded(one)
   return toJson(one.value, what, 'ERR_INPUT_NOT_JSON') ?? 'null'
+}
+
+function encoded(one: Case): SagaError {
+  return refusal(one, 'it is stored by its codec: give its definition, as in sagas(database, { definitions: [it] })', 'ERR_SAGA_ENCODED')
 }
 
 function whyOf({ decided }: Case, code: SagaErrorCode | 'ERR_UNDONE_BY_HAND') {

@@ -63,7 +63,7 @@ export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaReco
   try {
     return takenUp(record.version === definition.version ? withPayload(bare) : migratedSaga(bare), world)
   } catch (error) {
-    return parkedFor(bare, { code: codeOf(error) ?? 'ERR_SAGA_UNREADABLE', message: messageOf(error) })
+    return parkedFor(cutOff(bare, world), { code: codeOf(error) ?? 'ERR_SAGA_UNREADABLE', message: messageOf(error) })
   }
 }
 
@@ -93,6 +93,14 @@ function takenUp(saga: LiveSaga, world: World): LiveSaga {
   for (const step of dueSteps(saga, state, world.now())) state = after(definition, state, { kind: 'due', step }, world.now()).state
   if (state.status === 'stuck' && saga.state.status !== 'stuck') return { ...saga, state, arrival: 'park' }
   return { ...saga, state }
+}
+
+/** What another life may have been in the middle of is in doubt, also where it cannot be read now: whoever decides about it has to know. */
+function cutOff(saga: LiveSaga, world: World): LiveSaga {
+  if (saga.record.claims <= 1) return saga
+  const { state } = after(saga.definition, saga.state, { kind: 'resumed' }, world.now())
+  const known = state.status === 'stuck' && saga.state.status !== 'stuck' ? state.resume : state
+  return known.status === 'running' || known.status === 'undoing' ? { ...saga, state: known } : saga
 }
 
 function dueSteps({ definition }: LiveSaga, state: SagaState, now: number): string[] {

@@ -1,19 +1,18 @@
 import { type Database, type Logger, messageOf, sleep, type Transaction, type World } from '@banyan/core'
 import type { Span } from '@opentelemetry/api'
 import { type Attempt, type AttemptEnd, attemptLocal, attemptRemote } from './attempt.ts'
-import { endOfChild } from './child-end.ts'
+import { reportEnd } from './child-end.ts'
 import { decideStep, decides } from './decide-step.ts'
 import type { SagaStep } from './definition.ts'
 import { SagaError } from './errors.ts'
 import { isUnspread } from './forward.ts'
 import { journalOf } from './journal.ts'
 import { type Advance, advanceOf, contextResults, type LiveSaga, moveOn } from './live-saga.ts'
-import { wakeLocalWorkers } from './local-workers.ts'
 import { instruments } from './metrics.ts'
 import { itemOf } from './results.ts'
 import { stepNamed } from './shape.ts'
 import { type Lane, stepOfState } from './state.ts'
-import { type SagaStore, sagaSignalsPort, sagaStorePort } from './store.ts'
+import type { SagaStore } from './store.ts'
 import { failSpan, inStoredTrace } from './trace.ts'
 import { after, canTurn } from './transition.ts'
 import { undoChild } from './undo-child.ts'
@@ -91,14 +90,14 @@ async function attemptAndStore(options: StepRunnerOptions, saga: LiveSaga, actio
     stored = advanceFor(options, saga, end, entry, channel)
     if (!(await options.store.advance(tx, stored.step)))
       throw new SagaError('ERR_SAGA_TAKEN', `saga "${saga.record.id}" was taken over by another worker`)
-    await reportEnd(tx, options, saga, stored)
+    await reportEnd(tx, saga.definition.codec, saga.record, endOf(stored))
   }
   let end: AttemptEnd
   if (action === 'do' && decides(step, isUnspread(lane, step))) end = decideStep(world, attempt, lane)
   else if (action === 'do' && waitsForSignal(step))
     end = await attemptWait({ world, database, definition: saga.definition, attempt, lane, advance })
   else if (step.kind === 'local') end = await attemptLocal(world, database, attempt, advance)
-  else if (step.kind === 'child') end = await undoChild(world, database, attempt)
+  else if (step.kind === 'child') end = await undoChild({ world, database, attempt, advance })
   else end = await attemptRemote(world, attempt)
   // A worker that lost the saga, or stops, has nothing to say about it.
   if (saga.lost.signal.aborted) return { end, stored: 'taken' as const }
@@ -153,7 +152,8 @@ function advanceFor(
 
 /** Stores what came of an attempt, one end after another where several are on. */
 function settleEnd(options: StepRunnerOptions, saga: LiveSaga, end: AttemptEnd, entry: Parameters<typeof advanceOf>[3]): Promise<Stored> {
-  if (saga.flying <= 1) return storeEnd(options, saga, end, entry)
+  // Not by those that run: one that stands in line may end while this is being stored.
+  if (saga.begun.size <= 1) return storeEnd(options, saga, end, entry)
   const turn = saga.tail.then(() => storeEnd(options, saga, end, entry))
   // The next one goes on whatever becomes of this one.
   saga.tail = turn.catch(() => undefined)
@@ -198,25 +198,17 @@ function write(options: StepRunnerOptions, saga: LiveSaga, advance: Advance): Pr
   // The saga that started this one learns of its end, or neither is there.
   return options.database.transaction(async (tx) => {
     const moved = await options.store.advance(tx, advance.step)
-    if (moved) await reportEnd(tx, options, saga, advance)
+    if (moved) await reportEnd(tx, saga.definition.codec, saga.record, endOf(advance))
     return moved
   })
 }
 
-function isOver({ state: { status } }: Advance): boolean {
-  return status === 'completed' || status === 'compensated'
+function endOf({ state: { status }, step: { state, output } }: Advance): Parameters<typeof reportEnd>[3] {
+  return { status, state, output }
 }
 
-async function reportEnd(
-  tx: Transaction,
-  { world }: StepRunnerOptions,
-  { record, definition }: LiveSaga,
-  { state, step }: Advance,
-): Promise<void> {
-  const body = endOfChild(definition, { state: step.state, status: state.status, output: step.output })
-  if (record.report === undefined || body === undefined) return
-  await tx.store(sagaSignalsPort).send(tx, { id: `end:${record.id}`, channel: record.report, body, at: world.now() })
-  tx.afterCommit(() => wakeLocalWorkers(tx.store(sagaStorePort)))
+function isOver({ state: { status } }: Advance): boolean {
+  return status === 'completed' || status === 'compensated'
 }
 
 function settle(options: StepRunnerOptions, saga: LiveSaga, advance: Advance): void {

@@ -26,7 +26,7 @@ export interface SagaRunnerOptions {
 export interface SagaRunner {
   /** Runs a saga that belongs to `owner`; one that is here already goes on as it is. */
   take(record: SagaRecord, owner: SagaOwner): void
-  /** Somebody has decided about a saga. One that stands in line is read anew when its turn comes, instead of one more step. */
+  /** Somebody has decided about a saga. One that pauses or stands in line is read anew, at once. */
   decided(id: string): void
   /** Goes on after a time in which nothing could be begun. */
   wake(): void
@@ -77,7 +77,9 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
     take: (record, mine) => take(room, record, mine),
     decided(id) {
       const saga = sagas.get(id)
-      if (saga?.flying === 0) saga.stale = true
+      if (saga?.flying !== 0) return
+      saga.stale = true
+      readAnew(room, saga)
     },
     wake: slots.wake,
     dropAll,
@@ -128,9 +130,10 @@ async function drive(room: Room, first: Work): Promise<void> {
     if (!saga.stale) {
       const timely = inTime(room, work)
       saga.flying += 1
-      const stored = await perform(room.steps, timely)
-      saga.flying -= 1
-      saga.begun.delete(nameOf(timely))
+      const stored = await perform(room.steps, timely).finally(() => {
+        saga.flying -= 1
+        saga.begun.delete(nameOf(timely))
+      })
       if (stored === 'taken') saga.stale = true
     }
     // Attempts that are still on their way end first: what comes next may take back what they do.
@@ -212,18 +215,26 @@ function forget(room: Room, saga: LiveSaga): undefined {
   for (const timer of saga.timers.values()) timer.cancel()
   if (room.sagas.get(saga.record.id) !== saga) return
   room.sagas.delete(saga.record.id)
-  if (saga.successor) take(room, saga.successor.record, saga.successor.owner)
+  // An older one was read while a write of ours was on its way: it is behind what has been done.
+  if (saga.successor && saga.successor.record.revision > saga.record.revision) take(room, saga.successor.record, saga.successor.owner)
 }
 
-/** What gets here is a bug, of ours or of a telemetry library; the saga must not be forgotten for it. */
+/**
+ * What gets here is a bug, of ours or of a telemetry library, or a codec that could not write; the saga must not be forgotten for it. What
+ * has become of the attempt is not known, so the saga is taken up anew, as one that was cut off.
+ */
 function afterBug(room: Room, { saga }: Work, error: unknown): void {
   room.options.log.error({ saga: saga.record.id, error }, 'a saga could not be driven; trying again in 5 s')
+  saga.stale = true
   const timer = room.options.world.after(5_000, () => {
-    saga.begun.clear()
-    saga.flying = 0
-    if (isHere(room, saga)) resume(room, saga)
+    // Else the last attempt that is still on its way sees to it.
+    if (isHere(room, saga) && saga.flying === 0) readAnew(room, saga)
   })
   saga.timers.set('after a bug', timer)
+}
+
+function readAnew(room: Room, saga: LiveSaga): void {
+  void reread(room, saga).catch((error) => afterBug(room, { saga, run: 'expire' }, error))
 }
 
 /** The row has moved without us: it is another worker's, was decided about, or a commit went through whose answer was lost. */

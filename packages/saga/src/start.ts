@@ -21,19 +21,21 @@ export interface StartedSaga {
 
 /**
  * Starts a saga: with a transaction if, and only if, that commits; with a database by itself, so that many starts share a commit
- * (not inside a transaction of that database, which an embedded one would wait for).
+ * (not inside a transaction of that database: the saga would start also when that one is rolled back).
  * A worker of this process goes on at once, one elsewhere within its poll. The same key starts once, also when the first saga has
  * ended long ago. The saga's steps continue the active trace.
  *
  * @throws {SagaError} `ERR_INPUT_NOT_JSON`, naming the place in the input
+ * @throws `ERR_NESTED_TRANSACTION`, with a database inside a transaction of it
  * @throws {TypeError} when the definition's `key` gives no text of 1 to 200 characters
  */
 export async function startSaga<Input>(to: Transaction | Database, definition: Saga<Input>, input: Input): Promise<StartedSaga> {
   const store = to.store(sagaStorePort)
   const key = definition.keyOf(input)
   checkName(`start saga "${definition.name}"`, 'its key', key)
-  const { record, begin, dismiss } = newSaga(store, definition, input, { key, report: undefined })
   const inTransaction = 'afterCommit' in to
+  if (!inTransaction) store.assertOutside(`start saga "${definition.name}"`)
+  const { record, begin, dismiss } = newSaga(store, definition, input, { key, report: undefined })
   const id = inTransaction ? await store.insert(to, record) : await journalOf(store).start(record)
   if (id !== record.id) {
     dismiss()

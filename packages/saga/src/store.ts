@@ -9,6 +9,12 @@ export interface SagaStore {
    * can work on one while it waits for the disk with another; 1 where a write holds up this process until it is durable.
    */
   readonly writesAtOnce: number
+  /**
+   * Refuses what begins a transaction of its own, where one of this database is open: whoever meant to write in that one would write beside it.
+   *
+   * @throws `ERR_NESTED_TRANSACTION`
+   */
+  assertOutside(action: string): void
   /** Adds a saga, unless there is one of this name and key, here or in the archive. Gives the id of the one that is there then. */
   insert(tx: Transaction, saga: NewSagaRecord): Promise<string>
   /**

@@ -64,11 +64,16 @@ export interface Turn {
  * @see the rules in this package's README, each with its test
  */
 export function after(saga: SagaShape, state: SagaState, event: SagaEvent, now: number): Turn {
-  const known = stuckIfUnknown(saga, state)
-  const next = known === state ? move(saga, state, event, now) : known
-  // Not at the beginning alone: also where the transition itself came upon a step that is gone.
-  const settled = stuckIfUnknown(saga, next)
+  // Also where the transition itself came upon a step that is gone.
+  const settled = stuckIfUnknown(saga, moved(saga, state, event, now))
   return { state: settled, actions: actionsOf(settled), alert: settled !== state && wantsAlert(saga, settled, event) }
+}
+
+function moved(saga: SagaShape, state: SagaState, event: SagaEvent, now: number): SagaState {
+  // First of all: that an attempt was cut off is not forgotten because a step is gone.
+  if (event.kind === 'resumed') return move(saga, state, event, now)
+  const known = stuckIfUnknown(saga, state)
+  return known === state ? move(saga, state, event, now) : known
 }
 
 /**
@@ -135,11 +140,11 @@ function attempted(saga: SagaShape, state: Running, lane: Lane, step: StepShape,
   }
 }
 
-/** A local step is recorded in its own transaction, as is what waits: not recorded means not done. */
+/** A local step is recorded in its own transaction, as is what waits: not recorded means not done. Of one that is gone nobody knows. */
 function resumed(saga: SagaShape, state: Running): SagaState {
   const mayHaveWorked = (lane: Lane) => {
     const step = stepNamed(saga, lane.at)
-    return !lane.ended && !lane.pause && step?.kind === 'remote' && !isUnspread(lane, step)
+    return !lane.ended && !lane.pause && (!step || (step.kind === 'remote' && !isUnspread(lane, step)))
   }
   if (!state.lanes.some((lane) => mayHaveWorked(lane) && !lane.doubt)) return state
   return { ...state, lanes: state.lanes.map((lane) => (mayHaveWorked(lane) ? { ...lane, doubt: true } : lane)) }
@@ -200,8 +205,9 @@ function backward(saga: SagaShape, state: Undoing, event: SagaEvent, now: number
   const name = state.left[0]
   const step = stepNamed(saga, name)
   if (!step || name === undefined || state.pause) return state
-  if (event.kind === 'done') return stepUndone(saga, state)
+  if (event.kind === 'done') return stepUndone(state)
   if (event.kind === 'unreadable') return { status: 'stuck', resume: state, failure: event.failure }
+  if (event.kind === 'waits') return { ...state, pause: { wakeAt: event.until, failure: undefined } }
   const failed = event.kind === 'refused' ? failure(late(event.refusal, name)) : event
   if (failed.kind !== 'failed') return state
   const resume = { ...state, failures: state.failures + 1 }
@@ -217,7 +223,7 @@ function openEnded(saga: SagaShape, state: Undoing, event: SagaEvent): SagaState
 
 function decided(saga: SagaShape, parked: Running | Undoing, event: SagaEvent): SagaState | undefined {
   if (event.kind === 'retry') return triedAnew(parked)
-  if (parked.status === 'undoing') return event.kind === 'skip' ? stepUndone(saga, parked) : undefined
+  if (parked.status === 'undoing') return event.kind === 'skip' ? stepUndone(parked) : undefined
   const lane = laneOf(parked, undefined)
   const step = stepNamed(saga, lane?.at)
   if (!lane || !step) return undefined

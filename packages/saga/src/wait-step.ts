@@ -62,7 +62,7 @@ async function startChild(tx: Transaction, { world, attempt }: WaitAttempt, chan
   const id = await store.insert(tx, record)
   if (id !== record.id) {
     dismiss()
-    return endOfChild(step.saga, await tx.store(sagaArchivePort).find(tx, id))
+    return endOfChild(step.saga.codec, await tx.store(sagaArchivePort).find(tx, id))
   }
   tx.afterCommit(begin)
   return undefined

@@ -12,6 +12,7 @@ export function sagaStoreSuite(name: string, options: StoreSuiteOptions): void {
     it('starts a key once a name, and gives the id that is there', withDatabase(options, startsOnce))
     it('starts a key once among many at the same time', withDatabase(options, startsOnceConcurrently))
     it('forgets a start that rolled back', withDatabase(options, forgetsRolledBack))
+    it('starts nothing by itself where a transaction of the database is open', withDatabase(options, startsNothingBeside))
     it('moves a saga on for its owner, at its revision, with one line of history', withDatabase(options, movesOn))
     it('does not move a saga for others, other epochs, or other revisions', withDatabase(options, fences))
     it('keeps results and output unless new ones come', withDatabase(options, keepsResults))
@@ -51,6 +52,14 @@ async function startsOnceConcurrently(database: Database): Promise<void> {
 async function forgetsRolledBack(database: Database): Promise<void> {
   await rolledBack(database, async (tx) => void (await tx.store(sagaStorePort).insert(tx, newSaga('s1'))))
   expect(await insert(database, newSaga('s2', { key: 'key of s1' }))).toBe('s2')
+}
+
+async function startsNothingBeside(database: Database): Promise<void> {
+  const begin = () => database.store(sagaStorePort).assertOutside('start saga "trip"')
+  const refused = { code: 'ERR_NESTED_TRANSACTION', message: expect.stringContaining('start saga "trip"') }
+  await expect(database.transaction(async () => begin())).rejects.toMatchObject(refused)
+  const late = await database.transaction(async () => ({ begin }))
+  expect(late.begin).not.toThrow()
 }
 
 const A: SagaOwner = { worker: 'a', epoch: 1 }
