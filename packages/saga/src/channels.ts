@@ -3,7 +3,7 @@ export function eventChannel(saga: string, event: string, key: string): string {
   return `event:${saga}:${event}:${key}`
 }
 
-/** Where what only one step of one saga waits for is kept: a person's answer, a child's end. */
-export function stepChannel(id: string, step: string): string {
-  return `step:${id}:${step}`
+/** Where what only one step of one saga waits for is kept: a person's answer, a child's end. `key`: that of the step, see `stepKey`. */
+export function stepChannel(key: string): string {
+  return `step:${key}`
 }

@@ -4,6 +4,7 @@ import { stepChannel } from './channels.ts'
 import { reportEnd } from './child-end.ts'
 import type { AnySaga, SagaCodec } from './definition.ts'
 import { SagaError, type SagaErrorCode } from './errors.ts'
+import { stepKey } from './first-names.ts'
 import { laneOf } from './forward.ts'
 import { toJson } from './json.ts'
 import { checkName } from './options.ts'
@@ -132,9 +133,10 @@ async function answer(tx: Transaction, one: Case): Promise<SagaRecord> {
   const body = signalBody(one.codec, JSON.stringify(said))
   const { parked, wakeAt, channel } = record
   const stored = await store(tx, one, { change: { parked, wakeAt, channel }, state: one.state })
+  const key = stepKey(record.id, one.state, step.name)
   const isFirst = await tx.store(sagaSignalsPort).send(tx, {
-    id: `answer:${record.id}:${step.name}`,
-    channel: stepChannel(record.id, step.name),
+    id: `answer:${key}`,
+    channel: stepChannel(key),
     ...{ body, at: now },
   })
   if (!isFirst) throw refusal(one, 'it has been answered before')

@@ -1,8 +1,9 @@
 import { messageOf } from '@banyan/core'
 import type { AnySaga, MigratedSaga, StoredSaga } from './definition.ts'
 import { SagaError } from './errors.ts'
+import { firstNamesOf, newName, renamedFirst, withFirstNames } from './first-names.ts'
 import { baseName } from './shape.ts'
-import type { Lane, Running, SagaState, Undoing } from './state.ts'
+import type { FirstNames, Lane, Running, SagaState, Undoing } from './state.ts'
 
 /** A saga of an older version as one of this definition. @throws {SagaError} `ERR_SAGA_MIGRATION` */
 export function migrated(definition: AnySaga, old: StoredSaga): Required<MigratedSaga> {
@@ -10,7 +11,10 @@ export function migrated(definition: AnySaga, old: StoredSaga): Required<Migrate
   const migrate = definition.migrate[old.version]
   if (!migrate) throw new SagaError('ERR_SAGA_MIGRATION', `${what}: the definition has no "migrate" for version ${old.version}`)
   try {
-    return { input: old.input, results: old.results, ...migrate(old) }
+    const answer = { input: old.input, results: old.results, ...migrate(old) }
+    // A state that was written anew says nothing of names: they are as they were.
+    const state = withFirstNames(answer.state, firstNamesOf(answer.state) ?? firstNamesOf(old.state))
+    return { ...answer, state }
   } catch (cause) {
     throw new SagaError('ERR_SAGA_MIGRATION', `${what}: ${messageOf(cause)}`, { cause })
   }
@@ -18,25 +22,44 @@ export function migrated(definition: AnySaga, old: StoredSaga): Required<Migrate
 
 /**
  * A saga whose steps have other names in the new version, for `migrate`: `{ 2: (old) => renameSteps(old, { money: 'payment' }) }`.
- * Its results get the new names, too.
+ * Its results get the new names, too, and so does all that people see from then on. What other systems know a step by stays as it was,
+ * for the saga's life: its key (`c.key`, of `do` and `undo`), its child saga, answers given to it.
+ *
+ * @throws {TypeError} when two steps that the saga has to do with would have one name
  */
 export function renameSteps(old: StoredSaga, names: Readonly<Record<string, string>>): MigratedSaga {
-  const renamed = (step: string) => {
-    const base = baseName(step)
-    return (names[base] ?? base) + step.slice(base.length)
-  }
+  const renamed = (step: string) => newName(names, step)
+  const used = new Set([...stepsIn(old.state), ...Object.keys(old.results)].map(baseName))
+  checkApart(used, renamed)
   const results = Object.fromEntries(Object.entries(old.results).map(([step, result]) => [renamed(step), result]))
-  return { state: renamedState(old.state, renamed), results }
+  return { state: renamedState(old.state, renamed, renamedFirst(firstNamesOf(old.state), names, used)), results }
 }
 
-function renamedState(state: SagaState, renamed: (step: string) => string): SagaState {
-  if (state.status === 'running' || state.status === 'undoing') return renamedWay(state, renamed)
-  return state.status === 'stuck' ? { ...state, resume: renamedWay(state.resume, renamed) } : state
+function stepsIn(state: SagaState): readonly string[] {
+  if (state.status === 'stuck') return stepsIn(state.resume)
+  if (state.status === 'running') return [...state.touched, ...state.lanes.map(({ at }) => at)]
+  return state.status === 'undoing' ? state.left : []
 }
 
-function renamedWay(way: Running | Undoing, renamed: (step: string) => string): Running | Undoing {
+/** What two steps have done would be one step's. */
+function checkApart(used: Iterable<string>, renamed: (step: string) => string): void {
+  const taken = new Map<string, string>()
+  for (const step of used) {
+    const name = renamed(step)
+    const other = taken.get(name)
+    if (other !== undefined) throw new TypeError(`steps "${other}" and "${step}" would both be "${name}"; wanted another name for one of them`)
+    taken.set(name, step)
+  }
+}
+
+function renamedState(state: SagaState, renamed: (step: string) => string, firstNames: FirstNames): SagaState {
+  if (state.status === 'running' || state.status === 'undoing') return renamedWay(state, renamed, firstNames)
+  return state.status === 'stuck' ? { ...state, resume: renamedWay(state.resume, renamed, firstNames) } : state
+}
+
+function renamedWay(way: Running | Undoing, renamed: (step: string) => string, firstNames: FirstNames): Running | Undoing {
   const lane = <L extends Pick<Lane, 'at'>>(one: L): L => ({ ...one, at: renamed(one.at) })
-  return way.status === 'running'
-    ? { ...way, lanes: way.lanes.map(lane), touched: way.touched.map(renamed) }
-    : { ...way, left: way.left.map(renamed), open: way.open.map(lane) }
+  if (way.status === 'running') return { ...way, firstNames, lanes: way.lanes.map(lane), touched: way.touched.map(renamed) }
+  const cause = { ...way.cause, step: renamed(way.cause.step) }
+  return { ...way, firstNames, cause, left: way.left.map(renamed), open: way.open.map(lane) }
 }

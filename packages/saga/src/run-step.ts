@@ -5,6 +5,7 @@ import { reportEnd } from './child-end.ts'
 import { decideStep, decides } from './decide-step.ts'
 import type { SagaStep } from './definition.ts'
 import { SagaError } from './errors.ts'
+import { stepKey } from './first-names.ts'
 import { isUnspread } from './forward.ts'
 import { journalOf } from './journal.ts'
 import { type Advance, advanceOf, contextResults, type LiveSaga, moveOn } from './live-saga.ts'
@@ -126,7 +127,7 @@ function attemptOf({ world }: StepRunnerOptions, saga: LiveSaga, action: 'do' | 
       ...{ step, action, sagaKey: record.key, results: contextResults(saga), signal: lost.signal },
       ...(item && { item }),
       ...(withinMs !== undefined && { withinMs }),
-      call: { input, id: record.id, key: `${record.id}:${name}`, attempt: failures + 1 },
+      call: { input, id: record.id, key: stepKey(record.id, state, name), attempt: failures + 1 },
       cause: state.status === 'undoing' ? state.cause : undefined,
     },
   }

@@ -3,8 +3,20 @@ import type { UndoCause } from './context.ts'
 /** Where a saga stands. Steps are named, never numbered: a definition that changed cannot make it skip one. */
 export type SagaState = Running | Undoing | Stuck | Completed | Compensated
 
+/** By the names that steps have now: those under which they began. See `renameSteps`. */
+export type FirstNames = Readonly<Record<string, string>>
+
+/** On its way, there or back. */
+interface OnItsWay {
+  /**
+   * Of the steps that a migration has renamed. Other systems know a step by its first name for the saga's life: keys and channels are
+   * made of it. Everything else in a state has the names of now. Left out: none has another name.
+   */
+  readonly firstNames?: FirstNames
+}
+
 /** On its way forward. */
-export interface Running {
+export interface Running extends OnItsWay {
   readonly status: 'running'
   /** The step it is at; several of an `all`, in the order they were started. */
   readonly lanes: readonly Lane[]
@@ -39,7 +51,7 @@ export interface Pause {
 }
 
 /** On its way back. */
-export interface Undoing {
+export interface Undoing extends OnItsWay {
   readonly status: 'undoing'
   /** The steps still to be undone, the next one first. */
   readonly left: readonly string[]

@@ -1,4 +1,5 @@
 import { closeOpen, lateEnd, stepUndone, turnRound } from './backward.ts'
+import { firstNamesOf, withFirstNames } from './first-names.ts'
 import { chosen, initialState, isUnspread, laneDone, laneOf, placeOf, spread, withLane } from './forward.ts'
 import { type SagaShape, type StepShape, stepNamed } from './shape.ts'
 import { type Failure, type Lane, pausesOf, type Running, type SagaState, type Undoing } from './state.ts'
@@ -64,8 +65,8 @@ export interface Turn {
  * @see the rules in this package's README, each with its test
  */
 export function after(saga: SagaShape, state: SagaState, event: SagaEvent, now: number): Turn {
-  // Also where the transition itself came upon a step that is gone.
-  const settled = stuckIfUnknown(saga, moved(saga, state, event, now))
+  // Also where the transition itself came upon a step that is gone. The record of names is kept here, whatever made the next state.
+  const settled = withFirstNames(stuckIfUnknown(saga, moved(saga, state, event, now)), firstNamesOf(state))
   return { state: settled, actions: actionsOf(settled), alert: settled !== state && wantsAlert(saga, settled, event) }
 }
 

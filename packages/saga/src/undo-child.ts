@@ -30,7 +30,7 @@ export async function undoChild({ world, database, attempt, advance }: UndoChild
     if (!child || before) return before ?? DONE
     // Its row first and then the channel, in the order of its own worker, so that the two do not wait for each other.
     if ((await cancel(tx, world, step, child, call.id)) === 'compensated') return DONE
-    const channel = stepChannel(call.id, step.name)
+    const channel = stepChannel(call.key)
     // Holds the channel: the end of the child is there now, or comes when this saga waits for it.
     await tx.store(sagaSignalsPort).take(tx, channel, call.id)
     const now = endOf(await tx.store(sagaArchivePort).find(tx, child.id))

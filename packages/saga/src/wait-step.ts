@@ -47,7 +47,7 @@ export function attemptWait(wait: WaitAttempt): Promise<AttemptEnd> {
 
 function channelOf({ world, definition, attempt }: WaitAttempt): string {
   const { step, call } = attempt
-  if (step.kind !== 'wait') return stepChannel(call.id, step.name)
+  if (step.kind !== 'wait') return stepChannel(call.key)
   // The builder typed the function by the steps whose results these are.
   return eventChannel(definition.name, step.event.name, step.where(contextOf(world, attempt, { signal: () => attempt.signal }) as never))
 }
