@@ -2,22 +2,42 @@ import { messageOf } from '@banyan/core'
 import type { AnySaga, MigratedSaga, StoredSaga } from './definition.ts'
 import { SagaError } from './errors.ts'
 import { firstNamesOf, newName, renamedFirst, withFirstNames } from './first-names.ts'
+import { fitted } from './fitted.ts'
 import { baseName } from './shape.ts'
 import type { FirstNames, Lane, Running, SagaState, Undoing } from './state.ts'
+import { after } from './transition.ts'
 
-/** A saga of an older version as one of this definition. @throws {SagaError} `ERR_SAGA_MIGRATION` */
+/**
+ * A saga of an older version as one of this definition. It goes on, or this throws and it is what it was: no step is skipped, and none
+ * waits for ever, because two versions do not fit together.
+ *
+ * @throws {SagaError} `ERR_SAGA_MIGRATION`, with what is wrong; `ERR_STEP_UNKNOWN` when it names a step that the definition does not have
+ */
 export function migrated(definition: AnySaga, old: StoredSaga): Required<MigratedSaga> {
   const what = `cannot take saga "${old.id}" of "${definition.name}" from version ${old.version} to ${definition.version}`
   const migrate = definition.migrate[old.version]
   if (!migrate) throw new SagaError('ERR_SAGA_MIGRATION', `${what}: the definition has no "migrate" for version ${old.version}`)
+  const answer = orFail(what, () => ({ input: old.input, results: old.results, ...migrate(old) }))
+  // A state that was written anew says nothing of names: they are as they were.
+  const names = orFail(what, () => firstNamesOf(answer.state) ?? firstNamesOf(old.state))
+  const state = withFirstNames(answer.state, names)
+  checkKnown(definition, state)
+  const made = orFail(what, () => fitted(definition, state, answer.results))
+  return { ...answer, state: withFirstNames(made, names) }
+}
+
+function orFail<T>(what: string, body: () => T): T {
   try {
-    const answer = { input: old.input, results: old.results, ...migrate(old) }
-    // A state that was written anew says nothing of names: they are as they were.
-    const state = withFirstNames(answer.state, firstNamesOf(answer.state) ?? firstNamesOf(old.state))
-    return { ...answer, state }
+    return body()
   } catch (cause) {
     throw new SagaError('ERR_SAGA_MIGRATION', `${what}: ${messageOf(cause)}`, { cause })
   }
+}
+
+/** Asks the transition itself, by an event that changes nothing. */
+function checkKnown(definition: AnySaga, state: SagaState): void {
+  const { state: known } = after(definition, state.status === 'stuck' ? state.resume : state, { kind: 'due', step: '' }, 0)
+  if (known.status === 'stuck') throw new SagaError('ERR_STEP_UNKNOWN', known.failure.message)
 }
 
 /**
@@ -47,7 +67,8 @@ function checkApart(used: Iterable<string>, renamed: (step: string) => string): 
   for (const step of used) {
     const name = renamed(step)
     const other = taken.get(name)
-    if (other !== undefined) throw new TypeError(`steps "${other}" and "${step}" would both be "${name}"; wanted another name for one of them`)
+    if (other !== undefined)
+      throw new TypeError(`steps "${other}" and "${step}" would both be "${name}"; wanted another name for one of them`)
     taken.set(name, step)
   }
 }

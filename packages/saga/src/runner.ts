@@ -152,7 +152,9 @@ function inTime({ options: { world } }: Room, work: Work): Work {
 
 /** What is to be done next with a saga; several things get in line. */
 function next(room: Room, saga: LiveSaga): Work | undefined {
-  if (saga.record.parked || saga.state.status === 'completed' || saga.state.status === 'compensated') return forget(room, saga)
+  const isOver = saga.state.status === 'completed' || saga.state.status === 'compensated'
+  // One may be at its end as it arrives, by a migration: that is not stored yet.
+  if (saga.record.parked || (isOver && !saga.arrival)) return forget(room, saga)
   const [first, ...others] = workOf(room, saga).filter((work) => !saga.begun.has(nameOf(work)))
   if (!first) return saga.begun.size === 0 && saga.state.status === 'stuck' ? forget(room, saga) : undefined
   for (const work of [first, ...others]) saga.begun.add(nameOf(work))
