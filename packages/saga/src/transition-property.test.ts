@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { itemIndex, type SagaShape, type StepShape, stepNamed } from './shape.ts'
+import type { SagaState } from './state.ts'
 import { shape as lineOf } from './test/shapes.ts'
 import { actionsOf, after, initialState, type SagaEvent, type Turn } from './transition.ts'
 
@@ -100,6 +101,53 @@ it('whatever happens: nothing is skipped, undone past the pivot, undone twice or
     }),
     { numRuns: 4_000 },
   )
+})
+
+/** The names that steps of the shapes began with: some have others now. */
+const firstNames = { b0: 'money', b1x: 'hotel', z1: 'b0', p: 'charge' }
+const word = { code: 'X', message: 'x' }
+const failure = { failure: word, hopeless: false, retryAfterMs: undefined, random: 0.5 }
+const events = fc.constantFrom<SagaEvent>(
+  { kind: 'done' },
+  { kind: 'done' },
+  { kind: 'refused', refusal: word },
+  { kind: 'failed', ...failure },
+  { kind: 'failed', ...failure, hopeless: true },
+  { kind: 'waits', until: 5_000 },
+  { kind: 'waits', until: undefined },
+  { kind: 'expired' },
+  { kind: 'chosen', yes: true },
+  { kind: 'chosen', yes: false },
+  { kind: 'spread', items: 0 },
+  { kind: 'spread', items: 2 },
+  { kind: 'unreadable', failure: word },
+  { kind: 'due' },
+  { kind: 'due' },
+  { kind: 'resumed' },
+  { kind: 'retry' },
+  { kind: 'skip' },
+  { kind: 'undo', why: word },
+  { kind: 'cancel', why: word },
+)
+
+it('no event makes a saga forget the names that its steps began with', () => {
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(shapes, fc.array(fc.tuple(events, fc.nat(9)), { maxLength: 40 }), (saga, script) => {
+      let state = { ...initialState(saga), firstNames } as SagaState
+      for (const [event, which] of script) {
+        const actions = actionsOf(state)
+        // Now and then a program that lacks a step.
+        const shape = which === 9 ? { ...saga, steps: saga.steps.slice(1) } : saga
+        state = after(shape, state, { step: actions[which % Math.max(1, actions.length)]?.step, ...event } as SagaEvent, 1_000).state
+        seen.add(state.status)
+        const way = state.status === 'stuck' ? state.resume : state
+        if (way.status === 'running' || way.status === 'undoing') expect(way.firstNames).toEqual(firstNames)
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+  expect(seen).toEqual(new Set(['running', 'undoing', 'stuck', 'completed', 'compensated']))
 })
 
 function move(run: Run, event: SagaEvent): void {
