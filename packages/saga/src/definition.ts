@@ -37,9 +37,15 @@ export interface StoredSaga {
   readonly results: Readonly<Record<string, unknown>>
 }
 
-/** What it is in the new version. Steps the new one does not have stop it. */
+/**
+ * What it is in the new version. Steps the new one does not have stop it, and so does a state that the new one cannot go on with (no step
+ * to run, steps side by side that do not start together): it is what it was then, and is migrated anew when somebody retries it.
+ */
 export interface MigratedSaga {
-  /** See `renameSteps` for the usual case. */
+  /**
+   * See `renameSteps` for the usual case. Steps that start together with those it is at, and have not been begun, are begun, too; with
+   * nothing left to be done it is past the step, or at its end. The record of first names, left out, is what it was.
+   */
   readonly state: SagaState
   /** Left out: as it was. */
   readonly input?: unknown

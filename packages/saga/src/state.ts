@@ -1,6 +1,9 @@
 import type { UndoCause } from './context.ts'
 
-/** Where a saga stands. Steps are named, never numbered: a definition that changed cannot make it skip one. */
+/**
+ * Where a saga stands. Steps are named, never numbered: a step put in between, or taken out, does not move it. What a migration makes of
+ * it is checked against the new version, and completed, so that no step is skipped (see `fitted`).
+ */
 export type SagaState = Running | Undoing | Stuck | Completed | Compensated
 
 /** By the names that steps have now: those under which they began. See `renameSteps`. */
