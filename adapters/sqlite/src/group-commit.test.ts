@@ -173,6 +173,36 @@ describe('group commit', () => {
     expect(engine.stored()).toEqual({ a: 1, c: 1 })
   })
 
+  it('runs no member again whose caller was told that it took too long', async () => {
+    const world = manualWorld()
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(world, { transactionTimeoutMs: 50, maxGroupMs: 100 }))
+    const notify = vi.fn()
+    const slow = vi.fn(async (member: Member) => {
+      member.afterCommit(notify)
+      engine.write('late', 1)
+      if (slow.mock.calls.length === 1) await new Promise(() => {})
+    })
+    const refuse = () => {
+      throw new SqliteError('ERR_SQL_CONSTRAINT', 'a deferred foreign key')
+    }
+    const outcomes = Promise.allSettled([
+      commits.run(async () => engine.write('a', 1)),
+      commits.run(async (member) => member.withCommit({ write: refuse, committed: () => {} })),
+      commits.run(slow),
+    ])
+    await world.advance(1_000)
+    expect((await outcomes).map((outcome) => (outcome.status === 'fulfilled' ? 'stored' : codeOf(outcome.reason)))).toEqual([
+      'stored',
+      'ERR_SQL_CONSTRAINT',
+      'ERR_TRANSACTION_TIMEOUT',
+    ])
+    await commits.close()
+    expect(slow).toHaveBeenCalledOnce()
+    expect(notify).not.toHaveBeenCalled()
+    expect(engine.stored()).toEqual({ a: 1 })
+  })
+
   it('waits in short steps while another process writes, and gives up after "busyTimeoutMs"', async () => {
     const world = manualWorld()
     const engine = naiveEngine()

@@ -127,6 +127,8 @@ interface Ran {
   /** Settles the caller's promise, once the commit is durable. */
   readonly settle: () => void
   readonly failed: boolean
+  /** Whether the caller has its answer already: it did not wait for the group. */
+  readonly told: boolean
 }
 
 /** Runs members, the later ones under savepoints, until the group is full, old, or nobody waits; then commits. */
@@ -157,9 +159,9 @@ function runAtOnce(engine: CommitEngine, job: Job, work: () => unknown, isFirst:
     enter(engine, isFirst)
     const value = work()
     keep(engine, isFirst)
-    return { job, left: NOTHING, settle: () => job.resolve(value), failed: false }
+    return { job, left: NOTHING, settle: () => job.resolve(value), failed: false, told: false }
   } catch (error) {
-    return undo(engine, job, error, isFirst)
+    return undo(engine, job, error, isFirst, false)
   }
 }
 
@@ -172,18 +174,22 @@ async function runMember(
 ): Promise<Ran> {
   const { member, finish, end } = newMember()
   let timer: Timer | undefined
+  let late: SqliteError | undefined
   try {
     enter(engine, isFirst)
     const value = await new Promise((resolve, reject) => {
-      timer = world.after(transactionTimeoutMs, () => reject(timedOut(transactionTimeoutMs)))
+      timer = world.after(transactionTimeoutMs, () => {
+        late = timedOut(transactionTimeoutMs)
+        reject(late)
+      })
       finish(body).then(resolve, reject)
     })
     end()
     keep(engine, isFirst)
-    return { job, left: member.left, settle: () => job.resolve(value), failed: false }
+    return { job, left: member.left, settle: () => job.resolve(value), failed: false, told: false }
   } catch (error) {
     end()
-    return undo(engine, job, error, isFirst)
+    return undo(engine, job, error, isFirst, error === late)
   } finally {
     timer?.cancel()
   }
@@ -202,10 +208,11 @@ function keep(engine: CommitEngine, isFirst: boolean): void {
   if (!isFirst) engine.release()
 }
 
-function undo(engine: CommitEngine, job: Job, error: unknown, isFirst: boolean): Ran {
+/** @param tellNow whether the caller hears of it at once: it has waited long enough */
+function undo(engine: CommitEngine, job: Job, error: unknown, isFirst: boolean, tellNow: boolean): Ran {
   if (engine.inTransaction()) takeBack(engine, isFirst)
-  if (codeOf(error) === 'ERR_TRANSACTION_TIMEOUT') job.reject(error)
-  return { job, left: NOTHING, settle: () => job.reject(error), failed: true }
+  if (tellNow) job.reject(error)
+  return { job, left: NOTHING, settle: () => job.reject(error), failed: true, told: tellNow }
 }
 
 function takeBack(engine: CommitEngine, isFirst: boolean): void {
@@ -229,7 +236,8 @@ function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: 
     // A deferred foreign key shows only at COMMIT: one by one, those without fault get through.
     if (codeOf(error) !== 'ERR_SQL_CONSTRAINT') loseGroup(group, error)
     else if (group.length === 1) group[0]?.job.reject(error)
-    else queue.unshift(...group.map(({ job }) => ({ ...job, alone: true })))
+    // Not those that were told: what was reported as failed must not be stored after all.
+    else queue.unshift(...group.filter(({ told }) => !told).map(({ job }) => ({ ...job, alone: true })))
     return
   }
   for (const { left, settle } of group) {

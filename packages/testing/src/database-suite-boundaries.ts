@@ -1,5 +1,5 @@
 import { storePort } from '@banyan/core'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { type DatabaseTest, namesIn } from './database-fixture.ts'
 
 /** What a body cannot do, and that it does no harm by trying. */
@@ -72,6 +72,32 @@ function timeTests({ prepared }: DatabaseTest): void {
     resume?.()
     await expect(late).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
     expect(await namesIn(database)).toEqual(['after', 'before'])
+  })
+
+  it('stores nothing of a body that took too long, also when another one breaks a deferred foreign key', async () => {
+    const database = await prepared({ transactionTimeoutMs: 100 })
+    await database.migrate([
+      { id: 'links', sql: 'create table links (item integer not null references items (id) deferrable initially deferred)' },
+    ])
+    const notify = vi.fn()
+    let runs = 0
+    const first = database.transaction((tx) => tx.sql`insert into items (id, name) values (1, 'first')`)
+    const broken = database.transaction((tx) => tx.sql`insert into links (item) values (99)`)
+    const slow = database.transaction(async (tx) => {
+      tx.afterCommit(notify)
+      await tx.sql`insert into items (id, name) values (2, 'slow')`
+      runs += 1
+      if (runs === 1) await new Promise(() => {})
+    })
+    await Promise.all([
+      first,
+      expect(broken).rejects.toMatchObject({ code: 'ERR_SQL_CONSTRAINT' }),
+      expect(slow).rejects.toMatchObject({ code: 'ERR_TRANSACTION_TIMEOUT' }),
+    ])
+    // Behind whatever of them might be run again.
+    await database.transaction((tx) => tx.sql`insert into items (id, name) values (3, 'next')`)
+    expect(await namesIn(database)).toEqual(['first', 'next'])
+    expect(notify).not.toHaveBeenCalled()
   })
 }
 
