@@ -106,6 +106,8 @@ export function newMember(): {
       const value = await body(member)
       // Not for...of: a write may register another one. One that came too late must not start.
       for (let index = 0; index < writes.length && !over; index += 1) await writes[index]?.()
+      // Now and not when the caller of `finish` goes on: a write that is taken in between would never be run.
+      over = true
       return value
     },
     end() {

@@ -91,6 +91,29 @@ describe('messaging over sqlite', () => {
       expect(rows.filter((row) => row.id === id).map(({ n }) => n)).toEqual(Array.from({ length: 25 }, (_, n) => n + 1))
   })
 
+  it.each([0, 1])('stores each event that it says is published, also from a body that is ending, behind %i others', async (others) => {
+    const orders = open('orders')
+    const outcomes: string[] = []
+    for (let steps = 0; steps < 16; steps += 1) {
+      let late: Promise<string> | undefined
+      await orders.transaction(async (tx) => {
+        for (let n = 0; n < others; n += 1) await publish(tx, seatTaken, { id: 'first', n })
+        // An "await" is missing: how many promises lie between the end of the body and the event decides what it meets.
+        late = (async () => {
+          for (let step = 0; step < steps; step += 1) await undefined
+          await publish(tx, seatTaken, { id: `${steps}`, n: 1 })
+        })().then(
+          () => 'stored',
+          (error) => error.code,
+        )
+      })
+      outcomes.push((await late) ?? '')
+    }
+    const rows = await orders.read((tx) => tx.sql<{ key: string }>`select key from banyan_outbox`)
+    const wanted = outcomes.map((_, steps) => (rows.some(({ key }) => key === `${steps}`) ? 'stored' : 'ERR_TRANSACTION_OVER'))
+    expect(outcomes).toEqual(wanted)
+  })
+
   it('changes nothing when events come again', async () => {
     const bus = openBus()
     const orders = open('orders')

@@ -88,6 +88,21 @@ export function hookTests({ prepared, open, lasts }: DatabaseTest): void {
     expect(await namesIn(database)).toEqual(['late'])
   })
 
+  // An "await" is missing: how many promises lie between the end of the body and the call decides what it meets.
+  it.each([0, 1])('runs each write of beforeCommit that it takes, however late, behind %i others', async (others) => {
+    const database = await prepared()
+    for (let steps = 0; steps < 16; steps += 1) {
+      const write = vi.fn(async () => {})
+      let taken: Promise<boolean> | undefined
+      await database.transaction(async (tx) => {
+        for (let n = 0; n < others; n += 1) tx.beforeCommit(async () => {})
+        await tx.sql`update counter set n = n + 1 where id = 1`
+        taken = lateCall(steps, () => tx.beforeCommit(write))
+      })
+      expect({ steps, ran: write.mock.calls.length === 1 }).toEqual({ steps, ran: await taken })
+    }
+  })
+
   it('takes back everything when a write of beforeCommit fails, and calls no afterCommit', async () => {
     const database = await prepared()
     const notify = vi.fn()
@@ -128,4 +143,16 @@ export function hookTests({ prepared, open, lasts }: DatabaseTest): void {
     expect(notify).toHaveBeenCalledOnce()
     expect(await namesIn(database)).toEqual(['apple'])
   })
+}
+
+/** Calls back after so many steps of the queue of promises. @returns whether it was taken */
+async function lateCall(steps: number, call: () => void): Promise<boolean> {
+  for (let step = 0; step < steps; step += 1) await undefined
+  try {
+    call()
+    return true
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
+    return false
+  }
 }
