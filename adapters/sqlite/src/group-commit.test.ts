@@ -234,6 +234,101 @@ describe('group commit', () => {
     expect([first.status, second.status]).toEqual(['rejected', 'fulfilled'])
   })
 
+  it.each(['run', 'atOnce'] as const)('rejects with what a body threw, also where nothing of that can be read: %s', async (how) => {
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf(manualWorld()))
+    for (const thrown of unreadable()) {
+      const fail = () => {
+        throw thrown
+      }
+      const failing = how === 'run' ? commits.run(async () => fail()) : commits.atOnce(fail)
+      const behind = commits.run(async () => engine.write('a', 1))
+      expect(await failing.catch((error) => error === thrown)).toBe(true)
+      await behind
+    }
+    await commits.close()
+    expect(engine.stored()).toEqual({ a: 1 })
+  })
+
+  it('resolves and makes the other calls when an afterCommit throws what no log can write', async () => {
+    const log = {
+      ...silentLogger,
+      error(fields: object) {
+        for (const field of Object.values(fields)) field.code.toString()
+      },
+    }
+    const commits = groupCommit(naiveEngine(), optionsOf(manualWorld(), { log }))
+    const notify = vi.fn()
+    for (const thrown of unreadable()) {
+      await commits.run(async (member) => {
+        member.afterCommit(() => {
+          throw thrown
+        })
+        member.afterCommit(notify)
+      })
+    }
+    expect(notify).toHaveBeenCalledTimes(2)
+  })
+
+  it('rejects all of a group that cannot even be rolled back, and goes on', async () => {
+    const engine = naiveEngine()
+    let broken = true
+    const refuse = (rest: () => void) => () => {
+      if (broken) throw new Error('disk I/O error')
+      rest()
+    }
+    const commits = groupCommit({ ...engine, undo: refuse(engine.undo), rollback: refuse(engine.rollback) }, optionsOf(manualWorld()))
+    const notify = vi.fn()
+    const write = (key: string, end: () => void = () => {}) =>
+      commits.run(async (member) => {
+        engine.write(key, 1)
+        member.afterCommit(notify)
+        end()
+      })
+    const failing = () => {
+      throw new Error('body')
+    }
+    const outcomes = await Promise.allSettled([write('a'), write('b', failing), write('c')])
+    const lost = { reason: { code: 'ERR_COMMIT_FAILED', cause: { message: 'disk I/O error' } } }
+    expect(outcomes).toMatchObject([lost, lost, { reason: { message: 'a transaction is open' } }])
+    expect(notify).not.toHaveBeenCalled()
+    broken = false
+    engine.rollback()
+    await write('d')
+    await commits.close()
+    expect(engine.stored()).toEqual({ d: 1 })
+  })
+
+  it('rejects the first in line when it cannot even wait for its turn, and goes on', async () => {
+    const world = manualWorld()
+    let broken = true
+    const after: ManualWorld['after'] = (...args) => {
+      if (!broken) return world.after(...args)
+      broken = false
+      throw new Error('no timer')
+    }
+    const engine = naiveEngine()
+    const commits = groupCommit(engine, optionsOf({ ...world, after }))
+    const outcomes = await Promise.allSettled(['a', 'b'].map((key) => commits.run(async () => engine.write(key, 1))))
+    expect(outcomes).toMatchObject([{ reason: { code: 'ERR_COMMIT_FAILED', cause: { message: 'no timer' } } }, { status: 'fulfilled' }])
+    expect(engine.stored()).toEqual({ b: 1 })
+  })
+
+  it('leaves no transaction open when something fails that nobody foresaw', async () => {
+    const world = manualWorld()
+    const engine = naiveEngine()
+    let broken = true
+    const monotonic = () => {
+      if (!broken || !engine.inTransaction()) return world.monotonic()
+      broken = false
+      throw new Error('no clock')
+    }
+    const commits = groupCommit(engine, optionsOf({ ...world, monotonic }))
+    const outcomes = await Promise.allSettled(['a', 'b'].map((key) => commits.run(async () => engine.write(key, 1))))
+    expect(outcomes).toMatchObject([{ reason: { code: 'ERR_COMMIT_FAILED', cause: { message: 'no clock' } } }, { status: 'fulfilled' }])
+    expect(engine.stored()).toEqual({ b: 1 })
+  })
+
   it('lets the event loop turn between groups, however many transactions follow each other', async () => {
     let now = 0
     const due: (() => void)[] = []
@@ -260,6 +355,18 @@ describe('group commit', () => {
     await Promise.all(all)
   })
 })
+
+/** An error whose code throws, and a proxy that is revoked. */
+function unreadable(): unknown[] {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const error = Object.defineProperty(new Error('unreadable'), 'code', {
+    get() {
+      throw new Error('no code for you')
+    },
+  })
+  return [error, proxy]
+}
 
 /** One transaction of the property below. */
 interface Script {

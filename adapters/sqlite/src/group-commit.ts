@@ -49,11 +49,17 @@ export function groupCommit(engine: CommitEngine, options: GroupCommitOptions): 
   async function drain(): Promise<void> {
     const lock = writeLock(engine, queue, options)
     while (queue.length > 0) {
-      const turn = turns.next()
-      if (turn) await turn
-      const wait = lock.take()
-      if (wait) await wait
-      else await runGroup(engine, queue, options)
+      const taken: Job[] = []
+      try {
+        const turn = turns.next()
+        if (turn) await turn
+        const wait = lock.take()
+        if (wait) await wait
+        else await runGroup(engine, queue, taken, options)
+      } catch (error) {
+        // Nobody holds this promise: thrown on, it would end the process, or leave all who come later waiting for ever.
+        abandon(engine, taken.length > 0 ? taken : queue.splice(0, 1), error)
+      }
     }
     running = false
   }
@@ -131,12 +137,28 @@ interface Ran {
   readonly told: boolean
 }
 
-/** Runs members, the later ones under savepoints, until the group is full, old, or nobody waits; then commits. */
-async function runGroup(engine: CommitEngine, queue: Job[], options: GroupCommitOptions): Promise<void> {
+/** What nobody foresaw, as when the disk refuses even the rollback: those whose turn it was hear of it, and the queue goes on. */
+function abandon(engine: CommitEngine, jobs: readonly Job[], error: unknown): void {
+  try {
+    if (engine.inTransaction()) engine.rollback()
+  } catch {
+    // The next one cannot begin, and hears why.
+  }
+  const failure = commitFailed(jobs.length, error)
+  for (const { reject } of jobs) reject(failure)
+}
+
+/**
+ * Runs members, the later ones under savepoints, until the group is full, old, or nobody waits; then commits.
+ *
+ * @param taken filled with those that it takes from the queue
+ */
+async function runGroup(engine: CommitEngine, queue: Job[], taken: Job[], options: GroupCommitOptions): Promise<void> {
   const { world, maxGroup, maxGroupMs } = options
   const startedAt = world.monotonic()
   const group: Ran[] = []
   for (let job = queue.shift(); job; job = queue.shift()) {
+    taken.push(job)
     const isFirst = group.length === 0
     const { work } = job
     // Also what does all at once is waited for: those that come in the same turn join it.
@@ -240,10 +262,9 @@ function commitGroup(engine: CommitEngine, queue: Job[], group: Ran[], { log }: 
     else queue.unshift(...group.filter(({ told }) => !told).map(({ job }) => ({ ...job, alone: true })))
     return
   }
-  for (const { left, settle } of group) {
-    notify(left.committed, log)
-    settle()
-  }
+  // Before anything that is not ours: it is stored, and nobody of the group may hear anything else. They go on after the calls.
+  for (const { settle } of group) settle()
+  for (const { left } of group) notify(left.committed, log)
   notify(new Set(closings.map(({ committed }) => committed)), log)
 }
 
@@ -275,7 +296,15 @@ function notify(calls: Iterable<() => void>, log: Logger): void {
       call()
     } catch (error) {
       // The commit stands and the others wait for theirs.
-      log.error({ error }, 'an afterCommit call threw')
+      logThrown(log, error)
     }
+  }
+}
+
+function logThrown(log: Logger, error: unknown): void {
+  try {
+    log.error({ error }, 'an afterCommit call threw')
+  } catch {
+    // What was thrown may be such that no log can write it.
   }
 }
