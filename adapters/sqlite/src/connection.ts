@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { SqlValue } from '@banyan/core'
+import { controlOf, shorten, statementsOf } from './sql-text.ts'
 import { SqliteError, toSqliteError } from './sqlite-error.ts'
 import { type Statement, statementCache } from './statement-cache.ts'
 
@@ -61,14 +62,13 @@ export function openConnection(file: string, options: ConnectionOptions = {}): C
   }
 }
 
-const CONTROL = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(begin|commit|end|rollback|savepoint|release|attach|detach|pragma|vacuum)\b/i
-
 function prepareStatement(handle: DatabaseSync, text: string): Statement {
-  const control = CONTROL.exec(text)?.[1]
+  const [first = ''] = statementsOf(text)
+  const control = controlOf(first)
   if (control) {
     throw new SqliteError(
       'ERR_TRANSACTION_CONTROL',
-      `cannot run "${shorten(text)}": ${control.toUpperCase()} is not for a transaction's body; it would break the transactions beside it`,
+      `cannot run "${shorten(text)}": ${control} is not for a transaction's body; it would break the transactions beside it`,
     )
   }
   let statement: StatementSync
@@ -121,9 +121,4 @@ function toInput(value: SqlValue, index: number, text: string): SQLInputValue {
   throw new TypeError(
     `cannot run "${shorten(text)}": value ${index + 1} is ${Array.isArray(value) ? 'an array' : `of type ${typeof value}`}, wanted a text, a number, a bigint, a boolean, null or bytes`,
   )
-}
-
-function shorten(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim()
-  return line.length > 300 ? `${line.slice(0, 300)}...` : line
 }

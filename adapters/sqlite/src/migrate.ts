@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Migration, messageOf } from '@banyan/core'
 import type { Connection } from './connection.ts'
+import { controlOf, statementsOf } from './sql-text.ts'
 import { SqliteError } from './sqlite-error.ts'
 
 const TABLE = 'create table if not exists banyan_migrations (id text primary key, hash text not null, ran_at text not null) without rowid'
@@ -37,13 +38,24 @@ export function pendingMigrations(connection: Connection, migrations: readonly M
 export function runMigration(connection: Connection, migration: Migration, nowMs: number): void {
   connection.exec(TABLE)
   if (pendingMigrations(connection, [migration]).length === 0) return
+  for (const statement of statementsOf(migration.sql)) assertFits(migration, statement)
   try {
     connection.exec(migration.sql)
   } catch (cause) {
-    throw new SqliteError('ERR_MIGRATION_FAILED', `cannot run migration "${migration.id}": ${messageOf(cause)}`, { cause })
+    throw failed(migration, messageOf(cause), cause)
   }
   const ranAt = new Date(nowMs).toISOString()
   connection.sql`insert into banyan_migrations (id, hash, ran_at) values (${migration.id}, ${hashOf(migration)}, ${ranAt})`
+}
+
+/** Before any of it has run: a COMMIT in the middle would also store half of those that share the transaction, who would be told otherwise. */
+function assertFits(migration: Migration, statement: string): void {
+  const control = controlOf(statement)
+  if (control && control !== 'PRAGMA') throw failed(migration, `${control} is not for a migration, which is one transaction; leave it out`)
+}
+
+function failed({ id }: Migration, why: string, cause?: unknown): SqliteError {
+  return new SqliteError('ERR_MIGRATION_FAILED', `cannot run migration "${id}": ${why}`, { cause })
 }
 
 function ranMigrations(connection: Connection): { id: string; hash: string }[] {

@@ -6,6 +6,7 @@ import { type DatabaseTest, namesIn } from './database-fixture.ts'
 export function boundaryTests(test: DatabaseTest): void {
   nestingTests(test)
   timeTests(test)
+  controlTests(test)
 
   it('says which store it does not have', async () => {
     const database = await test.prepared()
@@ -99,6 +100,33 @@ function timeTests({ prepared }: DatabaseTest): void {
     expect(await namesIn(database)).toEqual(['first', 'next'])
     expect(notify).not.toHaveBeenCalled()
   })
+}
+
+function controlTests({ prepared }: DatabaseTest): void {
+  it.each(['commit', '; commit', ' ;;\n/* a */ ; -- b\n Rollback', '/**/;/***/savepoint a'])(
+    'refuses what would end the transaction, and takes back its writes: %j',
+    async (text) => {
+      const database = await prepared()
+      const failing = database.transaction(async (tx) => {
+        await tx.sql`insert into items (id, name) values (1, 'apple')`
+        await tx.sql(templateOf(text))
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'ERR_TRANSACTION_CONTROL' })
+      expect(await namesIn(database)).toEqual([])
+    },
+  )
+
+  it('finds the statement behind however many comments', async () => {
+    const database = await prepared()
+    // Each one more would double the work of looking at them in every way they can be taken.
+    const text = `${'/* a */ '.repeat(10_000)}select 1 as n`
+    expect(await database.transaction((tx) => tx.sql(templateOf(text)))).toEqual([{ n: 1 }])
+  })
+}
+
+/** The template of a text that has no values. */
+function templateOf(text: string): TemplateStringsArray {
+  return Object.assign([text], { raw: [text] })
 }
 
 /** How a database ends. */

@@ -69,4 +69,12 @@ export function migrationTests({ open, lasts }: DatabaseTest): void {
     await database.migrate([first, second])
     expect(await database.read((tx) => tx.sql`select id from two`)).toEqual([{ id: 1 }])
   })
+
+  it('refuses a migration that ends the transaction it runs in, and does not say that nothing of it is stored', async () => {
+    const database = open()
+    const ending = database.migrate([{ id: '001', sql: 'create table one (id integer); commit; create table two (id integer)' }])
+    await expect(ending).rejects.toMatchObject({ code: 'ERR_MIGRATION_FAILED', message: expect.stringContaining('"001"') })
+    await expect(ending).rejects.not.toThrow('nothing')
+    await database.migrate([{ id: '002', sql: 'create table three (id integer)' }])
+  })
 }
