@@ -33,7 +33,7 @@ export interface SmallSite extends DatabaseSite {
 export interface DatabaseTest {
   /** Opens another handle; it is closed when the test ends. */
   open(options?: { transactionTimeoutMs?: number }): Database
-  /** A database with the tables `items (id, name)`, `counter (id, n)` with one row, `debits (id)` and `credits (id)`. */
+  /** A database with the tables `items (id, name)`, `counter (id, n)` with one row, `debits (id)`, `credits (id)`, and `links (item)`, checked at COMMIT. */
   prepared(options?: { transactionTimeoutMs?: number }): Promise<Database>
   readonly fixture: DatabaseFixture
   /** Whether a database is there for other handles, also after one is closed. */
@@ -84,6 +84,7 @@ export const TABLES: string = `
   insert into counter (id, n) values (1, 0);
   create table debits (id integer primary key);
   create table credits (id integer primary key);
+  create table links (item integer not null references items (id) deferrable initially deferred);
 `
 
 /** The names in `items`, sorted. */
