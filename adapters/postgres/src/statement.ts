@@ -3,8 +3,9 @@ import { PostgresError } from './postgres-error.ts'
 // A template has one strings array however often it runs: finding its text by identity saves joining it each time.
 const texts = new WeakMap<TemplateStringsArray, string>()
 
+// Each comment can be read in one way only: else the work of looking would double with every one.
 const CONTROL =
-  /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(begin|start|commit|end|abort|rollback|savepoint|release|prepare|deallocate|discard|vacuum|reset|set(?!\s+(?:local|constraints)))\b/i
+  /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)*(begin|start|commit|end|abort|rollback|savepoint|release|prepare|deallocate|discard|vacuum|reset|set(?!\s+(?:local|constraints)))\b/i
 
 /**
  * The text of a template, with `$1`, `$2`, ... for its values.

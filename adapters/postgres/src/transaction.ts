@@ -52,6 +52,8 @@ export function newAttempt(connection: Connection, begin: (firstText: string) =>
     // Not for...of: a write may register another one. One that came too late must not start.
     for (let index = 0; index < writes.length && !over; index += 1) await writes[index]?.()
     assertOpen('commit')
+    // Now and not when the caller goes on: a write that is taken in between would never be run.
+    over = true
   }
 
   return {
@@ -75,7 +77,6 @@ export function newAttempt(connection: Connection, begin: (firstText: string) =>
     read: () => read,
     async commit() {
       await runWrites()
-      over = true
       await sender.commit(last)
     },
     rollback() {
