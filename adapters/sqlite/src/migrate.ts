@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Migration, messageOf } from '@banyan/core'
 import type { Connection } from './connection.ts'
-import { controlOf, statementsOf } from './sql-text.ts'
+import { controlOf, shorten, statementsOf } from './sql-text.ts'
 import { SqliteError } from './sqlite-error.ts'
 
 const TABLE = 'create table if not exists banyan_migrations (id text primary key, hash text not null, ran_at text not null) without rowid'
@@ -48,10 +48,18 @@ export function runMigration(connection: Connection, migration: Migration, nowMs
   connection.sql`insert into banyan_migrations (id, hash, ran_at) values (${migration.id}, ${hashOf(migration)}, ${ranAt})`
 }
 
+/** The settings that are kept in the file, end with the transaction, or do no more than refuse a page. */
+const HARMLESS = /^pragma\s+(?:\w+\s*\.\s*)?(?:application_id|user_version|defer_foreign_keys|max_page_count)\b/i
+
 /** Before any of it has run: a COMMIT in the middle would also store half of those that share the transaction, who would be told otherwise. */
 function assertFits(migration: Migration, statement: string): void {
   const control = controlOf(statement)
-  if (control && control !== 'PRAGMA') throw failed(migration, `${control} is not for a migration, which is one transaction; leave it out`)
+  if (control === undefined || HARMLESS.test(statement)) return
+  if (control !== 'PRAGMA') throw failed(migration, `${control} is not for a migration, which is one transaction; leave it out`)
+  throw failed(
+    migration,
+    `"${shorten(statement)}" is not for a migration: it does nothing inside a transaction, or is forgotten when this process closes the database; to rebuild a table that rows of others refer to, copy those aside, delete them, and put them back behind it`,
+  )
 }
 
 function failed({ id }: Migration, why: string, cause?: unknown): SqliteError {
