@@ -1,18 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { SqliteError } from './sqlite-error.ts'
 
-/** Which transactions the running code is inside of. */
+/** A transaction that the running code is inside of. */
 interface Scope {
   readonly database: object
   readonly isOver: () => boolean
-  readonly outer: Scope | undefined
 }
 
-const scopes = new AsyncLocalStorage<Scope | undefined>()
+const scopes = new AsyncLocalStorage<readonly Scope[]>()
+
+const NONE: readonly Scope[] = []
 
 /** Runs `body` inside a transaction of `database`, so that {@link assertNotInside} knows. */
 export function insideScope<T>(database: object, isOver: () => boolean, body: () => T): T {
-  return scopes.run({ database, isOver, outer: scopes.getStore() }, body)
+  // Not those that are over: in a chain, where each begins what comes after its commit, all of them would be held and walked for ever.
+  const outer = (scopes.getStore() ?? NONE).filter((scope) => !scope.isOver())
+  return scopes.run([...outer, { database, isOver }], body)
 }
 
 /**
@@ -22,7 +25,7 @@ export function insideScope<T>(database: object, isOver: () => boolean, body: ()
  * @throws {SqliteError} `ERR_NESTED_TRANSACTION`
  */
 export function assertNotInside(database: object, action: string): void {
-  for (let scope = scopes.getStore(); scope; scope = scope.outer) {
+  for (const scope of scopes.getStore() ?? NONE) {
     if (scope.database !== database || scope.isOver()) continue
     throw new SqliteError(
       'ERR_NESTED_TRANSACTION',

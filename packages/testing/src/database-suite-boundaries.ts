@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { storePort } from '@banyan/core'
 import { expect, it, vi } from 'vitest'
 import { type DatabaseTest, namesIn } from './database-fixture.ts'
@@ -43,6 +45,33 @@ function nestingTests({ prepared }: DatabaseTest): void {
     await Promise.all(later)
     expect(await namesIn(database)).toEqual(['from a promise', 'from afterCommit'])
   })
+
+  it('holds on to nothing of those that are over, however many follow each other from afterCommit', async () => {
+    const database = await prepared()
+    const held: WeakRef<object>[] = []
+    const count = await new Promise<number>((resolve, reject) => {
+      function next(left: number): void {
+        // Held by the hook, and so by whatever holds the transaction.
+        const mark = { left }
+        held.push(new WeakRef(mark))
+        // Counted in the last of the chain, as long as that goes on.
+        const after = () => (mark.left > 0 ? next(mark.left - 1) : resolve(stillHeld(held)))
+        database.transaction(async (tx) => tx.afterCommit(after)).catch(reject)
+      }
+      next(100)
+    })
+    expect(count).toBeLessThan(10)
+  })
+}
+
+/** How many are there when all that nobody holds is thrown away. */
+async function stillHeld(held: readonly WeakRef<object>[]): Promise<number> {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  // What a WeakRef was made for is kept until the turn of the event loop ends.
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  return held.filter((one) => one.deref() !== undefined).length
 }
 
 function timeTests({ prepared }: DatabaseTest): void {
