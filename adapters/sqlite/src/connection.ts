@@ -40,7 +40,7 @@ export interface Connection extends Statements {
 export function openConnection(file: string, options: ConnectionOptions = {}): Connection {
   const { readOnly = false, maxStatements = 500, busyTimeoutMs = 0 } = options
   const handle = new DatabaseSync(file, { readOnly, timeout: busyTimeoutMs, enableForeignKeyConstraints: true })
-  const cached = statementCache(maxStatements, (text) => prepareStatement(handle, text))
+  const cached = statementCache(maxStatements, (strings) => prepareStatement(handle, strings))
 
   function run<T>(text: TemplateStringsArray, values: readonly SqlValue[], how: (statement: Statement, bound: SQLInputValue[]) => T): T {
     const statement = cached(text)
@@ -62,7 +62,8 @@ export function openConnection(file: string, options: ConnectionOptions = {}): C
   }
 }
 
-function prepareStatement(handle: DatabaseSync, text: string): Statement {
+function prepareStatement(handle: DatabaseSync, strings: TemplateStringsArray): Statement {
+  const text = strings.join('?')
   const [first = ''] = statementsOf(text)
   const control = controlOf(first)
   if (control) {
@@ -78,11 +79,25 @@ function prepareStatement(handle: DatabaseSync, text: string): Statement {
     throw toSqliteError(error, `prepare "${shorten(text)}"`)
   }
   // SQLite compiles up to the first semicolon and would leave out the rest without a word.
-  const rest = text.slice(statement.sourceSQL.length).replace(/^[\s;]+/, '')
-  if (rest) throw new SqliteError('ERR_SQL', `cannot run "${shorten(text)}": wanted one statement, found another after it`)
+  const rest = text.slice(statement.sourceSQL.length)
+  if (statementsOf(rest).length > 0)
+    throw new SqliteError('ERR_SQL', `cannot run "${shorten(text)}": wanted one statement, found another after it`)
+  assertPlaces(statement, rest, strings, text)
   statement.setReadBigInts(true)
   statement.setReturnArrays(true)
   return { text, statement, columns: text.includes('*') ? undefined : columnsOf(statement) }
+}
+
+/**
+ * Refuses a template with a parameter in its own text (`?`, `:name`, ...), which SQLite would take as null, and one with a value in quotes
+ * or a comment. SQLite itself tells where the parameters are: before any has a value it writes NULL in place of each.
+ */
+function assertPlaces(statement: StatementSync, rest: string, strings: TemplateStringsArray, text: string): void {
+  if (statement.expandedSQL + rest === strings.join('NULL')) return
+  throw new SqliteError(
+    'ERR_SQL',
+    `cannot run "${shorten(text)}": its own text has a parameter ("?", ":name", "@name" or "$name"), or a value stands in quotes or in a comment; wanted a value of the template at each parameter, and none elsewhere`,
+  )
 }
 
 function toRows<Row extends object>(entry: Statement, values: readonly SQLInputValue[]): Row[] {

@@ -9,22 +9,26 @@ export interface Statement {
 }
 
 /** Gives the prepared statement of a tagged template: the `max` used last are kept, the others are prepared again when they come back. */
-export function statementCache(max: number, prepare: (text: string) => Statement): (strings: TemplateStringsArray) => Statement {
-  // A template has one strings array however often it runs: finding its text by identity saves joining it each time.
-  const texts = new WeakMap<TemplateStringsArray, string>()
+export function statementCache(
+  max: number,
+  prepare: (strings: TemplateStringsArray) => Statement,
+): (strings: TemplateStringsArray) => Statement {
+  // A template has one strings array however often it runs: finding its key by identity saves joining it each time.
+  const keys = new WeakMap<TemplateStringsArray, string>()
   const statements = new Map<string, Statement>()
 
   return (strings) => {
-    let text = texts.get(strings)
-    if (text === undefined) {
-      text = strings.join('?')
-      texts.set(strings, text)
+    let key = keys.get(strings)
+    if (key === undefined) {
+      // By what no SQL contains: a "?" in a template's own text must not pass for the place of a value of another template.
+      key = strings.join('\0')
+      keys.set(strings, key)
     }
-    let statement = statements.get(text)
-    if (statement) statements.delete(text)
-    else statement = prepare(text)
+    let statement = statements.get(key)
+    if (statement) statements.delete(key)
+    else statement = prepare(strings)
     // A Map keeps the order of insertion: the first key is the one used longest ago.
-    statements.set(text, statement)
+    statements.set(key, statement)
     if (statements.size > max) {
       const { value: oldest } = statements.keys().next()
       if (oldest !== undefined) statements.delete(oldest)
