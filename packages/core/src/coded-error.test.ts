@@ -33,3 +33,37 @@ test('codeOf finds the code of errors of ours and of Node', () => {
 test('messageOf says what any thrown value says', () => {
   expect([new Error('down'), 'down', 7, undefined].map(messageOf)).toEqual(['down', 'down', '7', 'undefined'])
 })
+
+test('messageOf makes a text of what has none of its own', () => {
+  const body = { errors: ['no seat', 7] }
+  expect(messageOf(body)).toBe('{"errors":["no seat",7]}')
+  expect(messageOf(Object.assign(new Error('x'), { message: body }))).toBe('{"errors":["no seat",7]}')
+  expect(messageOf(Object.assign(new Error('x'), { message: 42 }))).toBe('42')
+  expect(messageOf(Object.assign(Object.create(null), { left: 2 }))).toBe('{"left":2}')
+  expect(messageOf([{ left: 2 }])).toBe('[{"left":2}]')
+  expect(messageOf({ toString: () => 'its own' })).toBe('its own')
+  expect(messageOf(Symbol('s'))).toBe('Symbol(s)')
+})
+
+const fails = () => {
+  throw new Error('trap')
+}
+const revoked = Proxy.revocable({}, {})
+revoked.revoke()
+const itself: Record<string, unknown> = {}
+itself.itself = itself
+
+test.each<[string, unknown]>([
+  ['an object without prototype', Object.create(null)],
+  ['an object that contains itself, without prototype', Object.assign(Object.create(null), itself)],
+  ['a proxy that throws on every question', new Proxy({}, { has: fails, get: fails, getPrototypeOf: fails })],
+  ['a revoked proxy', revoked.proxy],
+  ['a getter that throws', Object.defineProperties(new Error('x'), { code: { get: fails }, message: { get: fails } })],
+  ['a toString that throws', { toString: fails }],
+  ['a toString that gives no text', { toString: () => ({}), valueOf: () => ({}) }],
+  ['a toString that gives a symbol', { [Symbol.toPrimitive]: () => Symbol('s') }],
+  ['a toJSON that throws', { toJSON: fails, toString: undefined }],
+])('codeOf and messageOf take %s', (_what, thrown) => {
+  expect(codeOf(thrown)).toBeUndefined()
+  expect(typeof messageOf(thrown)).toBe('string')
+})

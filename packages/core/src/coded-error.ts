@@ -25,13 +25,38 @@ export class CodedError<Code extends string = string> extends Error {
   }
 }
 
-/** The code of an error of ours or of Node's, `undefined` for any other value. */
+/** The code of an error of ours or of Node's, `undefined` for any other value. Never throws, whatever it is given. */
 export function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
+  if (typeof error !== 'object' || error === null) return undefined
+  try {
+    // A proxy may throw at each of these, and so may a getter.
+    const code = 'code' in error ? error.code : undefined
+    return typeof code === 'string' ? code : undefined
+  } catch {
+    return undefined
+  }
 }
 
-/** What an unknown thrown value says: the message of an error, else the value as text. */
+/**
+ * What an unknown thrown value says: the message of an error, else the value as text, JSON where it has no text of its own. Never
+ * throws, whatever it is given.
+ */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const said = attempted(() => textOf(error instanceof Error ? error.message : error))
+  return said ?? attempted(() => String(error)) ?? 'a value that cannot be shown'
+}
+
+/** Handlers throw what they like: an object without a prototype, a proxy, an error whose message is the body of an answer. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return String(value)
+  const hasText = typeof value.toString === 'function' && value.toString !== Object.prototype.toString && !Array.isArray(value)
+  return hasText ? String(value) : JSON.stringify(value)
+}
+
+function attempted(read: () => string | undefined): string | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }
