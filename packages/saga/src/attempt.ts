@@ -1,9 +1,10 @@
-import { codeOf, type Database, isRefusal, messageOf, type Refusal, type Timer, type Transaction, type World } from '@banyan/core'
+import { type Database, isRefusal, type Timer, type Transaction, type World } from '@banyan/core'
 import { causedBy } from '@banyan/messaging'
 import { isFailure } from '@banyan/resilience'
 import type { SagaCall, UndoCause } from './context.ts'
 import type { SagaStep } from './definition.ts'
 import { SagaError } from './errors.ts'
+import { failureFrom, failureOfRefusal } from './failure.ts'
 import { fromJson, toJson } from './json.ts'
 import type { SagaEvent } from './transition.ts'
 
@@ -112,14 +113,26 @@ export function contextOf(world: World, attempt: Attempt, limit: { signal: () =>
   }
 }
 
-/** An attempt that went wrong by an error. `hopeless`: trying again cannot help; asked of the error when left out. */
-export function failed(world: World, error: unknown, hopeless: boolean = !isFailure({ ok: false, error })): AttemptEnd {
-  if (isRefusal(error)) return { event: { kind: 'refused', refusal: refusalOf(error) }, result: undefined }
-  const failure = { code: codeOf(error) ?? (error instanceof Error ? error.name : 'ERR_UNKNOWN'), message: messageOf(error) }
-  return {
-    event: { kind: 'failed', failure, hopeless, retryAfterMs: retryAfterOf(error), random: world.random() },
-    result: undefined,
+/** An attempt that went wrong by an error. `hopeless`: trying again cannot help; asked of the error when left out. Never throws. */
+export function failed(world: World, error: unknown, hopeless?: boolean): AttemptEnd {
+  try {
+    return endOfError(world, error, hopeless)
+  } catch {
+    // A proxy, or a getter, that throws when it is looked at: the texts are all that can be had of it.
+    return failure(world, error, { hopeless: hopeless ?? false, retryAfterMs: undefined })
   }
+}
+
+function endOfError(world: World, error: unknown, hopeless: boolean | undefined): AttemptEnd {
+  if (isRefusal(error)) return { event: { kind: 'refused', refusal: failureOfRefusal(error) }, result: undefined }
+  const retryAfterMs = retryAfterOf(error)
+  // Who says when to ask again says that it may help, whatever its status: a lock that another saga holds is a 409.
+  const isHopeless = hopeless ?? (retryAfterMs === undefined && !isFailure({ ok: false, error }))
+  return failure(world, error, { hopeless: isHopeless, retryAfterMs })
+}
+
+function failure(world: World, error: unknown, how: { hopeless: boolean; retryAfterMs: number | undefined }): AttemptEnd {
+  return { event: { kind: 'failed', failure: failureFrom(error), ...how, random: world.random() }, result: undefined }
 }
 
 interface TimeLimit {
@@ -180,7 +193,7 @@ function bodyOf({ step, action, item }: Attempt, tx: Transaction | undefined): (
 }
 
 function endOf(world: World, { step, action }: Attempt, value: unknown): AttemptEnd {
-  if (isRefusal(value)) return { event: { kind: 'refused', refusal: refusalOf(value) }, result: undefined }
+  if (isRefusal(value)) return { event: { kind: 'refused', refusal: failureOfRefusal(value) }, result: undefined }
   if (action === 'undo') return { event: { kind: 'done' }, result: undefined }
   try {
     return { event: { kind: 'done' }, result: toJson(value, `the result of step "${step.name}"`, 'ERR_RESULT_NOT_JSON') }
@@ -193,14 +206,14 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
-function refusalOf({ refused, detail }: Refusal): { code: string; message: string } {
-  return { code: refused, message: detail ?? refused }
-}
+/** The longest pause that another system may ask for, milliseconds: a year. A wrong unit must not become a time that no column holds. */
+const LONGEST_RETRY_AFTER_MS = 365 * 24 * 60 * 60 * 1_000
 
 function retryAfterOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('retryAfterMs' in error)) return undefined
   const { retryAfterMs } = error
-  return typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) && retryAfterMs >= 0 ? retryAfterMs : undefined
+  if (typeof retryAfterMs !== 'number' || !Number.isFinite(retryAfterMs) || retryAfterMs < 0) return undefined
+  return Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS)
 }
 
 /** The results of a saga, with one more. */

@@ -1,4 +1,4 @@
-import { CodedError, codeOf } from '@banyan/core'
+import { CodedError } from '@banyan/core'
 
 /** The codes of {@link SagaError}. */
 export type SagaErrorCode =
@@ -44,15 +44,10 @@ export type SagaErrorCode =
   | 'ERR_CHILD_RUNNING'
   /** No flow of this name and correlation id is watched. Status 404. */
   | 'ERR_FLOW_UNKNOWN'
-  /** Another saga holds the semantic lock. Status 409. */
+  /** Another saga holds the semantic lock. Status 409, and `retryAfterMs`: a step is tried again. */
   | 'ERR_LOCKED'
   /** The flow has no such flag to acknowledge. Status 409. */
   | 'ERR_FLOW_STATE'
 
 /** What goes wrong in defining, running and repairing sagas, and in the participant guard. */
 export class SagaError extends CodedError<SagaErrorCode> {}
-
-/** The code of what went wrong in reading what is stored. */
-export function codeOfUnreadable(error: unknown): string {
-  return codeOf(error) ?? 'ERR_SAGA_UNREADABLE'
-}

@@ -60,6 +60,8 @@ function wrongItem(list: readonly unknown[], path: string, above: Set<object>): 
 }
 
 function wrongProperty(value: object, path: string, above: Set<object>): string | undefined {
+  // Nobody waits for it, and its rejection would end the process.
+  if (value instanceof Promise) value.catch(() => {})
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return at(path, `an instance of ${value.constructor?.name ?? 'a class'}`)
   for (const [name, content] of Object.entries(value)) {

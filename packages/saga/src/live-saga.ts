@@ -1,7 +1,8 @@
-import { codeOf, messageOf, type Timer, type World } from '@banyan/core'
+import type { Timer, World } from '@banyan/core'
 import { type AttemptEnd, readResults, withResult } from './attempt.ts'
 import type { AnySaga } from './definition.ts'
 import { SagaError } from './errors.ts'
+import { failureFrom } from './failure.ts'
 import { toJson } from './json.ts'
 import { migrated } from './migrate.ts'
 import { open, seal, unseal } from './payload.ts'
@@ -63,7 +64,7 @@ export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaReco
   try {
     return takenUp(record.version === definition.version ? withPayload(bare) : migratedSaga(bare), world)
   } catch (error) {
-    return parkedFor(cutOff(bare, world), { code: codeOf(error) ?? 'ERR_SAGA_UNREADABLE', message: messageOf(error) })
+    return parkedFor(cutOff(bare, world), failureFrom(error, 'ERR_SAGA_UNREADABLE'))
   }
 }
 
@@ -83,6 +84,8 @@ function migratedSaga(saga: LiveSaga): LiveSaga {
   const { id, key, version } = old.record
   const { state, input, results } = migrated(old.definition, { id, key, version, state: old.state, input: old.input, results: old.results })
   const resultsJson = toJson(results, `the results of saga "${id}"`, 'ERR_SAGA_MIGRATION') ?? '{}'
+  // An input that cannot be stored stops the saga here, and not each of the attempts to store it.
+  toJson(input, `the input of saga "${id}"`, 'ERR_SAGA_MIGRATION')
   return { ...old, state, input, results: { ...results }, resultsJson, arrival: 'migrate' }
 }
 
@@ -231,7 +234,8 @@ function outputOf(saga: LiveSaga, result: Advance['result']): { json?: string | 
     // The builder typed the function by the steps whose results these are.
     return { json: toJson(definition.outputOf(context as never), `the output of saga "${definition.name}"`, 'ERR_RESULT_NOT_JSON') }
   } catch (error) {
-    return { failure: { code: codeOf(error) ?? 'ERR_OUTPUT', message: `"done" threw: ${messageOf(error)}` } }
+    const { code, message } = failureFrom(error, 'ERR_OUTPUT')
+    return { failure: { code, message: `"done" threw: ${message}` } }
   }
 }
 

@@ -1,9 +1,9 @@
-import { type Database, messageOf, type Transaction, type World } from '@banyan/core'
+import type { Database, Transaction, World } from '@banyan/core'
 import { type Attempt, type AttemptEnd, contextOf, inOneTransaction, RolledBack } from './attempt.ts'
 import { eventChannel, stepChannel } from './channels.ts'
 import { type ChildEnd, endOfChild } from './child-end.ts'
 import type { AnySaga, SagaCodec, SagaStep } from './definition.ts'
-import { codeOfUnreadable } from './errors.ts'
+import { failureFrom } from './failure.ts'
 import { toJson } from './json.ts'
 import { openSignal } from './payload.ts'
 import { newSaga } from './start.ts'
@@ -84,7 +84,7 @@ function readSignal({ definition, attempt }: WaitAttempt, body: string): Attempt
     if (step.kind === 'wait') return { event: { kind: 'done' }, result: result(said) }
     return step.kind === 'child' ? childEnd(said as ChildEnd, result) : answered(said as Answer, result)
   } catch (error) {
-    return { event: { kind: 'unreadable', failure: { code: codeOfUnreadable(error), message: messageOf(error) } }, result: undefined }
+    return { event: { kind: 'unreadable', failure: failureFrom(error, 'ERR_SAGA_UNREADABLE') }, result: undefined }
   }
 }
 
