@@ -7,7 +7,9 @@ import { explainSaga } from './explain.ts'
 import { byValue, ISOLATIONS, isolationWarnings, rereadValue } from './isolation.ts'
 import { lockOf, releaseLock, semanticLock, semanticLocks } from './semantic-lock.ts'
 import { shapeOf } from './shape.ts'
+import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
+import { bench } from './test/bench.ts'
 import { versionFile, waitingOperations } from './version-file.ts'
 
 const world = manualWorld()
@@ -27,6 +29,23 @@ describe('semanticLock', () => {
     expect(refused).toMatchObject({ refused: 'locked', detail: expect.stringContaining('order "7" is locked by saga "s1"') })
     const waiting = inTransaction((tx) => semanticLock(tx, { ...order, saga: 's2', whenLocked: 'retry' }))
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_LOCKED', status: 409, retryAfterMs: 100 })
+  })
+
+  it('with "retry" lets the step of another saga try again until it is released', async () => {
+    const b = bench()
+    const definition = saga<{ id: string }>('change', { version: 1, key: ({ id }) => id })
+      .local('lock', {
+        do: async (tx, c) => void (await semanticLock(tx, { ...order, saga: c.id, whenLocked: 'retry' })),
+        undo: nothing('x'),
+      })
+      .done()
+    await b.run([definition])
+    await b.database.transaction((tx) => semanticLock(tx, { ...order, saga: 's1' }))
+    await startSaga(b.database, definition, { id: 'c1' })
+    await b.world.advance(250)
+    expect(await b.only()).toMatchObject({ status: 'waiting', failure: { code: 'ERR_LOCKED' } })
+    await b.database.transaction((tx) => releaseLock(tx, { ...order, saga: 's1' }))
+    await b.until('completed', 5_000)
   })
 
   it('keeps the first stash through repetitions, and gives it back to the undo, once', async () => {

@@ -17,8 +17,9 @@ export interface SemanticLockOptions<Stash> extends LockOptions {
   /** What the lock remembers, so that the undo can put it back: the values before this saga changed them. JSON. */
   stash?: Stash
   /**
-   * What happens when another saga holds it. `refuse`: the step is refused with `locked`, and the saga is undone. `retry`: an error that
-   * the step's policy tries again; two sagas that wait for each other so end after its attempts. Default `refuse`.
+   * What happens when another saga holds it. `refuse`: the step is refused with `locked`, and the saga is undone. `retry`: an error whose
+   * `retryAfterMs` lets the step's policy try again, in another service's saga, too, when its handler answers with it; two sagas that wait
+   * for each other so end after its attempts. Default `refuse`.
    */
   whenLocked?: 'refuse' | 'retry'
 }
@@ -43,7 +44,7 @@ export interface SemanticLock<Stash = unknown> {
  * locking what was released before.
  *
  * @returns the lock, or the refusal `locked`
- * @throws {SagaError} `ERR_LOCKED` (status 409) with `whenLocked: 'retry'`; `ERR_RESULT_NOT_JSON` for the stash
+ * @throws {SagaError} `ERR_LOCKED` (status 409, with `retryAfterMs`) with `whenLocked: 'retry'`; `ERR_RESULT_NOT_JSON` for the stash
  * @see Frank and Zahle, "Semantic ACID properties in multidatabases", 1998; Richardson, Microservices Patterns, 4.3.2
  */
 export async function semanticLock<Stash = undefined>(
