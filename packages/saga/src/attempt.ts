@@ -55,6 +55,8 @@ export async function attemptRemote(world: World, attempt: Attempt): Promise<Att
 /**
  * Makes one attempt of a step in the service's own database: what it writes, what it publishes and what `advance` writes commit
  * together. Never rejects: a failed or refused attempt has left nothing.
+ *
+ * The time limit ends the transaction, and takes back what was written: what the step does with it later is refused by the database.
  */
 export async function attemptLocal(
   world: World,
@@ -62,15 +64,22 @@ export async function attemptLocal(
   attempt: Attempt,
   advance: (tx: Transaction, end: AttemptEnd) => Promise<void>,
 ): Promise<AttemptEnd> {
-  return inOneTransaction(world, database, async (tx) => {
-    causedBy(tx, { correlationId: attempt.sagaKey, causationId: attempt.call.key })
-    const value = await bodyOf(attempt, tx)(contextOf(world, attempt, { signal: () => attempt.signal }))
-    const end = endOf(world, attempt, value)
-    // Also what a refused `do` has written so far goes: a refusal says that nothing was done.
-    if (end.event.kind !== 'done') throw new RolledBack(end)
-    await advance(tx, end)
-    return end
-  })
+  const limit = timeLimit(world, attempt)
+  try {
+    return await inOneTransaction(world, database, async (tx) => {
+      // It stood in line for the database, maybe for long.
+      attempt.signal.throwIfAborted()
+      causedBy(tx, { correlationId: attempt.sagaKey, causationId: attempt.call.key })
+      const value = bodyOf(attempt, tx)(contextOf(world, attempt, limit))
+      const end = endOf(world, attempt, isThenable(value) ? await limit.race(value) : value)
+      // Also what a refused `do` has written so far goes: a refusal says that nothing was done.
+      if (end.event.kind !== 'done') throw new RolledBack(end)
+      await advance(tx, end)
+      return end
+    })
+  } finally {
+    limit.end()
+  }
 }
 
 /** Runs `body` in a transaction. A {@link RolledBack} takes back what was written, and is the end; an error is a failure. */
@@ -157,8 +166,8 @@ function timeLimit(world: World, { step, action, signal, withinMs = step.withinM
   const watch = () => {
     if (timer) return
     timer = world.after(withinMs, () => {
-      const what = `step "${step.name}" took longer than ${withinMs} ms to ${action}; its outcome is unknown`
-      endWith(new SagaError('ERR_STEP_TIMEOUT', what))
+      const left = step.kind === 'local' ? 'nothing of it is stored' : 'its outcome is unknown'
+      endWith(new SagaError('ERR_STEP_TIMEOUT', `step "${step.name}" took longer than ${withinMs} ms to ${action}; ${left}`))
     })
     signal.addEventListener('abort', onLost, { once: true })
     if (signal.aborted) onLost()

@@ -6,7 +6,7 @@ export type SagaErrorCode =
   | 'ERR_INPUT_NOT_JSON'
   /** What a step gave back cannot be stored as JSON. */
   | 'ERR_RESULT_NOT_JSON'
-  /** An attempt took longer than the step's `withinMs`; whether it had an effect is unknown. */
+  /** An attempt took longer than the step's `withinMs`; whether it had an effect is unknown, but for a local step: it had none. */
   | 'ERR_STEP_TIMEOUT'
   /** A stored saga stands at a step that its definition does not have. */
   | 'ERR_STEP_UNKNOWN'

@@ -75,8 +75,10 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
     },
     async stop() {
       removeLocal?.()
-      await Promise.all([claims.stop(), archive.stop()])
-      await runner.stop(drainMs)
+      // At the same time: what claims and archives may stand in line behind a local step, as its transaction is alone with the database.
+      await Promise.all([claims.stop(), archive.stop(), runner.stop(drainMs)])
+      // What was claimed meanwhile.
+      runner.dropAll()
       await lease.stop()
     },
     health: () => healthOf(settings, runner.count(), lease.owner()),

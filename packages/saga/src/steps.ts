@@ -29,7 +29,10 @@ export function nothing(reason: string): Nothing {
 interface StepOptions {
   /** The entities it shares with others, and what keeps each from misleading them: `{ order: 'semantic-lock' }`. `explainSaga` warns by it. */
   touches?: Touches
-  /** How long one attempt may take, milliseconds from 1. Default 30,000. */
+  /**
+   * How long one attempt may take, milliseconds from 1 to 2^31 - 1, which a timer takes. Default 30,000. A local step's transaction has the
+   * database's own limit besides (`transactionTimeoutMs`, 10,000): the shorter one ends it.
+   */
   withinMs?: number
   /** How `do` is tried again. */
   retry?: StepRetry

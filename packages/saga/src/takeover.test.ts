@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
+import { sagaStorePort } from './store.ts'
 import { type Bench, bench, line } from './test/bench.ts'
 import { addEffect } from './test/database.ts'
 
@@ -361,6 +362,68 @@ describe('stopping', () => {
     await b.world.advance(1_000)
     await stopped
     expect(await b.only()).toMatchObject({ status: 'running', step: 'flight', failures: 0 })
+  })
+
+  it('gives up on local steps after `drainMs`: the one that hangs, and those behind it that have not begun', async () => {
+    const b = bench()
+    const reasons: unknown[] = []
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .local('file', {
+        do: async (tx, c) => {
+          b.calls.push(c.input.tripId)
+          await note(tx, `filed ${c.input.tripId}`)
+          c.signal.addEventListener('abort', () => reasons.push(c.signal.reason.code))
+          return new Promise<never>(() => {})
+        },
+        undo: nothing('x'),
+      })
+      .done()
+    const worker = await b.run([definition], { drainMs: 1_000, leaseMs: 60_000 })
+    // All in one commit: those that follow stand behind the first one's step.
+    await Promise.all(['t1', 't2', 't3'].map((tripId) => startSaga(b.database, definition, { tripId })))
+    // Long enough for a look for others' sagas, which stands behind it, too.
+    await b.world.advance(400)
+    let stopped = false
+    void worker.stop().then(() => (stopped = true))
+    await b.world.advance(900)
+    expect(stopped).toBe(false)
+    await b.world.advance(150)
+    expect(stopped).toBe(true)
+    expect([b.calls, reasons]).toEqual([['t1'], ['ERR_WORKER_STOPPED']])
+    expect(b.world.pendingTimers()).toBe(0)
+    expect(await b.database.effects()).toEqual([])
+    expect((await b.admin.list()).map(({ status, failures }) => `${status} ${failures}`)).toEqual(Array(3).fill('running 0'))
+  })
+
+  it('forgets what it claimed while it stopped', async () => {
+    const b = bench()
+    const busy = () => Promise.reject(Object.assign(new Error('busy'), { retryAfterMs: 10_000 }))
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId })
+      .step('hotel', { do: busy, undo: nothing('x') })
+      .done()
+    const first = await b.run([definition])
+    await startSaga(b.database, definition, { tripId: 't1' })
+    await b.world.advance(0)
+    const over = first.stop()
+    await b.world.advance(10)
+    await over
+    const store = b.database.store(sagaStorePort)
+    const { claim } = store
+    const asked = Promise.withResolvers<void>()
+    const slowly: typeof claim = async (...how) => {
+      await asked.promise
+      return claim(...how)
+    }
+    Object.assign(store, { claim: slowly })
+    const second = await b.run([definition])
+    await b.world.advance(300)
+    const stopped = second.stop()
+    asked.resolve()
+    await b.world.advance(100)
+    await stopped
+    expect(b.world.pendingTimers()).toBe(0)
+    // It was claimed, so there was something to be forgotten.
+    expect((await b.only()).worker).toBe('orders/0')
   })
 })
 

@@ -207,6 +207,59 @@ describe('a local step', () => {
     expect(await b.database.effects()).toEqual([])
   })
 
+  it('that takes too long fails, tells so by its signal, and leaves nothing, also of what it does afterwards', async () => {
+    const b = bench()
+    const signals: AbortSignal[] = []
+    const later: Promise<unknown>[] = []
+    const definition = trip()
+      .local('note', {
+        do: (tx, c) => {
+          signals.push(c.signal)
+          const slow = write(tx, `attempt ${c.attempt}`).then(() => new Promise<void>((resolve) => b.world.after(1_500, resolve)))
+          const ends = slow.then(() => tx.sql`select 1`)
+          later.push(ends)
+          return ends
+        },
+        undo: (tx) => write(tx, 'never there'),
+        withinMs: 1_000,
+        retry: { attempts: 2 },
+      })
+      .done()
+    await b.run([definition])
+    await startSaga(b.database, definition, { tripId: 't1' })
+    // No look at it meanwhile: this database is one connection, which the step has.
+    await b.world.advance(5_000)
+    const { status, failure, history } = await b.only()
+    expect(status).toBe('compensated')
+    expect(signals.map(({ aborted, reason }) => [aborted, reason.code])).toEqual(Array(2).fill([true, 'ERR_STEP_TIMEOUT']))
+    expect(failure?.message).toBe('step "note" took longer than 1000 ms to do; nothing of it is stored')
+    expect(history.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(['do failed', 'do failed'])
+    const afterwards = await Promise.allSettled(later)
+    expect(afterwards.map((one) => one.status === 'rejected' && one.reason.code)).toEqual(Array(2).fill('ERR_TRANSACTION_OVER'))
+    expect(await b.database.effects()).toEqual([])
+  })
+
+  it('has a time limit for its undo, too, and none that is left behind', async () => {
+    const b = bench()
+    let undone = 0
+    const definition = trip()
+      .local('note', {
+        do: async () => {},
+        undo: () => (++undone === 1 ? new Promise<never>(() => {}) : Promise.resolve()),
+        withinMs: 1_000,
+      })
+      .step('hotel', { do: () => refuse('full'), undo: nothing('x') })
+      .done()
+    const worker = await b.run([definition])
+    await startSaga(b.database, definition, { tripId: 't1' })
+    await b.world.advance(2_000)
+    expect((await b.only()).status).toBe('compensated')
+    const stopped = worker.stop()
+    await b.world.advance(10)
+    await stopped
+    expect(b.world.pendingTimers()).toBe(0)
+  })
+
   it('is done once although the answer of its commit was lost', async () => {
     const b = bench()
     let lose = true

@@ -31,7 +31,10 @@ export interface SagaWorkerOptions {
   keepFinishedMs?: number
   /** How long signals are kept, taken or not, milliseconds from 1,000. Default 30 days. */
   keepSignalsMs?: number
-  /** How long stopping waits for attempts in flight, milliseconds. Default 5,000. */
+  /**
+   * How long stopping waits for attempts in flight, milliseconds. Default 5,000. Then it gives up on them: their signals abort, and what
+   * local steps have written is taken back.
+   */
   drainMs?: number
 }
 
