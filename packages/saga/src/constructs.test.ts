@@ -290,6 +290,53 @@ describe('sleep', () => {
       b,
       slow(b, () => Number.NaN),
     )
-    expect(await b.only()).toMatchObject({ status: 'compensated', failure: { message: 'a sleep takes NaN ms, wanted a number from 0' } })
+    const message = 'the duration of step "rest" is NaN, wanted a number of milliseconds from 0 to 31536000000000'
+    expect(await b.only()).toMatchObject({ status: 'compensated', failure: { code: 'ERR_DECISION_INVALID', message } })
+  })
+})
+
+describe('a decision that is none undoes the saga at once, and says what is wanted', () => {
+  // As a program in JavaScript would write it.
+  const loose = <T>(given: () => unknown) => given as () => T
+  const rejects = () => Promise.reject(new Error('later'))
+
+  async function refused(define: (start: ReturnType<typeof trip>) => { done(): Saga<Trip> }) {
+    const b = bench()
+    await run(b, define(trip()).done())
+    await b.world.advance(1_000)
+    const { status, failure, history } = await b.only()
+    expect({ status, code: failure?.code, attempts: history.length }).toEqual({
+      status: 'compensated',
+      code: 'ERR_DECISION_INVALID',
+      attempts: 1,
+    })
+    return failure?.message
+  }
+
+  it.each<[string, () => unknown, string]>([
+    ['a set', () => new Set(['a']), 'an instance of Set'],
+    ['a promise', rejects, 'an instance of Promise'],
+    ['a text', () => 'ab', '"ab"'],
+    ['nothing', () => undefined, 'undefined'],
+    ['an object', () => ({ 0: 'a', length: 1 }), 'an object'],
+  ])('items that are %s', async (_what, items, what) => {
+    const message = await refused((start) => start.each('seats', loose<string[]>(items), { do: () => 1, undo: none }))
+    expect(message).toBe(`the items of step "seats" are ${what}, wanted an array`)
+  })
+
+  it.each<[string, () => unknown, string]>([
+    ['a promise', rejects, 'an instance of Promise'],
+    ['a text', () => 'yes', '"yes"'],
+    ['nothing', () => undefined, 'undefined'],
+  ])('a predicate that gives %s', async (_what, predicate, what) => {
+    const message = await refused((start) =>
+      start.when('insured', loose<boolean>(predicate), (branch) => branch.step('policy', { do: () => 1, undo: none })),
+    )
+    expect(message).toBe(`the predicate of step "insured" gives ${what}, wanted true or false`)
+  })
+
+  it('a duration that is a promise', async () => {
+    const message = await refused((start) => start.sleep('rest', loose<number>(rejects)))
+    expect(message).toContain('the duration of step "rest" is an instance of Promise')
   })
 })

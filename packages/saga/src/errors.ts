@@ -6,6 +6,8 @@ export type SagaErrorCode =
   | 'ERR_INPUT_NOT_JSON'
   /** What a step gave back cannot be stored as JSON. */
   | 'ERR_RESULT_NOT_JSON'
+  /** What a `when`, a `sleep` or an `each` was decided by is none: a promise for a yes or no, a set for a list, a pause of no number. */
+  | 'ERR_DECISION_INVALID'
   /** An attempt took longer than the step's `withinMs`; whether it had an effect is unknown, but for a local step: it had none. */
   | 'ERR_STEP_TIMEOUT'
   /** A stored saga stands at a step that its definition does not have. */

@@ -1,4 +1,13 @@
 /**
+ * The longest time that is stored, milliseconds: 1,000 years. A time so far ahead is a whole number that databases, JavaScript and a
+ * `Date` hold.
+ */
+export const LONGEST_MS: number = 1_000 * 365 * 24 * 60 * 60 * 1_000
+
+/** The longest time that a timer takes, milliseconds, about 24 days: a longer one would end at once. */
+export const TIMER_LIMIT_MS: number = 2 ** 31 - 1
+
+/**
  * Checks that a number is whole and in its range.
  *
  * @throws {RangeError} naming the action, the option and its value
@@ -10,11 +19,34 @@ export function checkWhole(action: string, name: string, value: number, least: n
 }
 
 /**
- * Checks a name of a saga, a step or an operation.
+ * Checks a name of a saga, a step or an operation, or a key.
  *
- * @throws {TypeError} when it is empty, longer than 200 characters, or not a text
+ * @throws {TypeError} when it is empty, longer than `most` characters, not a text, or none that databases tell from another one
  */
-export function checkName(action: string, what: string, name: unknown): void {
-  if (typeof name === 'string' && name.length > 0 && name.length <= 200) return
-  throw new TypeError(`cannot ${action}: ${what} is ${JSON.stringify(name)}, wanted a text of 1 to 200 characters`)
+export function checkName(action: string, what: string, name: unknown, most: number = 200): void {
+  const fail = (wanted: string) => new TypeError(`cannot ${action}: ${what} is ${given(name)}, wanted ${wanted}`)
+  if (typeof name !== 'string' || name.length === 0 || name.length > most) throw fail(`a text of 1 to ${most} characters`)
+  // A text in a database has neither: names that differ in nothing else would be one there.
+  if (!name.isWellFormed() || name.includes('\0')) throw fail('a text without NUL and without halves of surrogate pairs')
+}
+
+/**
+ * What a function or a caller gave, in words for a message that says what is wanted. Never throws. A promise is let go: nobody waits for
+ * it, and its rejection would end the process.
+ */
+export function given(value: unknown): string {
+  try {
+    if (typeof value === 'string') return quoted(value)
+    if (typeof value === 'function') return 'a function'
+    if (typeof value !== 'object' || value === null) return String(value)
+    if (value instanceof Promise) value.catch(() => {})
+    const name: unknown = value.constructor?.name
+    return name === 'Object' || typeof name !== 'string' ? 'an object' : `an instance of ${name}`
+  } catch {
+    return 'a value that cannot be shown'
+  }
+}
+
+function quoted(text: string): string {
+  return text.length <= 60 ? JSON.stringify(text) : `${JSON.stringify(`${text.slice(0, 60)}…`)} (${text.length} characters)`
 }
