@@ -66,7 +66,7 @@ export interface SagaBuilder<Input, Results> {
     name: FreshName<Name, Results>,
     options: WaitOptions<Input, Results, E, O>,
   ): SagaBuilder<Input, Results & Record<Name, WaitResult<E, O>>>
-  /** Adds a pause, milliseconds from 0. It survives restarts. */
+  /** Adds a pause, milliseconds from 0, at most 1,000 years. It survives restarts. */
   sleep<Name extends string>(
     name: FreshName<Name, Results>,
     duration: number | ((c: SagaContext<Input, Results>) => number),

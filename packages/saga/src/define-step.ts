@@ -1,7 +1,7 @@
 import { RESERVED_NAMES } from './context.ts'
 import type { AnySaga, SagaStep } from './definition.ts'
 import { checkTouches, type Touches } from './isolation.ts'
-import { checkName, checkWhole } from './options.ts'
+import { checkName, checkWhole, LONGEST_MS, TIMER_LIMIT_MS } from './options.ts'
 import type { StepKind, StepShape } from './shape.ts'
 import type { Nothing, StepRetry } from './steps.ts'
 
@@ -73,6 +73,7 @@ function checkStep(saga: Collected, action: string, name: string, step: LooseSte
   if (place === 'before' && undo === undefined) throw fail(`"undo" is missing; a step without effect has undo: nothing('why')`)
   if (place !== 'before' && undo !== undefined) throw fail('it stands at or past the pivot and is never undone')
   checkWaits(fail, step)
+  if (typeof step.duration === 'number') checkDuration(action, step.duration)
   checkTouches(fail, step.touches)
 }
 
@@ -86,13 +87,19 @@ function checkWaits(fail: (what: string) => TypeError, { kind, place, otherwise,
   if (place === 'after' && otherwise === 'undo') throw fail(`it stands past the pivot and is never undone: wanted otherwise: 'continue'`)
 }
 
+/** As the decision to sleep does, which is given what a function said. */
+function checkDuration(action: string, duration: number): void {
+  if (duration >= 0 && duration <= LONGEST_MS) return
+  throw new RangeError(`cannot ${action}: it sleeps ${duration} ms, wanted a number from 0 to ${LONGEST_MS}`)
+}
+
 function withinMsOf(action: string, kind: StepKind, { withinMs }: LooseStep): number | undefined {
   if (kind === 'remote' || kind === 'local') {
     const limit = withinMs ?? 30_000
-    checkWhole(action, 'withinMs', limit, 1)
+    checkWhole(action, 'withinMs', limit, 1, TIMER_LIMIT_MS)
     return limit
   }
-  if (kind === 'wait' || kind === 'approve') checkWhole(action, 'withinMs', withinMs ?? Number.NaN, 1)
+  if (kind === 'wait' || kind === 'approve') checkWhole(action, 'withinMs', withinMs ?? Number.NaN, 1, LONGEST_MS)
   return withinMs
 }
 
@@ -121,7 +128,7 @@ function retryOf(action: string, option: string, retry: StepRetry, defaults: Req
   const { attempts = defaults.attempts, baseMs = defaults.baseMs } = retry
   const { capMs = Math.max(baseMs, defaults.capMs) } = retry
   checkWhole(action, `${option}.attempts`, attempts, 1)
-  checkWhole(action, `${option}.baseMs`, baseMs, 1)
-  checkWhole(action, `${option}.capMs`, capMs, baseMs)
+  checkWhole(action, `${option}.baseMs`, baseMs, 1, LONGEST_MS)
+  checkWhole(action, `${option}.capMs`, capMs, baseMs, LONGEST_MS)
   return { attempts, baseMs, capMs }
 }

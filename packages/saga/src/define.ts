@@ -1,7 +1,7 @@
 import type { SagaBuilder } from './builder.ts'
 import { addStep, type Collected, type LooseStep } from './define-step.ts'
 import type { AnySaga, SagaOptions, SagaStep } from './definition.ts'
-import { checkName, checkWhole } from './options.ts'
+import { checkName, checkWhole, LONGEST_MS } from './options.ts'
 import type { StepShape } from './shape.ts'
 
 /**
@@ -23,7 +23,7 @@ export function saga<Input>(name: string, options: SagaOptions<Input>): SagaBuil
 function checkOptions<Input>(name: string, { version, deadlineMs = 1, concurrency = 1, migrate = {} }: SagaOptions<Input>): void {
   const action = `define saga "${name}"`
   checkWhole(action, 'version', version, 1)
-  checkWhole(action, 'deadlineMs', deadlineMs, 1)
+  checkWhole(action, 'deadlineMs', deadlineMs, 1, LONGEST_MS)
   checkWhole(action, 'concurrency', concurrency, 1, 10_000)
   for (const old of Object.keys(migrate)) checkWhole(action, 'migrate', Number(old), 1, version - 1)
 }

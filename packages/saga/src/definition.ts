@@ -8,7 +8,7 @@ export interface SagaOptions<Input> {
   /** What the saga is about, an order's id: the same key starts once. At most 200 characters. Stored as it is, also with a codec. */
   key: (input: Input) => string
   /**
-   * How long all of it may take, milliseconds from 1: before the pivot it is undone then with `ERR_SAGA_DEADLINE`, past it an alert is
+   * How long all of it may take, milliseconds from 1, at most 1,000 years: before the pivot it is undone then with `ERR_SAGA_DEADLINE`, past it an alert is
    * raised. Default: no end.
    */
   deadlineMs?: number

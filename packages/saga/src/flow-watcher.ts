@@ -3,7 +3,7 @@ import { consume } from '@banyan/messaging'
 import type { Flow } from './flow.ts'
 import { type FlowLedger, flowLedger } from './flow-ledger.ts'
 import { type FlowTimer, flowTimer } from './flow-timer.ts'
-import { checkWhole } from './options.ts'
+import { checkWhole, LONGEST_MS, TIMER_LIMIT_MS } from './options.ts'
 
 export interface FlowWatcherOptions {
   /** The consumer group of the watcher: several instances share its events. Default: the service's name and `/flows`. */
@@ -78,10 +78,10 @@ function settingsOf(flows: readonly Flow[], options: FlowWatcherOptions) {
   const { graceMs = 30_000, retentionMs = 7 * DAY_MS, pollMs = 1_000 } = options
   const { flaggedRetentionMs = Math.max(retentionMs, 90 * DAY_MS) } = options
   const action = 'watch flows'
-  checkWhole(action, 'graceMs', graceMs, 0)
+  checkWhole(action, 'graceMs', graceMs, 0, LONGEST_MS)
   checkWhole(action, 'retentionMs', retentionMs, 1_000)
   checkWhole(action, 'flaggedRetentionMs', flaggedRetentionMs, retentionMs)
-  checkWhole(action, 'pollMs', pollMs, 10)
+  checkWhole(action, 'pollMs', pollMs, 10, TIMER_LIMIT_MS)
   if (flows.length === 0) throw new TypeError('cannot watch flows: none given')
   const seen = new Set<string>()
   for (const { name, version } of flows) {

@@ -1,6 +1,6 @@
 import type { EventData, EventType } from '@banyan/core'
 import type { FlowPlace, FlowPlaceEvent, FlowShape } from './flow-shape.ts'
-import { checkName, checkWhole } from './options.ts'
+import { checkName, checkWhole, LONGEST_MS } from './options.ts'
 
 export interface FlowOptions {
   /** The version of the declaration, a whole number from 1. A flow in flight is judged by the version it began under. */
@@ -66,7 +66,7 @@ export interface FlowFork<Seen extends string> extends FlowSteps<Seen> {
 
 /** A flow that has everything but a time. */
 export interface FlowEnd {
-  /** How long it may take from its start to an end, milliseconds from 1. */
+  /** How long it may take from its start to an end, milliseconds from 1, at most 1,000 years. */
   withinMs(withinMs: number): Flow
 }
 
@@ -134,7 +134,7 @@ function steps(collected: Collected, canFork = false) {
       checkWaysOut(ended)
       return {
         withinMs(withinMs: number): Flow {
-          checkWhole(`declare flow "${ended.name}"`, 'withinMs', withinMs, 1)
+          checkWhole(`declare flow "${ended.name}"`, 'withinMs', withinMs, 1, LONGEST_MS)
           return { ...ended, withinMs }
         },
       }

@@ -10,7 +10,7 @@ export interface StepRetry {
    * Default 8 for a `do`, 30 for an `undo`.
    */
   attempts?: number
-  /** The longest pause before the second attempt, milliseconds from 1; doubles from attempt to attempt. Default 100. */
+  /** The longest pause before the second attempt, milliseconds from 1, at most 1,000 years; doubles from attempt to attempt. Default 100. */
   baseMs?: number
   /** No pause is longer, milliseconds, at least `baseMs`. Default 5,000 for a `do` before the pivot, else 10,000. */
   capMs?: number
@@ -117,7 +117,7 @@ export interface WaitOptions<Input, Results, E extends EventType, O extends Othe
   for: E
   /** The key of the one that is meant. At most 200 characters. */
   where: (c: SagaContext<Input, Results>) => string
-  /** How long is waited, milliseconds from 1. */
+  /** How long is waited, milliseconds from 1, at most 1,000 years. */
   withinMs: number
   otherwise: O
 }
@@ -125,7 +125,7 @@ export interface WaitOptions<Input, Results, E extends EventType, O extends Othe
 export type WaitResult<E, O extends Otherwise> = O extends 'undo' ? EventData<E> : EventData<E> | undefined
 
 export interface ApproveOptions<O extends Otherwise> {
-  /** How long is waited, milliseconds from 1. */
+  /** How long is waited, milliseconds from 1, at most 1,000 years. */
   withinMs: number
   otherwise: O
 }

@@ -1,6 +1,6 @@
 import { type Component, databaseOf } from '@banyan/core'
 import type { AnySaga } from './definition.ts'
-import { checkName, checkWhole } from './options.ts'
+import { checkName, checkWhole, TIMER_LIMIT_MS } from './options.ts'
 import { type SagaWorker, sagaWorker } from './saga-worker.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -18,9 +18,9 @@ export interface SagaWorkerOptions {
    * database, to this worker or others. Lower it where few should hold reservations at a time. Default 100,000.
    */
   maxSagas?: number
-  /** How long a silent worker keeps its sagas, milliseconds from 100. Default 2,000. Renewed after each third of it. */
+  /** How long a silent worker keeps its sagas, milliseconds from 100 to 2^31 - 1, as a timer takes. Default 2,000. Renewed after each third of it. */
   leaseMs?: number
-  /** How late sagas are seen that another process started or left behind, milliseconds from 10. Default 250. */
+  /** How late sagas are seen that another process started or left behind, milliseconds from 10 to 2^31 - 1. Default 250. */
   pollMs?: number
   /**
    * Sagas that wait longer than this leave the memory, milliseconds from 0. Default 15,000: shorter pauses, as those between attempts,
@@ -32,7 +32,7 @@ export interface SagaWorkerOptions {
   /** How long signals are kept, taken or not, milliseconds from 1,000. Default 30 days. */
   keepSignalsMs?: number
   /**
-   * How long stopping waits for attempts in flight, milliseconds. Default 5,000. Then it gives up on them: their signals abort, and what
+   * How long stopping waits for attempts in flight, milliseconds to 2^31 - 1. Default 5,000. Then it gives up on them: their signals abort, and what
    * local steps have written is taken back.
    */
   drainMs?: number
@@ -52,9 +52,9 @@ export function runSagas(definitions: readonly AnySaga[], options: SagaWorkerOpt
   const action = 'run sagas'
   checkWhole(action, 'concurrency', concurrency, 1, 10_000)
   checkWhole(action, 'maxSagas', maxSagas, 1)
-  checkWhole(action, 'leaseMs', leaseMs, 100)
-  checkWhole(action, 'pollMs', pollMs, 10)
-  checkWhole(action, 'drainMs', drainMs, 0)
+  checkWhole(action, 'leaseMs', leaseMs, 100, TIMER_LIMIT_MS)
+  checkWhole(action, 'pollMs', pollMs, 10, TIMER_LIMIT_MS)
+  checkWhole(action, 'drainMs', drainMs, 0, TIMER_LIMIT_MS)
   checkWhole(action, 'parkAfterMs', parkAfterMs, 0)
   checkWhole(action, 'keepFinishedMs', keepFinishedMs, 0)
   checkWhole(action, 'keepSignalsMs', keepSignalsMs, 1_000)
