@@ -284,6 +284,46 @@ describe('sleep', () => {
     expect(b.calls).toEqual(['end'])
   })
 
+  it.each([-3_600_000, 3_600_000])('in memory goes by a clock that does not jump, also when the other one is set by %d ms', async (byMs) => {
+    const b = bench()
+    await b.run([slow(b, 2_000)])
+    await startSaga(b.database, slow(b, 2_000), { tripId: 't1', seats: [] })
+    await b.world.advance(100)
+    b.world.jump(byMs)
+    await b.world.advance(1_800)
+    expect(b.calls).toEqual([])
+    await b.world.advance(100)
+    expect(b.calls).toEqual(['end'])
+  })
+
+  it('is not over because the time for all of it was, before the clock was set back', async () => {
+    const b = bench()
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId, deadlineMs: 1_000 })
+      .sleep('rest', 2_000)
+      .step('end', { do: () => void b.calls.push('end'), undo: none })
+      .done()
+    await run(b, definition)
+    b.world.jump(-3_600_000)
+    await b.world.advance(1_900)
+    expect(b.calls).toEqual([])
+  })
+
+  it('stays in memory however long that may be, and looks no more often than each day', async () => {
+    const b = bench()
+    const worker = await b.run([slow(b, 90 * 24 * 3_600_000)], { parkAfterMs: 2 ** 45 })
+    await startSaga(b.database, slow(b, 90 * 24 * 3_600_000), { tripId: 't1', seats: [] })
+    const delays: number[] = []
+    const { after } = b.world
+    const noted: typeof after = (delayMs, fire) => {
+      delays.push(delayMs)
+      return after(delayMs, fire)
+    }
+    Object.assign(b.world, { after: noted })
+    await b.world.advance(100)
+    expect((await worker.health?.())?.detail).toContain('0 running, 1 waiting')
+    expect(Math.max(...delays)).toBeLessThanOrEqual(24 * 3_600_000)
+  })
+
   it('is undone when its length is no number', async () => {
     const b = bench()
     await run(

@@ -182,17 +182,21 @@ function wait(room: Room, saga: LiveSaga, step: string, untilMs: number = Number
   if (saga.timers.has(name)) return
   const deadline = canExpire(saga) ? saga.deadline : undefined
   // All of it waiting, it would be parked if that took longer: the clock has been set back since the end of the pause was written.
-  const longestMs = statusOf(saga.state) === 'waiting' ? parkAfterMs : LONGEST_TIMER_MS
-  const delayMs = Math.min(longestMs, Math.max(0, Math.min(untilMs, deadline ?? untilMs) - world.now()))
+  const longestMs = statusOf(saga.state) === 'waiting' ? Math.min(parkAfterMs, LONGEST_TIMER_MS) : LONGEST_TIMER_MS
+  const leftMs = Math.max(0, untilMs - world.now())
+  const delayMs = Math.min(longestMs, leftMs, Math.max(0, (deadline ?? untilMs) - world.now()))
   const timer = world.after(delayMs, () => {
     saga.timers.delete(name)
-    void wakeUp(room, saga, step).catch((error) => afterBug(room, { saga, run: 'expire' }, error))
+    void wakeUp(room, saga, step, delayMs === leftMs).catch((error) => afterBug(room, { saga, run: 'expire' }, error))
   })
   saga.timers.set(name, timer)
 }
 
-/** Looks whether somebody has decided about it during the pause, so that nothing is attempted that is not wanted any more. */
-async function wakeUp(room: Room, saga: LiveSaga, step: string): Promise<void> {
+/**
+ * Looks whether somebody has decided about it during the pause, so that nothing is attempted that is not wanted any more. `over`: all of
+ * the pause has passed.
+ */
+async function wakeUp(room: Room, saga: LiveSaga, step: string, over: boolean): Promise<void> {
   if (!isHere(room, saga)) return
   const record = saga.flying === 0 ? await readRecord(room.options, saga) : saga.record
   if (!isHere(room, saga)) return
@@ -204,7 +208,7 @@ async function wakeUp(room: Room, saga: LiveSaga, step: string): Promise<void> {
   while (saga.storing) await saga.storing
   if (!isHere(room, saga)) return
   const now = room.options.world.now()
-  if (!isLate(saga, now)) saga.state = after(saga.definition, saga.state, { kind: 'due', step }, now).state
+  if (!isLate(saga, now)) saga.state = after(saga.definition, saga.state, { kind: 'due', step, over }, now).state
   resume(room, saga)
 }
 

@@ -32,8 +32,8 @@ export type SagaEvent =
   | { readonly kind: 'spread'; readonly items: number; readonly step?: string }
   /** What it needs is there, and cannot be read: a person has to see to it. */
   | { readonly kind: 'unreadable'; readonly failure: Failure; readonly step?: string }
-  /** The pause is over. */
-  | { readonly kind: 'due'; readonly step?: string }
+  /** The pause is over. `over`: by a clock that does not jump, so what it waits for until a time is over whatever the wall clock says. */
+  | { readonly kind: 'due'; readonly step?: string; readonly over?: boolean }
   /** Another worker ran it before; what that one attempted last is unknown. */
   | { readonly kind: 'resumed' }
   /** A person says: try again. */
@@ -113,7 +113,7 @@ function forward(saga: SagaShape, state: Running, event: SagaEvent, now: number)
   const lane = laneOf(state, 'step' in event ? event.step : undefined)
   const step = stepNamed(saga, lane?.at)
   if (!lane || !step) return state
-  if (event.kind === 'due') return lane.pause ? withLane(state, lane, unpaused(lane)) : state
+  if (event.kind === 'due') return lane.pause ? withLane(state, lane, due(lane, event.over)) : state
   if (event.kind === 'unreadable') return { status: 'stuck', resume: state, failure: event.failure }
   if (lane.pause) return state
   return attempted(saga, state, lane, step, event, now)
@@ -238,6 +238,10 @@ function decided(saga: SagaShape, parked: Running | Undoing, event: SagaEvent): 
 export function triedAnew(parked: Running | Undoing): Running | Undoing {
   if (parked.status === 'undoing') return unpaused({ ...parked, failures: 0 })
   return { ...parked, lanes: parked.lanes.map((lane) => (lane.ended ? lane : unpaused({ ...lane, failures: 0 }))) }
+}
+
+function due(lane: Lane, over: boolean = false): Lane {
+  return over && lane.until !== undefined ? { ...unpaused(lane), until: 0 } : unpaused(lane)
 }
 
 function unpaused<T extends { pause?: unknown }>({ pause: _over, ...rest }: T): Omit<T, 'pause'> {
