@@ -1,6 +1,6 @@
 import { type Component, checkEventData, type EventInput, type EventType, type Transaction } from '@banyan/core'
 import { consume } from '@banyan/messaging'
-import { eventChannel } from './channels.ts'
+import { eventChannel, eventId } from './channels.ts'
 import type { AnySaga } from './definition.ts'
 import { toJson } from './json.ts'
 import { wakeLocalWorkers } from './local-workers.ts'
@@ -45,7 +45,7 @@ async function sendEvent(
 ): Promise<void> {
   const signals = tx.store(sagaSignalsPort)
   const body = signalBody(codec, toJson(data, `the data of event "${type}"`, 'ERR_INPUT_NOT_JSON') ?? 'null')
-  await signals.send(tx, { id: `event:${name}:${id}`, channel: eventChannel(name, type, key), body, at: signals.world.now() })
+  await signals.send(tx, { id: eventId(name, id), channel: eventChannel(name, type, key), body, at: signals.world.now() })
   tx.afterCommit(() => wakeLocalWorkers(tx.store(sagaStorePort)))
 }
 

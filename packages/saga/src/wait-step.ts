@@ -5,6 +5,7 @@ import { type ChildEnd, endOfChild } from './child-end.ts'
 import type { AnySaga, SagaCodec, SagaStep } from './definition.ts'
 import { failureFrom } from './failure.ts'
 import { toJson } from './json.ts'
+import { checkName } from './options.ts'
 import { openSignal } from './payload.ts'
 import { newSaga } from './start.ts'
 import type { Lane } from './state.ts'
@@ -49,7 +50,10 @@ function channelOf({ world, definition, attempt }: WaitAttempt): string {
   const { step, call } = attempt
   if (step.kind !== 'wait') return stepChannel(call.key)
   // The builder typed the function by the steps whose results these are.
-  return eventChannel(definition.name, step.event.name, step.where(contextOf(world, attempt, { signal: () => attempt.signal }) as never))
+  const key = step.where(contextOf(world, attempt, { signal: () => attempt.signal }) as never)
+  // Under another one nobody can send: it would wait in vain, or take what is meant for others that gave nothing.
+  checkName(`wait at step "${step.name}"`, 'what its "where" gives', key)
+  return eventChannel(definition.name, step.event.name, key)
 }
 
 /** Gives the end of the child, when there is one whose end was taken before, or forgotten. */

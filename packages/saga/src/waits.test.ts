@@ -157,6 +157,69 @@ describe('a wait', () => {
   })
 })
 
+describe('what a "where" gives', () => {
+  it.each<[string, () => unknown, string]>([
+    ['nothing', () => undefined, 'undefined, wanted a text of 1 to 200 characters'],
+    ['a number', () => 7, '7, wanted a text of 1 to 200 characters'],
+    ['a long text', () => 'x'.repeat(300), `"${'x'.repeat(60)}…" (300 characters), wanted a text of 1 to 200 characters`],
+    ['a promise', () => Promise.reject(new Error('later')), 'an instance of Promise, wanted a text of 1 to 200 characters'],
+    ['a half of a surrogate pair', () => '\ud800', '"\\ud800", wanted a text without NUL and without halves of surrogate pairs'],
+  ])('%s fails the attempt, and says where', async (_what, where, says) => {
+    const b = bench()
+    const definition = saga<Order>('order', { version: 1, key: ({ orderId }) => orderId })
+      .wait('word', { for: approved, where: where as () => string, withinMs: 600_000, otherwise: 'undo' })
+      .done()
+    await b.run([definition])
+    await begin(b, definition)
+    const { status, failure, history } = await b.only()
+    expect(failure).toEqual({ code: 'TypeError', message: `cannot wait at step "word": what its "where" gives is ${says}` })
+    // It is tried again, as after any error of a "where".
+    expect([status, ...history.map(({ outcome }) => outcome)]).toEqual(['waiting', 'failed'])
+  })
+})
+
+describe('names with colons', () => {
+  it.each([
+    ['shop', 'eu:7', 'shop:eu', '7'],
+    ['shop:eu', 'de:7', 'shop:eu:de', '7'],
+  ])('"%s" and id "%s" are not taken for "%s" and "%s"', async (one, oneId, two, twoId) => {
+    const b = bench()
+    const definitions = [waiting(b, 'undo', one), waiting(b, 'undo', two)]
+    await b.run(definitions)
+    for (const definition of definitions) await begin(b, definition)
+    for (const [index, id] of [oneId, twoId].entries()) await send(b, definitions[index] as Saga<Order>, one, { id })
+    await b.world.advance(0)
+    expect((await b.admin.list()).map(({ name, status }) => `${name} ${status}`).sort()).toEqual(
+      [`${one} completed`, `${two} completed`].sort(),
+    )
+  })
+
+  it('a saga does not take what another one waits for', async () => {
+    const b = bench()
+    const [one, two] = [waiting(b, 'undo', 'shop'), waiting(b, 'undo', 'shop:order.approved')]
+    await b.run([one, two])
+    // With the type between, "shop" and this key would be the same channel as the other saga's.
+    await begin(b, one, 'order.approved:o1')
+    await begin(b, two, 'o1')
+    await send(b, two, 'bob')
+    await b.world.advance(0)
+    expect((await b.admin.list({ name: 'shop' }))[0]?.status).toBe('waiting')
+    expect((await b.admin.list({ name: two.name }))[0]?.status).toBe('completed')
+  })
+
+  it('what was stored under a name without them is found', async () => {
+    const b = bench()
+    const definition = waiting(b)
+    await b.run([definition])
+    const id = await begin(b, definition)
+    const [saga] = await b.database.read((tx) => tx.sql<{ channel: string }>`select channel from banyan_sagas where id = ${id}`)
+    expect(saga?.channel).toBe('event:order:order.approved:o1')
+    await send(b, definition, 'ada', { id: 'yes:1' })
+    const [signal] = await b.database.read((tx) => tx.sql<{ id: string }>`select id from banyan_saga_signals`)
+    expect(signal?.id).toBe('event:order:yes:1')
+  })
+})
+
 it('signalSagas needs a wait', () => {
   const b = bench()
   const plain = saga<Order>('plain', { version: 1, key: ({ orderId }) => orderId })
