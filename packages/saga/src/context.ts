@@ -6,7 +6,7 @@ export interface SagaCall<Input> {
   /**
    * The idempotency key of this step, `<saga id>:<step>`. Its `do`, its `undo` and every repetition of both share it: hand it on
    * with each call, so that the receiver can tell a repetition (see `participant`). It stays when `renameSteps` gives the step
-   * another name.
+   * another name. At most 255 characters.
    */
   readonly key: string
   /** 1 for the first attempt of this `do` or `undo`. One that a crash cut off is not counted: its number comes again. */

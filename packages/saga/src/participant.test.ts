@@ -155,10 +155,23 @@ describe('keys', () => {
     expect(await state('d')).toBeDefined()
   })
 
-  it('are texts of 1 to 200 characters', async () => {
+  it('are texts of 1 to 255 characters', async () => {
     const { reserve } = receiver()
-    await expect(reserve('')).rejects.toThrow('cannot guard a participant: "key" is "", wanted a text of 1 to 200 characters')
-    await expect(reserve('x'.repeat(201))).rejects.toThrow(TypeError)
+    await expect(reserve('')).rejects.toThrow('cannot guard a participant: "key" is "", wanted a text of 1 to 255 characters')
+    await expect(reserve('x'.repeat(256))).rejects.toThrow(TypeError)
+  })
+
+  it('may be those of any step and item, however long its name', async () => {
+    const { database } = receiver()
+    const key = `${'0'.repeat(36)}:${'n'.repeat(200)}[${Number.MAX_SAFE_INTEGER}]`
+    expect(key).toHaveLength(255)
+    const done = database.transaction((tx) => participant(tx, { key, operation: 'seats', kind: 'do' }, () => 'done'))
+    await expect(done).resolves.toBe('done')
+  })
+
+  it.each(['k\ud800', 'k\0'])('are none that a database takes for another one: %j', async (key) => {
+    const { reserve } = receiver()
+    await expect(reserve(key)).rejects.toThrow('wanted a text without NUL and without halves of surrogate pairs')
   })
 })
 

@@ -5,7 +5,7 @@ import { checkName, checkWhole } from './options.ts'
 import { type ParticipantRecord, participantPort } from './participant-store.ts'
 
 interface Options {
-  /** The `c.key` of a saga's step, or an `Idempotency-Key` with the caller's name before it. Unique in this service, at most 200 characters. */
+  /** The `c.key` of a saga's step, or an `Idempotency-Key` with the caller's name before it. Unique in this service, at most 255 characters. */
   key: string
   /** What is done under the key. A `do` of another operation under the same key is an error. */
   operation: string
@@ -36,6 +36,9 @@ export interface ParticipantState {
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
+/** So that any `c.key` fits: 36 characters of a saga's id, a colon, 200 of a step's name, and 18 of an item's number, `[9007199254740991]`. */
+const LONGEST_KEY = 36 + 1 + 200 + 18
+
 /**
  * Does something once per key, however often it is asked, in whatever order `do` and `undo` arrive.
  *
@@ -58,7 +61,7 @@ export function participant<T, Done = unknown>(
 ): Promise<T | undefined>
 export async function participant(tx: Transaction, options: DoOptions | UndoOptions, body: (done: never) => unknown): Promise<unknown> {
   const { key, operation, retentionMs = 30 * DAY_MS } = options
-  checkName('guard a participant', '"key"', key)
+  checkName('guard a participant', '"key"', key, LONGEST_KEY)
   checkName(`guard participant key "${key}"`, '"operation"', operation)
   checkWhole(`guard participant key "${key}"`, 'retentionMs', retentionMs, 1_000)
   const store = tx.store(participantPort)
