@@ -140,6 +140,12 @@ describe('is refused when it is defined', () => {
     )
   })
 
+  it('a name that a database takes for another one', () => {
+    const wanted = 'wanted a text without NUL and without halves of surrogate pairs'
+    expect(() => saga('trip\ud800', { version: 1, key: String })).toThrow(`"name" is "trip\\ud800", ${wanted}`)
+    expect(() => trip().step('hotel\0', { do: book, undo: none })).toThrow(wanted)
+  })
+
   it('a saga without a name or without steps', () => {
     expect(() => saga('', { version: 1, key: String })).toThrow('"name" is ""')
     expect(() => trip().done()).toThrow('cannot define saga "trip": it has no steps')

@@ -4,7 +4,7 @@ import { SagaError, type SagaErrorCode } from './errors.ts'
 /**
  * A value as JSON text; `undefined` for `undefined`. Strict: what JSON would quietly change or drop (dates, maps, class
  * instances, `NaN`, functions, big integers) is an error, so that a saga reads the same value after a crash as before it.
- * Properties that are `undefined` are left out.
+ * Properties that are `undefined` are left out. At most 1,000 levels deep.
  *
  * @throws {SagaError} `code`, naming the place in the value
  */
@@ -39,12 +39,16 @@ function canonical(value: unknown): string {
   return `{${entries.map(([name, content]) => `${JSON.stringify(name)}:${canonical(content)}`).join(',')}}`
 }
 
+/** How deep a value may be. Each level takes some of the stack here and in `JSON.stringify`, which a few thousand would use up. */
+const DEEPEST = 1_000
+
 /** What JSON cannot carry, in words; `undefined`: nothing. */
 function findWrong(value: unknown, path: string, above: Set<object>): string | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : at(path, `${value}`)
   if (typeof value !== 'object') return at(path, value === undefined ? 'undefined' : `a ${typeof value}`)
   if (above.has(value)) return at(path, 'an object that contains itself')
+  if (above.size >= DEEPEST) return at(path, `more than ${DEEPEST} levels deep`)
   above.add(value)
   const wrong = Array.isArray(value) ? wrongItem(value, path, above) : wrongProperty(value, path, above)
   above.delete(value)
@@ -72,5 +76,7 @@ function wrongProperty(value: object, path: string, above: Set<object>): string 
 }
 
 function at(path: string, what: string): string {
-  return path === '' ? `it is ${what}` : `"${path}" is ${what}`
+  if (path === '') return `it is ${what}`
+  // Of a deep value it is long, and its beginning says enough.
+  return `"${path.length > 100 ? `${path.slice(0, 100)}…` : path}" is ${what}`
 }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { refuse, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
+import { participant } from './participant.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
 import { type Bench, bench } from './test/bench.ts'
@@ -77,6 +78,29 @@ describe('a saga', () => {
     expect((await start(b, definition, 't2')).started).toBe(true)
     await b.world.advance(0)
     expect((await b.database.effects()).filter((effect) => effect.startsWith('noted'))).toEqual(['noted t1', 'noted t2'])
+  })
+
+  it('does not start under a key that a database takes for another one', async () => {
+    const b = bench()
+    for (const tripId of ['a\ud800', 'a\ud801', '\udc00a', 'a\0b'])
+      await expect(startSaga(b.database, travel(b), { tripId })).rejects.toThrow(
+        /^cannot start saga "trip": its key is ".*", wanted a text without NUL/,
+      )
+    expect((await startSaga(b.database, travel(b), { tripId: 'a\ud83d\ude00' })).started).toBe(true)
+  })
+
+  it('has keys that its receivers take, however long the name of the step', async () => {
+    const b = bench()
+    const guarded = (c: { key: string }) =>
+      b.database.transaction((tx) => participant(tx, { key: c.key, operation: 'x', kind: 'do' }, () => c.key.length))
+    const definition = trip()
+      .step('s'.repeat(200) as 's', { do: guarded, undo: nothing('x') })
+      .each('e'.repeat(200) as 'e', () => ['a'], { do: guarded, undo: nothing('x') })
+      .done((c) => c)
+    await b.run([definition])
+    await startSaga(b.database, definition, { tripId: 't1' })
+    await b.world.advance(0)
+    expect(await b.only()).toMatchObject({ status: 'completed', output: { ['s'.repeat(200)]: 237, ['e'.repeat(200)]: [240] } })
   })
 
   it('does not start when the transaction rolls back', async () => {
@@ -332,6 +356,24 @@ describe('results', () => {
       .done()
     const starting = b.database.transaction((tx) => startSaga(tx, definition, { n: 1n }))
     await expect(starting).rejects.toMatchObject({ code: 'ERR_INPUT_NOT_JSON', message: expect.stringContaining('"n" is a bigint') })
+  })
+
+  it('and input that are too deep for JSON are refused by name, with the beginning of where', async () => {
+    const b = bench()
+    const nested = (levels: number) => Array.from({ length: levels }).reduce<unknown>((inner) => [inner], 1)
+    const definition = saga<{ deep: unknown }>('deep', { version: 1, key: () => 'k' })
+      .step('a', { do: () => ({ deep: nested(20_000) }), undo: nothing('x') })
+      .done()
+    const where = `"deep${'[0]'.repeat(32)}…" is more than 1000 levels deep`
+    const starting = startSaga(b.database, definition, { deep: nested(20_000) })
+    await expect(starting).rejects.toMatchObject({ code: 'ERR_INPUT_NOT_JSON', message: expect.stringContaining(where) })
+    await expect(startSaga(b.database, definition, { deep: nested(1_000) })).rejects.toMatchObject({ code: 'ERR_INPUT_NOT_JSON' })
+    await b.run([definition])
+    await startSaga(b.database, definition, { deep: nested(999) })
+    await b.world.advance(0)
+    const { failure, input } = await b.only()
+    expect(failure).toMatchObject({ code: 'ERR_RESULT_NOT_JSON', message: expect.stringContaining(where) })
+    expect(input).toEqual({ deep: nested(999) })
   })
 })
 
