@@ -5,11 +5,11 @@ import { type Problem, readProblem, retryAfterMs } from './problem.ts'
 import type { TransportResponse } from './transport.ts'
 
 /** The error of an answer that is a problem, a refusal excepted; `undefined` for the others. */
-export function statusError(name: string, response: TransportResponse, world?: World): ServiceError | undefined {
+export function statusError(name: string, response: TransportResponse, world: World): ServiceError | undefined {
   if (response.status < 400) return undefined
   const problem = readProblem(response)
   if (isRefused(problem)) return undefined
-  const wait = world && retryAfterMs(response.headers, world.now())
+  const wait = retryAfterMs(response.headers, world.now())
   const options = { problem, status: problem.status, ...(wait !== undefined && { retryAfterMs: wait }) }
   if (problem.status === 504 && problem.code === 'ERR_REQUEST_TIMEOUT') {
     return new ServiceError('ERR_REQUEST_TIMEOUT', `${name}: ${problem.detail ?? 'out of time'}`, options)
@@ -18,13 +18,20 @@ export function statusError(name: string, response: TransportResponse, world?: W
   return new ServiceError('ERR_PROBLEM', `${name} answered ${problem.status} ${problem.code}${detail}`, options)
 }
 
+/** What was asked, and by whose clock. */
+interface Asked {
+  readonly name: string
+  readonly operation: Operation
+  readonly world: World
+}
+
 /**
  * What a caller gets of an answer; a promise of it where the contract's schema needs time.
  *
  * @throws {ServiceError} `ERR_PROBLEM`, `ERR_RESPONSE_INVALID`
  */
-export function readAnswer(name: string, operation: Operation, response: TransportResponse): unknown {
-  const error = statusError(name, response)
+export function readAnswer({ name, operation, world }: Asked, response: TransportResponse): unknown {
+  const error = statusError(name, response, world)
   if (error) throw error
   if (response.status >= 400) {
     const { code, detail } = readProblem(response)

@@ -107,6 +107,13 @@ test('a conflict that is no refusal is an error', async () => {
   expect(error?.message).toBe('inventory.reserve answered 409 ERR_STALE: why')
 })
 
+test('a conflict that says when to ask again tells the caller so, who may try later', async () => {
+  const { inventory, ending, requests } = setup(problem(409, 'ERR_LOCKED', { retryAfterMs: 1_000 }))
+  const { error } = await ending(inventory.reserve({ body: { quantity: 9 }, key: 'k' }))
+  expect(error).toMatchObject({ code: 'ERR_PROBLEM', status: 409, retryAfterMs: 1_000 })
+  expect(requests).toHaveLength(1)
+})
+
 test('what may be repeated is tried three times, with a fresh time left', async () => {
   const { world, requests, inventory } = setup(down(), problem(503), ok({ n: 1 }))
   const call = inventory.look({ params: { id: '1' } })

@@ -132,7 +132,7 @@ function callThrough(
       .then(
         (response) => {
           measure(response.status)
-          return readAnswer(name, operation, response)
+          return readAnswer(target, response)
         },
         (error: unknown) => {
           measure(0)
