@@ -1,56 +1,15 @@
 import { type Database, silentLogger, type Transaction } from '@banyan/core'
 import { participant } from '@banyan/saga'
-import {
-  type NewSagaRecord,
-  type SagaAdvance,
-  type SagaStanding,
-  sagaArchivePort,
-  sagaSignalsPort,
-  sagaStorePort,
-} from '@banyan/saga/internal'
+import { type NewSagaRecord, sagaArchivePort, sagaSignalsPort, sagaStorePort } from '@banyan/saga/internal'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { postgres } from './index.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
+import { actLarge, halt, moveTo, newSaga, someoneWaits, standing } from './test/saga-races.ts'
 
 // The moments at which two transactions could pass each other, made to happen.
 
-const A = { worker: 'a', epoch: 1 }
-
-function standing(status: SagaStanding['status'], more: Partial<SagaStanding> = {}): SagaStanding {
-  return { status, parked: false, step: 'a', wakeAt: undefined, channel: undefined, state: '"here"', ...more }
-}
-
-function newSaga(id: string, key: string): NewSagaRecord {
-  const none = { report: undefined, traceparent: undefined, tracestate: undefined }
-  return { id, name: 'trip', version: 1, key, input: '1', owner: A, createdAt: 1, ...standing('running'), ...none }
-}
-
-function moveTo(id: string, revision: number, to: SagaStanding, message?: string): SagaAdvance {
-  const entry = { step: 'a', action: 'do', outcome: 'done', attempt: 1, code: undefined, worker: 'a', startedAt: 1, at: 1 } as const
-  return { id, owner: A, revision, ...to, entry: { ...entry, message, status: to.status } }
-}
-
 const WAYS = ['in a transaction', 'by itself', 'with another'] as const
-
-/** A place in a transaction's body where it stands still, at its first run, until it is let go. */
-function halt() {
-  const reached = Promise.withResolvers<void>()
-  const letGo = Promise.withResolvers<void>()
-  const here = () => {
-    reached.resolve()
-    return letGo.promise
-  }
-  return { reached: reached.promise, letGo: letGo.resolve, here }
-}
-
-/** Whether some transaction of the database waits for another one. */
-async function someoneWaits(database: PostgresDatabase): Promise<void> {
-  await vi.waitFor(async () => {
-    const text = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    expect(await database.run(text)).not.toEqual([])
-  })
-}
 
 describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => {
   let place: TestDatabase
@@ -59,10 +18,7 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
 
   beforeEach(async () => {
     place = await testPostgres()
-    // As in a large database: where a small one is read as a whole, every write beside it is a conflict.
-    const before = postgres(place.url, { log: silentLogger })
-    await before.run(`alter database "${new URL(place.url).pathname.slice(1)}" set enable_seqscan = off`)
-    await before.close()
+    await actLarge(place.url)
     database = postgres(place.url, { log: silentLogger, isolation })
   })
   afterEach(async () => {
