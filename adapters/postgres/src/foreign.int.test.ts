@@ -2,6 +2,7 @@ import { event, type Migration, type Schema, silentLogger } from '@banyan/core'
 import { publish } from '@banyan/messaging'
 import { outboxPort } from '@banyan/messaging/internal'
 import { participant } from '@banyan/saga'
+import { sagaSignalsPort } from '@banyan/saga/internal'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -22,6 +23,9 @@ const schema: Schema<{ id: string }, { id: string }> = {
   '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as { id: string } }) },
 }
 const orderPlaced = event('order.placed', { schema, key: ({ id }) => id })
+
+/** The type of what a function gives that gives nothing: Prisma cannot read it. */
+const VOID = 2278
 
 let place: TestDatabase
 let database: PostgresDatabase
@@ -77,6 +81,7 @@ const layers: Record<string, () => { within: InTransaction; close?: () => Promis
       withPg((client) => {
         const $queryRawUnsafe = async (text: string, ...values: unknown[]) => {
           const { rows, fields } = await client.query(text, values)
+          if (fields.some(({ dataTypeID }) => dataTypeID === VOID)) throw new Error("Failed to deserialize column of type 'void'")
           const whole = fields.filter(({ dataTypeID }) => dataTypeID === 20).map(({ name }) => name)
           return rows.map((row) => ({ ...row, ...Object.fromEntries(whole.map((name) => [name, BigInt(row[name])])) }))
         }
@@ -163,6 +168,20 @@ for (const [name, layer] of Object.entries(layers)) {
         await expect(publish(tx, orderPlaced, { id: 'late' })).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
         await expect(tx.sql`select 1`).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER' })
       })
+    })
+
+    it('sends a signal once', async () => {
+      const signal = { id: `${name}-signal`, channel: name, body: '1', at: 1 }
+      const send = async () => {
+        let sent: boolean | undefined
+        await within(async (tx) => {
+          sent = await tx.store(sagaSignalsPort).send(tx, signal)
+          await tx.flush()
+        })
+        return sent
+      }
+      expect([await send(), await send()]).toEqual([true, false])
+      expect(await database.transaction((tx) => tx.store(sagaSignalsPort).take(tx, name, 's1'))).toEqual(signal)
     })
 
     it('guards a participant: once per key', async () => {

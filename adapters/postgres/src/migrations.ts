@@ -7,6 +7,17 @@ import { flows } from './migrations/003-flows.ts'
 import { isolation } from './migrations/006-isolation.ts'
 import { sagaAlone } from './migrations/007-saga-alone.ts'
 import { sagaRows } from './migrations/008-saga-rows.ts'
+import { sagaSnapshots } from './migrations/009-saga-snapshots.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run before the first use of a database. */
-export const banyanMigrations: readonly Migration[] = [lanes, foreign, messaging, saga, flows, isolation, sagaAlone, sagaRows]
+export const banyanMigrations: readonly Migration[] = [
+  lanes,
+  foreign,
+  messaging,
+  saga,
+  flows,
+  isolation,
+  sagaAlone,
+  sagaRows,
+  sagaSnapshots,
+]

@@ -109,6 +109,50 @@ describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => 
     expect(await find('s1')).toMatchObject({ status: 'waiting', parked: false, channel: undefined })
   })
 
+  it('two channels that share a row make no deadlock', async () => {
+    const signals = database.store(sagaSignalsPort)
+    const [twin] = await database.run<{ channel: string }>(
+      "select 'c' || n as channel from generate_series(1, 100000) as n where hashtext('c' || n) & 4095 = hashtext('c') & 4095 limit 1",
+    )
+    if (!twin) throw new Error('no channel shares the row of "c"')
+    const sent = halt()
+    let runs = 0
+    const both = database.transaction(async (tx) => {
+      runs += 1
+      await signals.send(tx, { id: 'm1', channel: 'c', body: '1', at: 1 })
+      await sent.here()
+      return signals.send(tx, { id: 'm2', channel: twin.channel, body: '1', at: 1 })
+    })
+    await sent.reached
+    let runsOfOther = 0
+    const other = database.transaction(async (tx) => {
+      runsOfOther += 1
+      return signals.send(tx, { id: 'm3', channel: twin.channel, body: '1', at: 1 })
+    })
+    await someoneWaits(database)
+    sent.letGo()
+    expect([await both, await other, runs]).toEqual([true, true, 1])
+    // One that does not look afresh has waited for nothing.
+    expect(runsOfOther).toBe(isolation === 'serializable' ? 2 : 1)
+  })
+
+  it.each(['looks for', 'sends'] as const)(
+    'holds the channel also for a process of the version before, while one %s a signal',
+    async (does) => {
+      const signals = database.store(sagaSignalsPort)
+      const held = halt()
+      first = database.transaction(async (tx) => {
+        if (does === 'sends') await signals.send(tx, { id: 'm1', channel: 'c', body: '1', at: 1 })
+        else await signals.take(tx, 'c', 's1')
+        await held.here()
+      })
+      await held.reached
+      const [theirs] = await database.run<{ got: boolean }>("select pg_try_advisory_xact_lock(1002, hashtext('c')) as got")
+      held.letGo()
+      expect(theirs).toEqual({ got: false })
+    },
+  )
+
   it('two `do` of one key at once: one runs, the other gets its result', async () => {
     const running = halt()
     let runs = 0

@@ -2,6 +2,12 @@ import type { Transaction } from '@banyan/core'
 import type { SagaSignal, SagaSignals } from '@banyan/saga/internal'
 import type { PostgresDatabase } from './postgres-database.ts'
 
+/**
+ * How many rows stand for all channels; a power of two. Channels that share one wait for each other, and with a snapshot that was there
+ * before the other one's turn, run once more for nothing: with many that is seldom. All processes of a database must agree.
+ */
+const BUCKETS = 4_096
+
 /** The first of the two numbers of this store's advisory locks; nothing else uses it. */
 const LOCKS = 1_002
 
@@ -38,9 +44,16 @@ const forget: SagaSignals['forget'] = async (tx, before, limit) => {
 }
 
 /**
- * Until the end of the transaction: who sends and who looks before it parks must not pass each other. A SERIALIZABLE transaction that has
- * waited here does not see what the other one did; PostgreSQL then refuses one of the two, and it runs again.
+ * Until the end of the transaction: who sends and who looks before it parks must not pass each other, whatever the isolation of the one
+ * and the other. Both write one row, and what they do next is a statement of its own: READ COMMITTED has waited for the row and then looks
+ * afresh, and a transaction whose snapshot is older than the row's last version is refused (40001) and runs again. A lock of
+ * PostgreSQL's would let that one go on with what it saw before it waited.
  */
 async function hold(tx: Transaction, channel: string): Promise<void> {
-  await tx.sql`select pg_advisory_xact_lock(${LOCKS}::integer, hashtext(${channel}))`
+  // The advisory lock is what versions without the table (before migration 009) hold: when none of them can run beside this one any more,
+  // it goes. Behind the row, so that those that share a bucket never wait for each other here. As a text: Prisma reads no "void".
+  await tx.sql`
+    insert into banyan_saga_channels (bucket, turns) values (hashtext(${channel}) & ${BUCKETS - 1}, 1)
+    on conflict (bucket) do update set turns = banyan_saga_channels.turns + 1
+    returning pg_advisory_xact_lock(${LOCKS}::integer, hashtext(${channel}))::text as held`
 }
