@@ -1,19 +1,20 @@
-import { codeOf, silentLogger } from '@banyan/core'
+import { codeOf, type Logger, silentLogger } from '@banyan/core'
 import { sagaArchivePort, sagaSignalsPort, sagaStorePort } from '@banyan/saga/internal'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ForeignTransaction } from './foreign.ts'
 import { fromPg } from './from-pg.ts'
 import { postgres } from './index.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import { actLarge, halt, moveTo, newSaga, someoneWaits, standing } from './test/saga-races.ts'
 
-// What is sent in transactions of other data layers, whose snapshot may be older than what a worker has done since.
+// What is sent and started in transactions of other data layers, whose snapshot may be older than what a worker has done since.
 
 const DATABASES = ['serializable', 'read committed'] as const
 const LAYERS = ['read committed', 'repeatable read', 'serializable'] as const
 
+const warn = vi.fn<Logger['warn']>()
 let place: TestDatabase
 let database: PostgresDatabase
 let client: pg.Client
@@ -21,10 +22,11 @@ let client: pg.Client
 async function openAs(isolation: (typeof DATABASES)[number]): Promise<void> {
   place = await testPostgres()
   await actLarge(place.url)
-  database = postgres(place.url, { log: silentLogger, isolation })
+  database = postgres(place.url, { log: { ...silentLogger, warn }, isolation })
   client = new pg.Client({ connectionString: place.url })
   await client.connect()
 }
+beforeEach(() => warn.mockClear())
 afterEach(async () => {
   await client.end()
   await database.close()
@@ -71,6 +73,18 @@ function lookOrPark(here = async () => {}): Promise<string | undefined> {
     return signal?.id
   })
 }
+
+async function ended(id: string, key: string): Promise<void> {
+  await store().write({ starts: [newSaga(id, key)], advances: [] })
+  await store().write({ starts: [], advances: [moveTo(id, 0, standing('completed'))] })
+}
+
+const retire = (limit: number, here = async () => {}) =>
+  database.transaction(async (tx) => {
+    const count = await store().retire(tx, 5, limit)
+    await here()
+    return count
+  })
 
 describe.each(DATABASES)('beside a worker that is %s', (isolation) => {
   beforeEach(() => openAs(isolation))
@@ -123,5 +137,53 @@ describe.each(DATABASES)('beside a worker that is %s', (isolation) => {
       expect(await sending).toEqual({ value: true, runs: runsWhenOld })
       expect(await find('s1')).toMatchObject({ status: 'waiting', parked: false, channel: undefined })
     })
+
+    it('starts a saga whose key has gone to the archive since it began: it is told of the one there', async () => {
+      await ended('s1', 'k')
+      const open = halt()
+      const starting = within(layer, async (tx) => {
+        await open.here()
+        return store().insert(tx, newSaga('s2', 'k'))
+      })
+      await open.reached
+      expect(await retire(10)).toBe(1)
+      open.letGo()
+      expect(await starting).toEqual({ value: 's1', runs: runsWhenOld })
+      expect(await find('s2')).toBeUndefined()
+    })
+
+    it('starts a saga whose key is on its way to the archive: it is told of the one there', async () => {
+      await ended('s1', 'k')
+      const retired = halt()
+      const retiring = retire(10, retired.here)
+      await retired.reached
+      const starting = within(layer, (tx) => store().insert(tx, newSaga('s2', 'k')))
+      await someoneWaits(database)
+      retired.letGo()
+      expect(await retiring).toBe(1)
+      expect(await starting).toEqual({ value: 's1', runs: runsWhenOld })
+      expect(await find('s2')).toBeUndefined()
+    })
+
+    it('starts a saga of a new key: the archive has none of it until that has ended', async () => {
+      expect(await within(layer, (tx) => store().insert(tx, newSaga('s1', 'k')))).toEqual({ value: 's1', runs: 1 })
+      expect(await database.run('select id from banyan_saga_archive')).toEqual([])
+      await store().write({ starts: [], advances: [moveTo('s1', 0, standing('completed'))] })
+      expect(await retire(10)).toBe(1)
+      expect(await find('s1')).toMatchObject({ status: 'completed', key: 'k' })
+    })
+  })
+
+  it('archives what has ended beside sagas whose key another one took there, and says which stay', async () => {
+    await ended('s1', 'k')
+    expect(await retire(10)).toBe(1)
+    await ended('s2', 'another')
+    // As a process of an older version could leave it.
+    await database.run("update banyan_sagas set key = 'k', ended_at = 0 where id = 's2'")
+    await ended('s3', 'other')
+    expect([await retire(1), await retire(1)]).toEqual([1, 0])
+    expect(await database.run('select id from banyan_saga_archive order by id')).toEqual([{ id: 's1' }, { id: 's3' }])
+    expect(await find('s2')).toMatchObject({ status: 'completed', key: 'k' })
+    expect(warn.mock.calls).toEqual([[{ sagas: [{ saga: 's2', name: 'trip', key: 'k' }] }, expect.stringContaining('not archived')]])
   })
 })

@@ -1,6 +1,8 @@
 import type { Migration } from '@banyan/core'
 
-/** What sends signals out of a snapshot that is older than what it meets: transactions of other data layers. */
+const SETTINGS = 'set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan'
+
+/** What sends signals and starts sagas out of a snapshot that is older than what it meets: transactions of other data layers. */
 export const sagaSnapshots: Migration = {
   id: 'banyan-009-saga-snapshots',
   sql: `
@@ -10,5 +12,46 @@ export const sagaSnapshots: Migration = {
       bucket integer primary key,
       turns bigint not null
     ) with (fillfactor = 10);
+
+    -- Refuses (40001) where the key is in the archive and this transaction's snapshot is too old to see it: a unique index sees it. Leaves
+    -- nothing.
+    create function banyan_saga_probe(probe text, probe_name text, probe_key text) returns void language plpgsql ${SETTINGS}
+    as $$
+    begin
+      insert into banyan_saga_archive (id, name, version, key, status, state, input, results, epoch, revision, claims, created_at,
+          updated_at, history)
+        values (probe, probe_name, 0, probe_key, '', '', '', '', 0, 0, 0, 0, 0, '') on conflict (name, key) do nothing;
+      delete from banyan_saga_archive a where a.id = probe;
+    end $$;
+
+    -- Adds a saga if its name and key are new. Gives the id that is there then; null: it was new. As before, but for the probe.
+    create or replace function banyan_saga_start_alone(new_id text, new_name text, new_version integer, new_key text, new_status text,
+        new_live boolean, new_step text, new_state text, new_input text, new_owner text, new_epoch integer, new_wake_at bigint,
+        new_channel text, new_report text, new_traceparent text, new_tracestate text, new_at bigint)
+      returns text language plpgsql ${SETTINGS}
+    as $$
+    declare
+      archived text;
+    begin
+      insert into banyan_sagas (id, name, version, key, status, live, step, state, input, results, owner, epoch, revision, claims,
+          wake_at, channel, report, traceparent, tracestate, created_at, updated_at, ended_at)
+        values (new_id, new_name, new_version, new_key, new_status, new_live, new_step, new_state, new_input, '{}', new_owner, new_epoch, 0,
+          case when new_owner is null then 0 else 1 end, new_wake_at, new_channel, new_report, new_traceparent, new_tracestate, new_at,
+          new_at, case when new_status in ('completed', 'compensated') then new_at end)
+        on conflict (name, key) do nothing;
+      if not found then
+        return coalesce((select s.id from banyan_sagas s where s.name = new_name and s.key = new_key),
+          (select a.id from banyan_saga_archive a where a.name = new_name and a.key = new_key), new_id);
+      end if;
+      -- Not before: a saga of the key that is on its way to the archive is waited for by the insert. See "retire" in saga-store.ts.
+      select a.id into archived from banyan_saga_archive a where a.name = new_name and a.key = new_key;
+      if found then
+        delete from banyan_sagas s where s.id = new_id;
+      elsif current_setting('transaction_isolation') = 'repeatable read' then
+        -- The others need none: READ COMMITTED has just looked afresh, SERIALIZABLE is watched together with "retire".
+        perform banyan_saga_probe(new_id, new_name, new_key);
+      end if;
+      return archived;
+    end $$;
   `,
 }
