@@ -2,7 +2,7 @@ import { type Logger, manualWorld } from '@banyan/core'
 import { describe, expect, it, vi } from 'vitest'
 import { keyQueueWorker } from './key-queue.ts'
 import { DEFAULT_RETRY } from './parking.ts'
-import { relayFailure } from './sending.ts'
+import { relayFailure } from './relay-failure.ts'
 import { testDatabase } from './test/database.ts'
 
 const POLL_MS = 1_000

@@ -19,6 +19,11 @@ export interface KeyQueueOptions {
   readonly run: (message: ParkedMessage, finish: Finish) => Promise<void>
   /** What an error of `run` stands for. */
   readonly failureOf: (error: unknown) => FailedAttempt
+  /**
+   * How often in a row a failure of `message` has said nothing about it, with the one at hand: then it is no attempt. 0: it counts.
+   * Default: each counts.
+   */
+  readonly inDoubt?: (message: ParkedMessage, error: FailedAttempt) => number
   /** Told after each run that was noted. */
   readonly onRun: (message: ParkedMessage, result: 'done' | 'retry' | 'dead') => void
 }
@@ -132,8 +137,11 @@ async function runOne(options: KeyQueueOptions, queue: KeyQueue, message: Parked
 
 async function noteFailure(options: KeyQueueOptions, queue: KeyQueue, message: ParkedMessage, error: unknown): Promise<void> {
   const { database, world, log, group, retry } = options
-  const failed = { kind: 'failed', error: options.failureOf(error), random: world.random() } as const
-  const parking = after(message.parking, failed, world.now(), retry)
+  const attempt = options.failureOf(error)
+  const times = options.inDoubt?.(message, attempt) ?? 0
+  const random = world.random()
+  const event = times > 0 ? ({ kind: 'postponed', times, random } as const) : ({ kind: 'failed', error: attempt, random } as const)
+  const parking = after(message.parking, event, world.now(), retry)
   const noted = await database.transaction(async (tx) => {
     if (!(await queue.claim(tx, message))) return false
     await queue.save(tx, message.position, parking)
@@ -141,9 +149,10 @@ async function noteFailure(options: KeyQueueOptions, queue: KeyQueue, message: P
   })
   if (!noted || parking.kind === 'waiting') return
   const { messageId, key } = message
-  const fields = { group, messageId, key, attempts: parking.attempts, error: messageOfAttempt(failed.error) }
+  const fields = { group, messageId, key, attempts: parking.attempts, error: messageOfAttempt(attempt) }
   if (parking.kind === 'dead') recordAttempts(group, parking.attempts)
   if (parking.kind === 'dead') log.error(fields, 'a parked message has become a dead letter; its key waits for a decision')
+  else if (times > 0) log.debug({ ...fields, dueAt: parking.dueAt }, 'a parked message failed again, maybe through no fault of its own')
   else log.warn({ ...fields, dueAt: parking.dueAt }, 'a parked message failed again and will be retried')
   options.onRun(message, parking.kind === 'dead' ? 'dead' : 'retry')
 }

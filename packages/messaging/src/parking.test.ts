@@ -46,9 +46,22 @@ describe('parking', () => {
     })
   })
 
+  it('pauses for longer and longer while failures say nothing about the message, also where the schedule has no pauses', () => {
+    const parking = firstInLine(0)
+    const retry = { attempts: 2, baseMs: 0, capMs: 0 }
+    const pauses = [1, 2, 3, 4, 5, 2_000].map((times) => {
+      const next = after(parking, { kind: 'postponed', times, random: 1 }, 0, retry)
+      return next.kind === 'due' && [next.attempts, next.dueAt]
+    })
+    expect(pauses).toEqual([100, 200, 400, 800, 1_000, 1_000].map((pause) => [0, pause]))
+  })
+
   it('property: attempts never exceed the schedule, a dead letter changes by a redrive only, and pauses stay in bounds', () => {
     const event = fc.oneof(
       fc.record({ random: fc.double({ min: 0, max: 0.999, noNaN: true }) }).map(({ random }) => failed('failed', random)),
+      fc
+        .record({ times: fc.nat(2_000), random: fc.double({ min: 0, max: 0.999, noNaN: true }) })
+        .map<ParkingEvent>(({ times, random }) => ({ kind: 'postponed', times, random })),
       fc.constant(failed('invalid')),
       fc.constant<ParkingEvent>({ kind: 'head' }),
       fc.constant<ParkingEvent>({ kind: 'redriven' }),
@@ -61,9 +74,10 @@ describe('parking', () => {
           const next = after(parking, event, now, retry)
           if (parking.kind === 'dead' && event.kind !== 'redriven') expect(next).toBe(parking)
           if (parking.kind === 'waiting' && event.kind !== 'head') expect(next).toBe(parking)
+          if (event.kind === 'postponed') expect({ ...next, dueAt: 0 }).toEqual({ ...parking, dueAt: 0 })
           if (next.kind === 'due') {
             expect(next.attempts).toBeLessThan(retry.attempts)
-            expect(next.dueAt).toBeLessThanOrEqual(now + retry.capMs)
+            expect(next.dueAt).toBeLessThanOrEqual(now + (event.kind === 'failed' ? retry.capMs : 1_000))
           }
           if (next.kind === 'dead') expect(next.attempts).toBeLessThanOrEqual(retry.attempts)
           parking = next

@@ -25,6 +25,8 @@ export type Parking =
 export type ParkingEvent =
   /** It was run and failed; `random` in [0, 1) spreads the next attempt. */
   | { readonly kind: 'failed'; readonly error: FailedAttempt; readonly random: number }
+  /** It was run and failed, for `times` in a row now, and that says nothing about the message. It counts as no attempt. */
+  | { readonly kind: 'postponed'; readonly times: number; readonly random: number }
   /** The message before it is done, or there is none. */
   | { readonly kind: 'head' }
   /** Somebody decided to run it again, with all its attempts. */
@@ -65,7 +67,16 @@ export function after(parking: Parking, event: ParkingEvent, now: number, retry:
       if (event.error.reason !== 'failed' || attempts >= retry.attempts) return { kind: 'dead', attempts, failure }
       return { kind: 'due', attempts, dueAt: now + pauseMs(attempts, event.random, retry), failure }
     }
+    case 'postponed': {
+      if (parking.kind !== 'due') return parking
+      return { ...parking, dueAt: now + pauseMs(parking.attempts + event.times, event.random, patient(retry)) }
+    }
   }
+}
+
+/** There is no end to it, so it has pauses also where a schedule has none. */
+function patient(retry: RetrySchedule): RetrySchedule {
+  return { ...retry, baseMs: Math.max(100, retry.baseMs), capMs: Math.max(1_000, retry.capMs) }
 }
 
 /**

@@ -6,7 +6,7 @@ import { pause, waker } from './waker.ts'
 /** Moves one partition of an outbox to the bus. */
 export interface PartitionMover {
   start(): void
-  /** Finishes the batch in flight and gives the lease back. */
+  /** Waits for what is with the bus, marks what is settled, and gives the lease back. */
   stop(): Promise<void>
   /** Why nothing moves, while nothing does. */
   trouble(): unknown
@@ -30,7 +30,7 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
 
   /** Says whether it got anywhere: having the lease again is not enough. */
   async function round(): Promise<boolean> {
-    const step = await shift.step(failures)
+    const step = await shift.step(failures, abort.signal)
     if (step.kind === 'moved') {
       idleMs = minPollMs
       if (!step.more && gatherMs > 0) await pause(world, gatherMs, abort.signal)

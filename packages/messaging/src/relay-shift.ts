@@ -29,8 +29,8 @@ interface Shift {
   marking: Promise<void> | undefined
 }
 
-/** Takes turns at the partition and moves one batch a step. */
-export function shiftOf(options: PartitionOptions): { step(failures: number): Promise<Step>; end(): Promise<void> } {
+/** Takes turns at the partition and moves one batch a step; less when `signal` aborts meanwhile. */
+export function shiftOf(options: PartitionOptions): { step(failures: number, signal: AbortSignal): Promise<Step>; end(): Promise<void> } {
   const { database, world, log, service, group, partition } = options
   const outbox = database.store(outboxLogPort)
   const claim = claimer(options)
@@ -56,11 +56,11 @@ export function shiftOf(options: PartitionOptions): { step(failures: number): Pr
   }
 
   return {
-    async step(failures) {
+    async step(failures, signal) {
       if (!shift || shift.turn.expiresAt <= world.now()) return begin()
       const current = shift
       try {
-        return await move(options, current, failures)
+        return await move(options, current, { failures, signal })
       } catch (error) {
         if (codeOf(error) === 'ERR_LEASE_LOST') await drop()
         throw error
@@ -77,17 +77,17 @@ export function shiftOf(options: PartitionOptions): { step(failures: number): Pr
   }
 }
 
-async function move(options: PartitionOptions, current: Shift, failures: number): Promise<Step> {
-  const { bus, batchSize } = options
+async function move(options: PartitionOptions, current: Shift, at: { failures: number; signal: AbortSignal }): Promise<Step> {
+  const { bus, answers, batchSize } = options
   const { turn } = current
-  const entries = await current.feed.next(windowOf(batchSize, failures))
+  const entries = await current.feed.next(windowOf(batchSize, at.failures))
   if (entries.length === 0) {
     await marked(options, current)
     return { kind: 'empty' }
   }
   const sent = await whileRenewing(options, turn, async () => {
     const parked = await parkedAmong(options, current, entries)
-    return send(entries, { bus, parked, failures, limit: batchSize })
+    return send(entries, { bus, answers, parked, limit: batchSize, ...at })
   })
   // One after another: what is marked later lies behind what is marked before.
   await marked(options, current)

@@ -1,4 +1,4 @@
-import { type ManualWorld, manualWorld } from '@banyan/core'
+import { type Logger, type ManualWorld, manualWorld, silentLogger } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { deadLetters } from './dead-letters.ts'
 import { outboxLogPort } from './ports.ts'
@@ -25,6 +25,15 @@ function take(database: TestDatabase, ...seats: string[]): Promise<void> {
 }
 
 const seatsOf = (bus: MemoryBus) => bus.published.map(({ data }) => Object.values(data as object).join('-'))
+/** Without what came again, and what is there to show that the bus is. */
+const once = (bus: MemoryBus) => [...new Set(seatsOf(bus))].filter((seat) => !seat.startsWith('other'))
+
+/** Lets time pass while others publish and the bus takes it. */
+async function busy(world: ManualWorld, database: TestDatabase, forMs: number): Promise<void> {
+  const others = ['other1', 'other2', 'other3', 'other4', 'other5']
+  for (const end = world.now() + forMs; world.now() < end; await world.advance(5_000))
+    await take(database, ...others.map((other) => `${other}-${world.now()}`))
+}
 const settle = (world: ManualWorld) => world.advance(0)
 
 describe('relay', () => {
@@ -183,8 +192,8 @@ describe('relay', () => {
     await take(database, 'bad-1', 'good-1', 'bad-2', 'good-2')
     await world.advance(60_000)
     await take(database, 'bad-3', 'good-3')
-    await world.advance(200_000)
-    expect(seatsOf(bus)).toEqual(['good-1', 'good-2', 'good-3'])
+    await busy(world, database, 200_000)
+    expect(once(bus)).toEqual(['good-1', 'good-2', 'good-3'])
     const letters = deadLetters(database, { world })
     expect(await letters.list()).toMatchObject([
       { group: 'orders/relay', key: 'bad', type: 'seat.taken', attempts: 6, message: 'too large' },
@@ -194,7 +203,7 @@ describe('relay', () => {
     bus.onPublish = () => {}
     await letters.redrive({}, { by: 'eva', reason: 'limit raised' })
     await settle(world)
-    expect(seatsOf(bus)).toEqual(['good-1', 'good-2', 'good-3', 'bad-1', 'bad-2', 'bad-3'])
+    expect(once(bus)).toEqual(['good-1', 'good-2', 'good-3', 'bad-1', 'bad-2', 'bad-3'])
     expect((await database.state()).queue).toEqual([])
     await component.stop()
     expect(await timersLeft(world)).toBe(0)
@@ -208,8 +217,9 @@ describe('relay', () => {
     }
     await take(database, ...Array.from({ length: 40 }, (_, n) => `bad-${n}`), 'good-1', 'good-2')
     await component.start(context)
-    await world.advance(120_000)
-    expect(new Set(seatsOf(bus))).toEqual(new Set(['good-1', 'good-2']))
+    await world.advance(60_000)
+    await busy(world, database, 200_000)
+    expect(once(bus)).toEqual(['good-1', 'good-2'])
     const letters = deadLetters(database, { world })
     expect(await letters.stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 1, waiting: 39 }])
     bus.onPublish = () => {}
@@ -217,6 +227,86 @@ describe('relay', () => {
     await world.advance(5_000)
     expect(seatsOf(bus).filter((seat) => seat.startsWith('bad'))).toEqual(Array.from({ length: 40 }, (_, n) => `bad-${n}`))
     await component.stop()
+  })
+
+  it.each(['all is quiet', 'others publish', 'one call in four succeeds'])(
+    'makes no dead letter of a parked event while the bus is away, where %s',
+    async (meanwhile) => {
+      const { world, database, bus, context } = setUp()
+      const component = relay({ retry: { baseMs: 100, attempts: 2 } })
+      await component.start(context)
+      let state: 'there' | 'choosy' | 'away' = 'choosy'
+      let calls = 0
+      bus.onPublish = (batch) => {
+        const isParked = batch.some(({ subject }) => subject === 'A1')
+        if (state === 'there' || (state === 'choosy' && !isParked)) return
+        if (!isParked) calls += 1
+        if (isParked || meanwhile !== 'one call in four succeeds' || calls % 4 > 0) throw new Error('connection refused')
+      }
+      await take(database, 'A1-1', 'A2-1', 'A1-2')
+      await world.advance(10_000)
+      expect(await deadLetters(database).stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 0 }])
+      state = 'away'
+      if (meanwhile === 'all is quiet') await world.advance(600_000)
+      else await busy(world, database, 600_000)
+      expect(await deadLetters(database).stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 0, waiting: 2 }])
+      state = 'there'
+      await world.advance(60_000)
+      expect(once(bus)).toEqual(['A2-1', 'A1-1', 'A1-2'])
+      expect(await deadLetters(database).stats()).toEqual([])
+      await component.stop()
+    },
+  )
+
+  it('parks no key when the bus comes back while events are sent one by one, whenever that is', async () => {
+    for (const backAfter of [1, 7, 40, 110]) {
+      const { world, database, bus, context } = setUp()
+      let failures = 0
+      let back = Number.POSITIVE_INFINITY
+      const debug = (fields: { failures?: number }) => {
+        failures = fields.failures ?? failures
+      }
+      const parked: object[] = []
+      const log: Logger = { ...silentLogger, debug, error: (fields) => void parked.push(fields) }
+      bus.onPublish = async () => {
+        back -= 1
+        if (back < 0) return
+        await new Promise<void>((resolve) => void world.after(20, resolve))
+        throw new Error('timed out')
+      }
+      const component = relay()
+      await component.start({ ...context, log })
+      await take(database, ...Array.from({ length: 150 }, (_, n) => `S${n}-1`), ...Array.from({ length: 150 }, (_, n) => `S${n}-2`))
+      while (failures < 7) await world.advance(100)
+      back = backAfter
+      await world.advance(30_000)
+      expect(parked).toEqual([])
+      expect(new Set(seatsOf(bus)).size).toBe(300)
+      for (let n = 0; n < 150; n += 1) expect(once(bus).filter((seat) => seat.startsWith(`S${n}-`))).toEqual([`S${n}-1`, `S${n}-2`])
+      await component.stop()
+    }
+  })
+
+  it('stops after the event that is with the bus, however many are to be sent one by one', async () => {
+    const { world, database, bus, context } = setUp()
+    let calls = 0
+    bus.onPublish = async () => {
+      calls += 1
+      await new Promise<void>((resolve) => void world.after(1_000, resolve))
+      throw new Error('timed out')
+    }
+    const component = relay()
+    await component.start(context)
+    await take(database, ...Array.from({ length: 300 }, (_, n) => `S${n}-1`))
+    // In the middle of its eighth step one by one.
+    while (calls < 200) await world.advance(1_000)
+    const before = calls
+    const stopped = component.stop()
+    await world.advance(1_500)
+    await stopped
+    expect(calls - before).toBeLessThanOrEqual(1)
+    expect((await database.state()).lease).toMatchObject({ kind: 'free' })
+    expect(await timersLeft(world)).toBe(0)
   })
 
   it('sends again what it could not mark, and marks it then', async () => {

@@ -1,13 +1,12 @@
-import { type Bus, busOf, type Component, type Database, databaseOf, decodeEnvelope, messageOf, type World } from '@banyan/core'
+import { busOf, type Component, type Database, databaseOf, messageOf, type World } from '@banyan/core'
+import { busAnswers } from './bus-answers.ts'
 import { observeKeyQueue, observeOutbox } from './gauges.ts'
-import { type KeyQueueWorker, keyQueueWorker } from './key-queue.ts'
-import { instruments } from './metrics.ts'
 import { checkOptions } from './options.ts'
 import { outboxTidier } from './outbox-tidier.ts'
+import { parkedSender } from './parked-sender.ts'
 import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
-import { outboxLogPort, type ParkedMessage } from './ports.ts'
+import { outboxLogPort } from './ports.ts'
 import { type PartitionMover, partitionMover } from './relay-partition.ts'
-import { relayFailure } from './sending.ts'
 
 export interface RelayOptions {
   /** Events handed to the bus at once, a whole number from 1. Default 1,000. */
@@ -18,7 +17,10 @@ export interface RelayOptions {
   minPollMs?: number
   /** How late another process's events are seen at most, milliseconds; this process's are seen at once. Default 1,000. */
   maxPollMs?: number
-  /** How an event that the bus takes no more is tried again before it is a dead letter. Default: 6 runs, 1,000 ms base, 30,000 ms cap. */
+  /**
+   * How an event that the bus does not take is tried again before it is a dead letter. Default: 6 runs, 1,000 ms base, 30,000 ms cap.
+   * A run counts only where the bus has taken other events before and after it; else it says nothing about the event.
+   */
   retry?: Partial<RetrySchedule>
 }
 
@@ -27,7 +29,8 @@ export interface RelayOptions {
  *
  * Any number of relays may run on one database; a fenced lease lets one at a time move a partition, and another takes over
  * within `leaseMs` of its death. An event that the bus refuses while it takes others parks its key, and after its retries is a
- * dead letter of the group `<service>/relay`; other keys flow on. While the bus is away nothing is parked and nothing lost.
+ * dead letter of the group `<service>/relay`; other keys flow on. While the bus is away nothing is parked, nothing becomes a dead
+ * letter and nothing is lost. It stops after what is with the bus: the rest is for the next relay.
  *
  * Always healthy while the database answers: a service is ready without its bus.
  *
@@ -48,7 +51,7 @@ export function relay(options: RelayOptions = {}): Component {
       const bus = busOf(context, 'relay')
       const outbox = database.store(outboxLogPort)
       const group = relayGroup(service)
-      const common = { database, bus, world, log, service, group, batchSize, leaseMs, minPollMs, maxPollMs, retry }
+      const common = { database, bus, answers: busAnswers(), world, log, service, group, batchSize, leaseMs, minPollMs, maxPollMs, retry }
       const owner = `${instanceId}/${world.uuid()}`
       const movers = Array.from({ length: outbox.partitions }, (_, partition) => partitionMover({ ...common, partition, owner }))
       const parts = [...movers, parkedSender({ ...common, pollMs: maxPollMs }), outboxTidier(common)]
@@ -82,37 +85,6 @@ export function relay(options: RelayOptions = {}): Component {
 /** The group of the events that a service's bus did not take. */
 export function relayGroup(service: string): string {
   return `${service}/relay`
-}
-
-interface SenderOptions {
-  readonly database: Database
-  readonly bus: Bus
-  readonly world: World
-  readonly log: Parameters<typeof keyQueueWorker>[0]['log']
-  readonly service: string
-  readonly group: string
-  readonly retry: RetrySchedule
-  readonly pollMs: number
-}
-
-/** Hands parked events to the bus, in the order of their key, when they are due again. */
-function parkedSender({ bus, service, ...options }: SenderOptions): KeyQueueWorker {
-  const attributes = { 'banyan.service': service, 'banyan.group': options.group }
-  return keyQueueWorker({
-    ...options,
-    concurrency: 4,
-    async run(message: ParkedMessage, finish) {
-      await bus.publish([decodeEnvelope(message.raw)])
-      // Taken out only now: a crash in between repeats the event, never loses it.
-      await finish(async () => {})
-    },
-    failureOf: relayFailure,
-    onRun(_message, result) {
-      const { relayed, retries, deadLetters } = instruments()
-      const counter = { done: relayed, retry: retries, dead: deadLetters }[result]
-      counter.add(1, attributes)
-    },
-  })
 }
 
 async function describe(database: Database, world: World, movers: readonly PartitionMover[]): Promise<string> {
