@@ -85,7 +85,7 @@ async function insert(tx: Transaction, message: Parameters<KeyQueue['push']>[1])
     insert into banyan_key_queue (grp, lane, message_id, type, key, raw, trace_id, parked_at, revision,
       state, attempts, due_at, reason, code, message, stack, first_at, last_at)
     values (${message.group}, ${message.lane}, ${storable(message.messageId)}, ${orNull(message.type)}, ${orNull(message.key)}, ${storable(message.raw)},
-      ${message.traceId ?? null}, ${message.parkedAt}, 1, ${kind}, ${attempts}, ${dueAt}, ${failure?.reason ?? null}, ${failure?.code ?? null},
+      ${message.traceId ?? null}, ${message.parkedAt}, 1, ${kind}, ${attempts}, ${dueAt}, ${failure?.reason ?? null}, ${orNull(failure?.code)},
       ${orNull(failure?.message)}, ${orNull(failure?.stack)}, ${failure?.firstAt ?? null}, ${failure?.lastAt ?? null})
     on conflict (grp, message_id) do nothing`
 }
@@ -94,7 +94,7 @@ async function update(tx: Transaction, position: number, parking: Parking): Prom
   const { kind, attempts, dueAt, failure } = columnsOf(parking)
   await tx.sql`
     update banyan_key_queue set revision = revision + 1, state = ${kind}, attempts = ${attempts}, due_at = ${dueAt},
-      reason = ${failure?.reason ?? null}, code = ${failure?.code ?? null}, message = ${orNull(failure?.message)},
+      reason = ${failure?.reason ?? null}, code = ${orNull(failure?.code)}, message = ${orNull(failure?.message)},
       stack = ${orNull(failure?.stack)}, first_at = ${failure?.firstAt ?? null}, last_at = ${failure?.lastAt ?? null}
     where position = ${position}`
 }

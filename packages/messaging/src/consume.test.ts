@@ -1,4 +1,4 @@
-import { manualWorld, type Transaction } from '@banyan/core'
+import { event, manualWorld, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { type ConsumeOptions, consume } from './consume.ts'
 import { deadLetters } from './dead-letters.ts'
@@ -361,6 +361,34 @@ describe('consume', () => {
     },
   )
 
+  it.each<[string, () => unknown]>([
+    ['has a list of call sites as its stack', () => Object.assign(new Error('no'), { stack: [{ frame: 1 }] })],
+    ['has an object as its message', () => Object.assign(new Error('no'), { message: { status: 409 } })],
+    ['has a symbol as its message', () => Object.assign(new Error('no'), { message: Symbol('no') })],
+    ['has a number as its code', () => Object.assign(new Error('no'), { code: 23_505 })],
+    ['has the name of a method as its code', () => Object.assign(new Error('no'), { code: 'constructor' })],
+    ['throws when its code is read', () => Object.defineProperty(new Error('no'), 'code', { get: refuse })],
+    ['throws when its stack is read', () => Object.defineProperty(new Error('no'), 'stack', { get: refuse })],
+    ['throws whatever is done with it', () => new Proxy(new Error('no'), { get: refuse, has: refuse, getPrototypeOf: refuse })],
+  ])('makes a dead letter of an event whose handler or schema throws an error that %s, and lets others flow', async (_, strange) => {
+    const { bus, letters, effects } = await setUp({ retry: { attempts: 1 } }, (id) =>
+      id === 'A1-1' ? Promise.reject(strange()) : Promise.resolve(),
+    )
+    await bus.deliver(taken('A1', 1), taken('B1', 1))
+    expect(await letters.list()).toMatchObject([{ key: 'A1', reason: 'failed', message: expect.any(String) }])
+    expect(await effects()).toEqual(['B1-1'])
+
+    const hostile = { '~standard': { version: 1 as const, vendor: 'test', validate: () => Promise.reject(strange()) } }
+    const world = manualWorld()
+    const database = testDatabase(world)
+    const reader = memoryBus()
+    await consume(event('seat.taken', { schema: hostile, key: () => 'A1' }), async () => {}, { retry: { attempts: 1 } }).start(
+      contextOf(world, { database, bus: reader }),
+    )
+    await reader.deliver(taken('A1', 1))
+    expect(await deadLetters(database).list()).toMatchObject([{ key: 'A1', reason: 'failed' }])
+  })
+
   it('takes no notice of what a handler returns, and hands on whatever `prepare` does', async () => {
     const world = manualWorld()
     const database = testDatabase(world)
@@ -391,3 +419,7 @@ describe('consume', () => {
     expect(() => consume([], async () => {})).toThrow(RangeError)
   })
 })
+
+function refuse(): never {
+  throw new Error('look elsewhere')
+}

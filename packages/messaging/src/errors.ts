@@ -15,24 +15,38 @@ export type MessagingErrorCode =
 export class MessagingError extends CodedError<MessagingErrorCode> {}
 
 /** Errors that trying again does not mend, by code. */
-const REASONS: Readonly<Record<string, FailureReason>> = {
-  ERR_EVENT_INVALID: 'invalid',
-  ERR_EVENT_UPCAST_MISSING: 'invalid',
-  ERR_EVENT_UPCAST_FAILED: 'invalid',
-  ERR_EVENT_UNEXPECTED: 'invalid',
-  ERR_EVENT_VERSION_UNKNOWN: 'version-unknown',
-  ERR_ENVELOPE_INVALID: 'undecodable',
-  ERR_EVENT_UNREADABLE: 'undecodable',
-  ERR_BUS_REFUSED: 'refused',
+const REASONS: ReadonlyMap<string, FailureReason> = new Map([
+  ['ERR_EVENT_INVALID', 'invalid'],
+  ['ERR_EVENT_UPCAST_MISSING', 'invalid'],
+  ['ERR_EVENT_UPCAST_FAILED', 'invalid'],
+  ['ERR_EVENT_UNEXPECTED', 'invalid'],
+  ['ERR_EVENT_VERSION_UNKNOWN', 'version-unknown'],
+  ['ERR_ENVELOPE_INVALID', 'undecodable'],
+  ['ERR_EVENT_UNREADABLE', 'undecodable'],
+  ['ERR_BUS_REFUSED', 'refused'],
+])
+
+/** What is kept of an error beside the message that led to it. Takes whatever was thrown: never throws itself, and all is text. */
+export function failedAttempt(error: unknown, reason: FailureReason = 'failed'): FailedAttempt {
+  return { reason, code: codeOf(error), message: messageOf(error), stack: stackOf(error) }
 }
 
-/** What is kept of an error beside the message that led to it. */
-export function failedAttempt(error: unknown, reason: FailureReason = 'failed'): FailedAttempt {
-  const stack = error instanceof Error ? error.stack : undefined
-  return { reason, code: codeOf(error), message: messageOf(error), stack }
+/** Some programs make it a list of call sites: see `Error.prepareStackTrace`. */
+function stackOf(error: unknown): string | undefined {
+  return textOf(() => (error instanceof Error ? error.stack : undefined))
+}
+
+/** What `read` finds, where that is text; not where it throws. */
+export function textOf(read: () => unknown): string | undefined {
+  try {
+    const found = read()
+    return typeof found === 'string' ? found : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The reason that the code of an error of reading, or of the bus, stands for: `failed` for all others. */
 export function reasonOf(error: unknown): FailureReason {
-  return REASONS[codeOf(error) ?? ''] ?? 'failed'
+  return REASONS.get(codeOf(error) ?? '') ?? 'failed'
 }

@@ -7,10 +7,10 @@ import {
   readEvent,
   type Transaction,
 } from '@banyan/core'
-import { context as active, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { context as active, type Exception, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { causedDatabase } from './caused-database.ts'
 import type { PrepareContext } from './consumed-event.ts'
-import { failedAttempt, MessagingError, reasonOf } from './errors.ts'
+import { failedAttempt, MessagingError, reasonOf, textOf } from './errors.ts'
 import type { Finish } from './key-queue.ts'
 import type { FailedAttempt } from './parking.ts'
 import type { ParkedMessage } from './ports.ts'
@@ -71,14 +71,21 @@ export function eventRunner<Event, Prepared>(options: EventRunnerOptions<Event, 
     prepares: prepare !== undefined,
     run,
     rerun: async (message, finish) => run(decode(message), finish),
-    failureOf: (error) => (error instanceof Unreadable ? failedAttempt(error.cause, reasonOf(error.cause)) : failedAttempt(error)),
+    failureOf: (error) => (Unreadable.is(error) ? failedAttempt(error.cause, reasonOf(error.cause)) : failedAttempt(error)),
   }
 }
 
 /** Tells what is wrong with the message from what a handler may throw: the same codes mean something else there. */
 class Unreadable extends Error {
+  readonly #mark = true
+
   constructor(cause: unknown) {
     super('the event cannot be read', { cause })
+  }
+
+  /** `instanceof` runs code of what was thrown, which may throw. */
+  static is(error: unknown): error is Unreadable {
+    return typeof error === 'object' && error !== null && #mark in error
   }
 }
 
@@ -129,13 +136,20 @@ function inSpan(envelope: Envelope, service: string, group: string, body: (span:
     try {
       await body(span)
     } catch (error) {
-      span.recordException(error instanceof Error ? error : String(error))
+      span.recordException(exceptionOf(error))
       span.setStatus({ code: SpanStatusCode.ERROR })
       throw error
     } finally {
       span.end()
     }
   })
+}
+
+/** As it was thrown, but all of it text: exporters trust that. */
+function exceptionOf(error: unknown): Exception {
+  const { code, message, stack } = failedAttempt(error)
+  const name = textOf(() => (error instanceof Error ? error.name : undefined)) ?? 'Error'
+  return { name, message, ...(code ? { code } : {}), ...(stack ? { stack } : {}) }
 }
 
 /** What the message hands on to all that is published while it is handled. */

@@ -1,4 +1,13 @@
-import { checkEventData, type Envelope, type EventInput, type EventType, encodeEnvelope, type Schema, type Transaction } from '@banyan/core'
+import {
+  checkEventData,
+  type Envelope,
+  type EventInput,
+  type EventType,
+  encodeEnvelope,
+  messageOf,
+  type Schema,
+  type Transaction,
+} from '@banyan/core'
 import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { instruments, isHeard } from './metrics.ts'
 import { type OutboxRecord, outboxPort } from './ports.ts'
@@ -145,7 +154,7 @@ function within<T>(span: Span | undefined, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
+    span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) })
     throw error
   } finally {
     span.end()

@@ -5,6 +5,7 @@ import {
   type Context,
   type ContextManager,
   context,
+  type Exception,
   INVALID_SPAN_CONTEXT,
   metrics,
   ROOT_CONTEXT,
@@ -18,7 +19,7 @@ import { consume } from './consume.ts'
 import { publish } from './publish.ts'
 import { relay } from './relay.ts'
 import { contextOf, testDatabase } from './test/database.ts'
-import { seatFreed, seatTaken } from './test/events.ts'
+import { seatFreed, seatTaken, taken } from './test/events.ts'
 import { memoryBus } from './test/memory-bus.ts'
 import { traceAttributes, withRemoteParent } from './trace.ts'
 
@@ -28,6 +29,7 @@ interface Seen extends SpanContext {
   parentId: string | undefined
   attributes: Attributes
   ended: boolean
+  exceptions: Exception[]
 }
 
 const spans: Seen[] = []
@@ -47,9 +49,11 @@ function startSpan(name: string, { kind, attributes = {} }: SpanOptions = {}, pa
     traceFlags: 1,
     parentId: from.traceId === traceId ? from.spanId : undefined,
     ended: false,
+    exceptions: [],
   }
   spans.push(seen)
   return Object.assign(trace.wrapSpanContext(seen), {
+    recordException: (exception: Exception) => void seen.exceptions.push(exception),
     end() {
       seen.ended = true
     },
@@ -124,6 +128,22 @@ describe('telemetry of messaging', () => {
       'banyan.messages.duplicates': 1,
     })
     await Promise.all([handler.stop(), mover.stop()])
+  })
+
+  it('tells of the error of a handler, all of it as text', async () => {
+    const world = manualWorld()
+    const bus = memoryBus()
+    const errors = [new RangeError('no such seat'), Object.assign(new Error('no'), { code: 'ERR_SEAT', message: { seat: 1 }, stack: [] })]
+    const handler = consume(seatTaken, async ({ data }) => {
+      throw errors[data.n]
+    })
+    await handler.start(contextOf(world, { database: testDatabase(world), bus }))
+    await bus.deliver(taken('A1', 0), taken('B1', 1))
+    expect(spans.flatMap(({ exceptions }) => exceptions)).toEqual([
+      { name: 'RangeError', message: 'no such seat', stack: expect.stringContaining('no such seat') },
+      { name: 'Error', code: 'ERR_SEAT', message: '[object Object]' },
+    ])
+    await handler.stop()
   })
 
   it.each([

@@ -16,6 +16,7 @@ export function keyQueueSuite(name: string, options: StoreSuiteOptions): void {
     it('gives what is due soonest first, of its group only', withDatabase(options, ordersUpcoming))
     it('refuses to claim what has changed or gone since it was read', withDatabase(options, claimsByRevision))
     it('keeps every field of a message and its failure', withDatabase(options, keepsFields))
+    it('takes a failure whose texts hold the character NUL', withDatabase(options, takesNul))
     it('wakes when something becomes due', withDatabase(options, wakesWhenDue))
   })
   describe(`${name}: dead letters`, () => {
@@ -106,6 +107,22 @@ async function keepsFields(database: Database): Promise<void> {
   await database.transaction((tx) => database.store(keyQueuePort).save(tx, first?.position ?? 0, state, '{"new":1}'))
   const [letter] = await database.read((tx) => database.store(deadLettersPort).find(tx, {}, 0, 10))
   expect(letter).toMatchObject({ parking: state, raw: '{"new":1}' })
+}
+
+async function takesNul(database: Database): Promise<void> {
+  const odd: Failure = { ...failure, code: 'ERR\0X', message: 'a\0b', stack: 'at\0x' }
+  const known = {
+    code: expect.stringMatching(/^ERR.X$/s),
+    message: expect.stringMatching(/^a.b$/s),
+    stack: expect.stringMatching(/^at.x$/s),
+  }
+  await push(database, dead('a', 'a1', { parking: { kind: 'dead', attempts: 1, failure: odd } }))
+  const letters = () => database.read((tx) => database.store(deadLettersPort).find(tx, {}, 0, 10))
+  expect(await letters()).toMatchObject([{ parking: { failure: known } }])
+  const [letter] = await letters()
+  const again = { kind: 'dead', attempts: 2, failure: odd } as const
+  await database.transaction((tx) => database.store(keyQueuePort).save(tx, letter?.position ?? 0, again))
+  expect(await letters()).toMatchObject([{ parking: { attempts: 2, failure: known } }])
 }
 
 async function wakesWhenDue(database: Database): Promise<void> {
