@@ -84,6 +84,52 @@ describe('publish', () => {
     expect((await envelopes()).map(({ data }) => (data as { n: number }).n)).toEqual([1, 2, 3])
   })
 
+  it.each([
+    ['empty', ''],
+    ['undefined', undefined],
+    ['null', null],
+    ['7', 7],
+    ['an object', { id: 'A1' }],
+  ])('refuses a key that is %s, and lets the transactions that commit with it be', async (given, key) => {
+    const { database, envelopes } = setUp()
+    const odd = event('seat.odd', { schema: z.any(), key: () => key as string })
+    const take = (n: number) => database.transaction((tx) => publish(tx, seatTaken, { id: 'A1', n }))
+    const refused = database.transaction((tx) => publish(tx, odd, {}))
+    const outcomes = await Promise.allSettled([take(1), take(2), refused, take(3)])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_EVENT_INVALID',
+      message: `cannot publish event "seat.odd/1": its key is ${given}, wanted a text`,
+    })
+    expect(await envelopes()).toHaveLength(3)
+  })
+
+  it('refuses a correlation id that is no text, which no consumer could read', async () => {
+    const { database, envelopes } = setUp()
+    const options = { correlationId: 7 as unknown as string }
+    await expect(database.transaction((tx) => publish(tx, seatTaken, { id: 'A1', n: 1 }, options))).rejects.toThrow(
+      'its correlation id is 7',
+    )
+    expect(await envelopes()).toEqual([])
+  })
+
+  it('names the event whose data cannot be written as JSON, and publishes the rest when the caller goes on', async () => {
+    const { database, envelopes } = setUp()
+    const any = event('seat.any', { version: 2, schema: z.any(), key: () => 'A1', upcast: { 1: (data) => data } })
+    const circle: Record<string, unknown> = {}
+    circle.self = circle
+    await database.transaction(async (tx) => {
+      for (const data of [{ n: 1n }, circle])
+        await expect(publish(tx, any, data)).rejects.toMatchObject({
+          code: 'ERR_EVENT_INVALID',
+          message: expect.stringContaining('cannot publish event "seat.any/2": its data cannot be written as JSON'),
+          cause: expect.any(TypeError),
+        })
+      await publish(tx, seatTaken, { id: 'A1', n: 1 })
+    })
+    expect(await envelopes()).toHaveLength(1)
+  })
+
   it('rejects when the schema or the key throws, and never throws itself', async () => {
     const { database, envelopes } = setUp()
     const broken = () => {

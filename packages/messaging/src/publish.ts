@@ -1,6 +1,7 @@
 import {
   checkEventData,
   type Envelope,
+  EventError,
   type EventInput,
   type EventType,
   encodeEnvelope,
@@ -33,7 +34,8 @@ export interface Cause {
  * Publishes an event if, and only if, the transaction commits. The data is checked now; the row is written as one of the last
  * statements before COMMIT, so that events of one key are relayed in the order their transactions commit. Delivery is at least once.
  *
- * @throws {EventError} `ERR_EVENT_INVALID`, naming each field; then nothing is published, and the transaction goes on if you catch it
+ * @throws {EventError} `ERR_EVENT_INVALID`, naming each field, also where the key is no text or the data is nothing that JSON can hold;
+ *   then nothing is published, and the transaction goes on if you catch it
  * @throws the adapter's error with `ERR_TRANSACTION_OVER` when the transaction is over; one that was rolled back may instead take the
  *   event and drop it with those before it
  * @see Richardson, Microservices Patterns, 3.3.7, "Transactional outbox"
@@ -112,10 +114,10 @@ function recordOf(tx: Transaction, type: EventType, data: unknown, options: Publ
   const span = isTraced() ? startSpan(type, { id, source }, cause) : undefined
   const make = (): OutboxRecord => {
     const now = world.now()
-    const key = options.key ?? type.key(data)
-    const correlationId = options.correlationId ?? cause?.correlationId ?? id
+    const key = checkedText(options.key ?? type.key(data), type, 'key', 1)
+    const correlationId = checkedText(options.correlationId ?? cause?.correlationId ?? id, type, 'correlation id', 0)
     const envelope = envelopeOf(type, { id, source, key, now, data, correlationId }, cause, traceAttributes(span))
-    return { id, type: type.name, key, body: encodeEnvelope(envelope), time: now }
+    return { id, type: type.name, key, body: encoded(envelope), time: now }
   }
   if (fits(answer)) return within(span, make)
   const refuse = (error: unknown) =>
@@ -123,6 +125,22 @@ function recordOf(tx: Transaction, type: EventType, data: unknown, options: Publ
       throw error
     })
   return checked(type, data, answer).then(() => within(span, make), refuse)
+}
+
+/** Types are not checked everywhere, and what no consumer can read must not be stored. */
+function checkedText(value: unknown, { name, version }: EventType, what: string, leastLength: number): string {
+  if (typeof value === 'string' && value.length >= leastLength) return value
+  const given = typeof value === 'object' && value !== null ? 'an object' : value === '' ? 'empty' : String(value)
+  throw new EventError('ERR_EVENT_INVALID', `cannot publish event "${name}/${version}": its ${what} is ${given}, wanted a text`)
+}
+
+function encoded(envelope: Envelope): string {
+  try {
+    return encodeEnvelope(envelope)
+  } catch (cause) {
+    const reason = `its data cannot be written as JSON: ${messageOf(cause)}`
+    throw new EventError('ERR_EVENT_INVALID', `cannot publish event "${envelope.dataschema}": ${reason}`, { cause })
+  }
 }
 
 type Answer = ReturnType<Schema['~standard']['validate']>
