@@ -408,6 +408,25 @@ describe('consume', () => {
     expect((await database.state()).queue).toEqual([])
   })
 
+  it('does not start as the group of the relay, which an event type called `relay` would make it, and does with a group of its own', async () => {
+    const world = manualWorld()
+    const database = testDatabase(world)
+    const bus = memoryBus()
+    const type = event('relay', { schema: seatTaken.schema, key: ({ id }) => id })
+    await expect(consume(type, async () => {}).start(contextOf(world, { database, bus }))).rejects.toThrow(
+      'cannot consume relay: the group "orders/relay" is that of the service\'s relay, give another "group"',
+    )
+    await expect(consume(seatTaken, async () => {}, { group: 'orders/relay' }).start(contextOf(world, { database, bus }))).rejects.toThrow(
+      RangeError,
+    )
+    expect(world.pendingTimers()).toBe(0)
+    const component = consume(type, ({ data }, tx) => addEffect(tx, data.id), { group: 'orders/runners' })
+    await component.start(contextOf(world, { database, bus }))
+    await bus.deliver(taken('A1', 1, { type: 'relay', dataschema: 'relay/1' }))
+    expect((await database.state()).effects).toEqual(['A1'])
+    await component.stop()
+  })
+
   it('is not started without a database or a bus, and refuses wrong options', async () => {
     const world = manualWorld()
     const component = consume(seatTaken, async () => {})

@@ -19,6 +19,7 @@ import { instruments } from './metrics.ts'
 import { checkOptions } from './options.ts'
 import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
 import { deadLettersPort } from './ports.ts'
+import { relayGroup } from './relay-group.ts'
 import { settledMarks } from './settled-marks.ts'
 
 export interface ConsumeOptions<T extends EventTypes, Prepared> {
@@ -54,7 +55,7 @@ export interface ConsumeOptions<T extends EventTypes, Prepared> {
  *
  * Annotate the third parameter of a handler that has one: `(event, tx, price: Price)`.
  *
- * @throws {RangeError} for options out of range
+ * @throws {RangeError} for options out of range; when it starts, for a group that is the relay's: `<service>/relay`
  * @see Richardson, Microservices Patterns, 3.3.6, "Handling duplicate messages"
  */
 export function consume<const T extends EventTypes, Prepared = undefined>(
@@ -71,6 +72,11 @@ export function consume<const T extends EventTypes, Prepared = undefined>(
     name: options.group ? `consume ${options.group}` : `consume ${names.join('+')}`,
     async start(context) {
       const group = options.group ?? `${context.service}/${names.join('+')}`
+      // The relay would send, and take out of the queue, what is parked for the handler.
+      if (group === relayGroup(context.service))
+        throw new RangeError(
+          `cannot consume ${names.join(', ')}: the group "${group}" is that of the service's relay, give another "group"`,
+        )
       const runner = eventRunner<ConsumedEvent<T>, Prepared>({
         types: list,
         handler,

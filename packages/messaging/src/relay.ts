@@ -6,6 +6,7 @@ import { outboxTidier } from './outbox-tidier.ts'
 import { parkedSender } from './parked-sender.ts'
 import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
 import { outboxLogPort } from './ports.ts'
+import { relayGroup } from './relay-group.ts'
 import { type PartitionMover, partitionMover } from './relay-partition.ts'
 
 export interface RelayOptions {
@@ -80,11 +81,6 @@ export function relay(options: RelayOptions = {}): Component {
       }
     },
   }
-}
-
-/** The group of the events that a service's bus did not take. */
-export function relayGroup(service: string): string {
-  return `${service}/relay`
 }
 
 async function describe(database: Database, world: World, movers: readonly PartitionMover[]): Promise<string> {
