@@ -178,6 +178,26 @@ describe('messaging over PostgreSQL', () => {
     expect(await letters.history()).toMatchObject([{ action: 'redrive', by: 'eva', why: 'mended' }])
   })
 
+  it('tells each of two people who decide at once what became of which dead letter (read committed)', async () => {
+    const bus = await openBus()
+    const { database, letters } = await audience(
+      bus,
+      new Set(['bad']),
+      { retry: { attempts: 1 }, ordering: 'none' },
+      { isolation: 'read committed' },
+    )
+    const orders = open((await place()).url, 'orders')
+    await start(relay(), orders, bus)
+    await take(orders, ...oneTo(60).map((n) => ({ id: 'bad', n })))
+    await vi.waitFor(async () => expect(await letters.list()).toHaveLength(60), 20_000)
+    const one = letters.redrive({}, { by: 'eva', reason: 'mended' })
+    const other = deadLetters(database).discard({}, { by: 'ada', reason: 'too old' })
+    const ids = [...(await one).ids, ...(await other).ids].sort((a, b) => a - b)
+    expect(ids).toEqual([...new Set(ids)])
+    expect(ids).toHaveLength(60)
+    expect((await letters.history()).filter(({ action }) => action === 'redrive')).toHaveLength((await one).ids.length)
+  })
+
   it('keeps what PostgreSQL has no place for: the character NUL becomes a sign for it, and nothing stands still', async () => {
     const bus = await openBus()
     const orders = open((await place()).url, 'orders')

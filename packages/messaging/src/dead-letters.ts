@@ -4,13 +4,22 @@ import {
   type Envelope,
   EnvelopeError,
   encodeEnvelope,
+  type ReadTransaction,
   systemWorld,
   type Transaction,
   type World,
 } from '@banyan/core'
 import { MessagingError } from './errors.ts'
 import { after, DEFAULT_RETRY, type Failure, type FailureReason } from './parking.ts'
-import { type AuditRecord, type DeadLetterFilter, deadLettersPort, keyQueuePort, type ParkedMessage, type ParkedStats } from './ports.ts'
+import {
+  type AuditRecord,
+  type DeadLetterFilter,
+  type DeadLetterStore,
+  deadLettersPort,
+  keyQueuePort,
+  type ParkedMessage,
+  type ParkedStats,
+} from './ports.ts'
 
 /** A message that nothing more is done with until somebody decides. Its key is parked. */
 export interface DeadLetter {
@@ -54,7 +63,7 @@ export interface BulkDecision extends Decision {
 }
 
 export interface Decided {
-  /** The dead letters concerned. */
+  /** The dead letters decided about, or that would be in a dry run. Not those that somebody else was faster with. */
   readonly ids: readonly number[]
   readonly dryRun: boolean
 }
@@ -90,32 +99,36 @@ export function deadLetters(database: Database, options: { world?: World } = {})
   const store = database.store(deadLettersPort)
   const queue = database.store(keyQueuePort)
 
-  /** Decides about all that match now; what fails again meanwhile is not met twice. */
+  /** Decides about all that match now; what dies meanwhile, as one behind a discarded one may, is for the next decision. */
   async function decide(action: 'redrive' | 'discard', filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided> {
     const { dryRun = false } = decision
-    const begin = world.now()
+    const now = await database.read((tx) => matching(store, tx, filter))
+    if (dryRun) return { ids: [...now.keys()], dryRun }
     const ids: number[] = []
     for (let last = 0, more = true; more; ) {
       const chunk = async (tx: Transaction) => {
         const found = await store.find(tx, filter, last, CHUNK)
-        const letters = found.filter(({ parking }) => parking.kind === 'dead' && parking.failure.lastAt <= begin)
-        if (!dryRun) for (const letter of letters) await decideOne(tx, action, letter, decision)
-        return { found, letters }
+        const decided: number[] = []
+        for (const letter of found)
+          if (now.get(letter.position) === letter.revision && (await decideOne(tx, action, letter, decision))) decided.push(letter.position)
+        return { found, decided }
       }
-      const { found, letters } = await database.transaction(chunk)
-      ids.push(...letters.map(({ position }) => position))
+      const { found, decided } = await database.transaction(chunk)
+      ids.push(...decided)
       last = found.at(-1)?.position ?? last
       more = found.length === CHUNK
     }
     return { ids, dryRun }
   }
 
-  async function decideOne(tx: Transaction, action: 'redrive' | 'discard', letter: ParkedMessage, decision: Decision): Promise<void> {
-    if (!(await queue.claim(tx, letter))) return
+  /** Says whether it was decided; false when somebody else was faster. */
+  async function decideOne(tx: Transaction, action: 'redrive' | 'discard', letter: ParkedMessage, decision: Decision): Promise<boolean> {
+    if (!(await queue.claim(tx, letter))) return false
     const now = world.now()
     await store.audit(tx, auditOf(letter, action, decision, now))
     if (action === 'discard') await queue.remove(tx, letter, now)
     else await queue.save(tx, letter.position, after(letter.parking, { kind: 'redriven' }, now, DEFAULT_RETRY))
+    return true
   }
 
   return {
@@ -144,6 +157,18 @@ export function deadLetters(database: Database, options: { world?: World } = {})
     stats: () => database.read((tx) => store.stats(tx)),
     history: (limit = 100) => database.read((tx) => store.history(tx, undefined, limit)),
   }
+}
+
+/** The revisions of all that match, by position. Clocks have no say: they may be set back between a failure and a decision. */
+async function matching(store: DeadLetterStore, tx: ReadTransaction, filter: DeadLetterFilter): Promise<Map<number, number>> {
+  const all = new Map<number, number>()
+  for (let last = 0, more = true; more; ) {
+    const found = await store.find(tx, filter, last, CHUNK)
+    for (const { position, revision } of found) all.set(position, revision)
+    last = found.at(-1)?.position ?? last
+    more = found.length === CHUNK
+  }
+  return all
 }
 
 function letterOf(message: ParkedMessage): DeadLetter {

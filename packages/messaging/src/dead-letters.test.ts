@@ -1,0 +1,68 @@
+import { type Database, type ManualWorld, manualWorld, type StorePort } from '@banyan/core'
+import { describe, expect, it } from 'vitest'
+import { consume } from './consume.ts'
+import { type DeadLetters, deadLetters } from './dead-letters.ts'
+import { type KeyQueue, keyQueuePort } from './ports.ts'
+import { contextOf, type TestDatabase, testDatabase } from './test/database.ts'
+import { seatTaken, taken } from './test/events.ts'
+import { memoryBus } from './test/memory-bus.ts'
+
+const eva = { by: 'eva', reason: 'looked at' }
+
+/** A consumer whose handler never succeeds, with a dead letter for each of `seats`, and then one event more behind each. */
+async function setUp(
+  seats: readonly string[],
+): Promise<{ world: ManualWorld; database: TestDatabase; letters: DeadLetters; stop(): Promise<void> }> {
+  const world = manualWorld()
+  const database = testDatabase(world)
+  const bus = memoryBus()
+  const fail = async () => {
+    throw new Error('broken')
+  }
+  const component = consume(seatTaken, fail, { retry: { attempts: 1 } })
+  await component.start(contextOf(world, { database, bus }))
+  await bus.deliver(...seats.map((seat) => taken(seat, 1)), ...seats.map((seat) => taken(seat, 2)))
+  return { world, database, letters: deadLetters(database, { world }), stop: async () => component.stop() }
+}
+
+/** The database where somebody else is always faster with one letter. */
+function beatenAt(position: number, database: Database): Database {
+  const queue = database.store(keyQueuePort)
+  const claim: KeyQueue['claim'] = async (tx, letter) => letter.position !== position && queue.claim(tx, letter)
+  // The one port that is not as it was.
+  const store = <T>(port: StorePort<T>) => (port.name === keyQueuePort.name ? ({ ...queue, claim } as T) : database.store(port))
+  return { ...database, store }
+}
+
+describe('dead letters', () => {
+  it('can be decided about after the clock was set back by an hour', async () => {
+    const { world, letters, stop } = await setUp(['A1', 'B1'])
+    world.jump(-3_600_000)
+    expect(await letters.redrive({ key: 'A1' }, { ...eva, dryRun: true })).toEqual({ ids: [1], dryRun: true })
+    expect(await letters.redrive({ id: 1 }, eva)).toEqual({ ids: [1], dryRun: false })
+    expect(await letters.discard({}, eva)).toMatchObject({ ids: expect.arrayContaining([2]) })
+    await stop()
+  })
+
+  it('says what was decided, and not what somebody else was faster with', async () => {
+    const { world, database, letters, stop } = await setUp(['A1', 'B1'])
+    const slower = deadLetters(beatenAt(1, database), { world })
+    expect(await slower.discard({}, eva)).toEqual({ ids: [2], dryRun: false })
+    expect(await slower.redrive({ id: 1 }, eva)).toEqual({ ids: [], dryRun: false })
+    expect(await letters.history()).toMatchObject([{ action: 'discard', deadLetter: 2 }])
+    await stop()
+  })
+
+  it('are those of when it is decided: what dies meanwhile behind a discarded one stays', async () => {
+    const seats = Array.from({ length: 450 }, (_, n) => `S${n}`)
+    const { world, database, letters, stop } = await setUp(seats)
+    // The consumer goes on between the transactions that decide.
+    const transaction: Database['transaction'] = (body) => database.transaction(body).finally(() => world.advance(1_000))
+    const dead = (await letters.list({ limit: 1_000 })).map(({ id }) => id)
+    expect(dead).toHaveLength(450)
+    expect(await deadLetters({ ...database, transaction }, { world }).discard({}, eva)).toEqual({ ids: dead, dryRun: false })
+    await world.advance(5_000)
+    expect(await letters.stats()).toMatchObject([{ parkedKeys: 450, deadLetters: 450, waiting: 0 }])
+    await stop()
+  })
+})
