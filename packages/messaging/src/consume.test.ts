@@ -1,4 +1,4 @@
-import { event, manualWorld, type Transaction } from '@banyan/core'
+import { event, manualWorld, type Schema, type Transaction } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { type ConsumeOptions, consume } from './consume.ts'
 import { deadLetters } from './dead-letters.ts'
@@ -258,6 +258,34 @@ describe('consume', () => {
     await handled
     expect(aborted).toMatchObject({ code: 'ERR_PREPARE_TIMEOUT' })
     expect(await letters.list()).toMatchObject([{ code: 'ERR_PREPARE_TIMEOUT' }])
+  })
+
+  it('counts a schema that never answers as failed, tries again, and lets other keys flow meanwhile', async () => {
+    const world = manualWorld()
+    const database = testDatabase(world)
+    const bus = memoryBus()
+    let answers = false
+    const validate = (value: unknown) => {
+      const seat = value as { id: string; n: number }
+      return seat.id === 'A1' && !answers ? new Promise<never>(() => {}) : { value: seat }
+    }
+    const schema: Schema<{ id: string; n: number }> = { '~standard': { version: 1, vendor: 'test', validate } }
+    const type = event('seat.taken', { schema, key: ({ id }) => id })
+    const component = consume(type, ({ data }, tx) => addEffect(tx, data.id), { handlerTimeoutMs: 500, retry: { attempts: 2 } })
+    await component.start(contextOf(world, { database, bus }))
+    const handled = bus.deliver(taken('A1', 1), taken('B1', 1))
+    await world.advance(500)
+    await handled
+    expect((await database.state()).effects).toEqual(['B1'])
+    expect((await database.state()).queue).toMatchObject([{ messageId: 'A1-1', kind: 'due', reason: 'failed' }])
+    await world.advance(1_000)
+    expect(await deadLetters(database).list()).toMatchObject([{ code: 'ERR_SCHEMA_TIMEOUT', attempts: 2 }])
+    answers = true
+    await deadLetters(database).redrive({}, { by: 'eva', reason: 'mended' })
+    await world.advance(0)
+    expect((await database.state()).effects).toEqual(['B1', 'A1'])
+    await component.stop()
+    expect(await timersLeft(world)).toBe(0)
   })
 
   it('parks nothing behind a failed event with ordering `none`', async () => {

@@ -33,7 +33,10 @@ export interface ConsumeOptions<T extends EventTypes, Prepared> {
   ordering?: 'key' | 'none'
   /** Runs outside the transaction before the handler, at least once; its result is the handler's third argument. */
   prepare?: Prepare<T, Prepared>
-  /** How long `prepare` may take before it counts as failed, milliseconds. Default 30,000. The handler has the database's own limit. */
+  /**
+   * How long `prepare`, and before it the event's schema and upcasts, may take each before it counts as failed, milliseconds. Default
+   * 30,000. The handler has the database's own limit.
+   */
   handlerTimeoutMs?: number
   /**
    * How long the ids of handled events are kept, milliseconds. What the bus brings again after that is known by its place, where

@@ -4,6 +4,7 @@ import type { FailedAttempt, FailureReason } from './parking.ts'
 /** The codes of {@link MessagingError}. */
 export type MessagingErrorCode =
   | 'ERR_PREPARE_TIMEOUT'
+  | 'ERR_SCHEMA_TIMEOUT'
   | 'ERR_EVENT_UNEXPECTED'
   | 'ERR_EVENT_UNREADABLE'
   | 'ERR_DEAD_LETTER_UNKNOWN'

@@ -10,7 +10,7 @@ import {
 import { context as active, type Exception, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { causedDatabase } from './caused-database.ts'
 import type { PrepareContext } from './consumed-event.ts'
-import { failedAttempt, MessagingError, reasonOf, textOf } from './errors.ts'
+import { failedAttempt, MessagingError, type MessagingErrorCode, reasonOf, textOf } from './errors.ts'
 import type { Finish } from './key-queue.ts'
 import type { FailedAttempt } from './parking.ts'
 import type { ParkedMessage } from './ports.ts'
@@ -46,9 +46,12 @@ export function eventRunner<Event, Prepared>(options: EventRunnerOptions<Event, 
   async function read(envelope: Envelope): Promise<Event> {
     const type = types.find(({ name }) => name === envelope.type)
     if (!type) throw unexpected(envelope, group)
-    const data = await readEvent(type, envelope).catch((cause: unknown) => {
-      throw new Unreadable(cause)
-    })
+    const what = `the schema of event "${type.name}"`
+    const data = await inTime(options, { code: 'ERR_SCHEMA_TIMEOUT', what }, () =>
+      readEvent(type, envelope).catch((cause: unknown) => {
+        throw new Unreadable(cause)
+      }),
+    )
     const { id, subject: key } = envelope
     // `Event` is the union of exactly these shapes over `types`; TypeScript cannot follow the lookup by name.
     return { type: type.name, data, id, key, envelope } as Event
@@ -59,7 +62,7 @@ export function eventRunner<Event, Prepared>(options: EventRunnerOptions<Event, 
       const event = await read(envelope)
       const cause = causeOf(span, envelope)
       // `Prepared` is `undefined` for a consumer without `prepare`: see the default of `consume`'s type parameter.
-      const prepared = prepare ? await inTime(options, cause, (prepareContext) => prepare(event, prepareContext)) : (undefined as Prepared)
+      const prepared = prepare ? await inContext(options, cause, (context) => prepare(event, context)) : (undefined as Prepared)
       await finish(async (tx) => {
         causedBy(tx, cause)
         await handler(event, tx, prepared)
@@ -103,19 +106,37 @@ function unexpected({ type, id }: Envelope, group: string): Unreadable {
   )
 }
 
-/** Runs `prepare`; after its time the signal aborts and the run counts as failed, whatever it still does. */
-function inTime<Event, P>(options: EventRunnerOptions<Event, P>, cause: Cause, work: (context: PrepareContext) => Promise<P>): Promise<P> {
-  const { timeoutMs, group } = options
+/** Runs `prepare`; after its time the signal aborts. */
+function inContext<Event, P>(
+  options: EventRunnerOptions<Event, P>,
+  cause: Cause,
+  work: (context: PrepareContext) => Promise<P>,
+): Promise<P> {
   const database = causedDatabase(options.database, cause)
   const { world, log } = options.context
+  return inTime(options, { code: 'ERR_PREPARE_TIMEOUT', what: '"prepare"' }, (signal) => work({ database, world, log, signal }))
+}
+
+interface Limited {
+  readonly timeoutMs: number
+  readonly group: string
+  readonly context: ComponentContext
+}
+
+/** Does `work`; after its time it counts as failed, whatever it still does. */
+function inTime<T>(
+  { timeoutMs, group, context }: Limited,
+  { code, what }: { code: MessagingErrorCode; what: string },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const abort = new AbortController()
   return new Promise((resolve, reject) => {
-    const timer = world.after(timeoutMs, () => {
-      const late = new MessagingError('ERR_PREPARE_TIMEOUT', `"prepare" of group "${group}" took longer than ${timeoutMs} ms`)
+    const timer = context.world.after(timeoutMs, () => {
+      const late = new MessagingError(code, `${what} took longer than ${timeoutMs} ms in group "${group}"`)
       abort.abort(late)
       reject(late)
     })
-    Promise.resolve({ database, world, log, signal: abort.signal })
+    Promise.resolve(abort.signal)
       .then(work)
       .then(resolve, reject)
       .finally(() => timer.cancel())
