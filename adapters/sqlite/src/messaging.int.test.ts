@@ -195,12 +195,18 @@ describe('messaging over sqlite', () => {
     expect((await effects()).map(({ n }) => n)).toEqual(Array.from({ length: 30 }, (_, n) => n + 1))
   })
 
-  it('drops sent rows from the outbox, but for the newest, above which the next one goes', async () => {
-    const bus = openBus()
-    const orders = open('orders')
-    await start(relay(), orders, bus)
-    await take(orders, ...Array.from({ length: 300 }, (_, n) => ({ id: 'A1', n })))
-    const rows = () => orders.read((tx) => tx.sql<{ count: number }>`select count(*) as count from banyan_outbox`)
-    await vi.waitFor(async () => expect(await rows()).toEqual([{ count: 1 }]), 10_000)
-  })
+  it.each([
+    [300, 1_000],
+    [9_000, 3_000],
+  ])(
+    'drops %i sent rows from the outbox in batches of %i, but for the newest, above which the next one goes',
+    async (length, batchSize) => {
+      const bus = openBus()
+      const orders = open('orders')
+      await take(orders, ...Array.from({ length }, (_, n) => ({ id: 'A1', n })))
+      await start(relay({ batchSize }), orders, bus)
+      const rows = () => orders.read((tx) => tx.sql<{ count: number }>`select count(*) as count from banyan_outbox`)
+      await vi.waitFor(async () => expect(await rows()).toEqual([{ count: 1 }]), 10_000)
+    },
+  )
 })

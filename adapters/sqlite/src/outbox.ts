@@ -2,7 +2,7 @@ import type { ReadTransaction, Transaction } from '@banyan/core'
 import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxStats, PartitionState } from '@banyan/messaging/internal'
 import { type SqliteDatabase, sqliteTransaction } from './sqlite-database.ts'
 
-/** Sent rows dropped with each step of the relay: more than a batch brings, few enough to take a few milliseconds. */
+/** Sent rows dropped with each step of the relay, or twice what the step brought where that is more: few enough to take milliseconds. */
 const DROPPED_AT_ONCE = 2_000
 
 /** The writing side of the outbox. One writer at a time, so the order of positions is the order of commits. */
@@ -65,14 +65,15 @@ async function saveLease(tx: Transaction, partition: number, lease: Lease): Prom
 }
 
 const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expiresAt }) => {
-  const moved = await tx.sql`
-    update banyan_outbox_lease set done = max(done, ${done}), expires_at = ${expiresAt}
-    where partition = ${partition} and epoch = ${epoch} and owner is not null returning partition`
-  if (moved.length === 0) return false
+  const [before] = await tx.sql<{ done: number }>`
+    select done from banyan_outbox_lease where partition = ${partition} and epoch = ${epoch} and owner is not null`
+  if (!before) return false
+  await tx.sql`update banyan_outbox_lease set done = max(done, ${done}), expires_at = ${expiresAt} where partition = ${partition}`
+  const dropped = Math.max(DROPPED_AT_ONCE, 2 * (done - before.done))
   // The newest row stays, also when it is sent: the next position is the one above it.
   await tx.sql`
     delete from banyan_outbox
-    where position <= ${done} and position < (select min(position) from banyan_outbox) + ${DROPPED_AT_ONCE}
+    where position <= ${done} and position < (select min(position) from banyan_outbox) + ${dropped}
       and position < (select max(position) from banyan_outbox)`
   return true
 }
