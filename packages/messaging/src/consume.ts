@@ -23,7 +23,11 @@ import { relayGroup } from './relay-group.ts'
 import { settledMarks } from './settled-marks.ts'
 
 export interface ConsumeOptions<T extends EventTypes, Prepared> {
-  /** Consumers of one group share the events. Default: the service's name, `/`, and the event types joined by `+`. */
+  /**
+   * Consumers of one group share the events, and each event has its effects once a group. Default: the service's name, `/`, and the event
+   * types joined by `+`. With another group, and so without one after a type was added or taken away, all that the bus still keeps
+   * has its effects again: give one to whatever may change. Not `<service>/relay`, which is the relay's.
+   */
   group?: string
   /** How a failed event is run again. Default: 6 runs, 100 ms base, 30,000 ms cap, full jitter. */
   retry?: Partial<RetrySchedule>
@@ -48,9 +52,9 @@ export interface ConsumeOptions<T extends EventTypes, Prepared> {
 }
 
 /**
- * Handles events: each has its effects on the service's own database exactly once. The note that it is handled, the handler's
- * writes and the events it publishes commit together, so one that comes again changes nothing. Events of one key run in
- * order, different keys concurrently.
+ * Handles events: each has its effects on the service's own database exactly once a {@link ConsumeOptions.group}. The note that it
+ * is handled, the handler's writes and the events it publishes commit together, so one that comes again changes nothing. Events of one
+ * key run in order, different keys concurrently.
  *
  * One that fails is parked in the database and run again with growing pauses; later events of its key wait behind it, others
  * flow on. After all its attempts it is a dead letter, until {@link deadLetters} redrives, edits or discards it. One that
