@@ -54,6 +54,8 @@ export function connectionPool(open: () => Promise<Connection>, { world, maxConn
 
   function giveBack(connection: Connection): void {
     taken -= 1
+    // Whatever went wrong with it: the next one must not commit what somebody else has left behind.
+    if (connection.inTransaction()) connection.destroy()
     if (!connection.isBroken()) idle.push(connection)
     serve()
   }

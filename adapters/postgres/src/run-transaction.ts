@@ -2,7 +2,7 @@ import { type Logger, sleep, type World } from '@banyan/core'
 import type { Connection } from './connection.ts'
 import type { Lanes } from './lanes.ts'
 import type { Pool } from './pool.ts'
-import { PostgresError } from './postgres-error.ts'
+import { PostgresError, type PostgresErrorCode } from './postgres-error.ts'
 import { isDisconnect, isStale } from './server-error.ts'
 import type { Settings } from './settings.ts'
 import { type Attempt, newAttempt } from './transaction.ts'
@@ -30,29 +30,24 @@ export interface TransactionRun<T> {
 export async function runAttempts<T>(pool: Pool, settings: Settings, run: TransactionRun<T>): Promise<T> {
   const { world, attempts } = settings
   for (let number = 1; ; number += 1) {
-    try {
-      return await pool.use((connection) => runOnce(connection, settings, run))
-    } catch (error) {
-      if (!(error instanceof Again)) throw error
-      run.lanes.refused(error.firstText, number)
-      if (number >= attempts) throw exhausted(error.reason, attempts)
-      await sleep(world, pauseMs(number, world))
-    }
+    const outcome = await pool.use((connection) => runOnce(connection, settings, run))
+    if (outcome.kind === 'committed') return outcome.value
+    run.lanes.refused(outcome.firstText, number)
+    if (number >= attempts) throw exhausted(outcome.reason, attempts)
+    await sleep(world, pauseMs(number, world))
   }
 }
 
-/** Nothing of the attempt is stored, and it was not the body's doing. */
-class Again extends Error {
-  readonly reason: PostgresError
-  readonly firstText: string
-  constructor(reason: PostgresError, firstText: string) {
-    super(reason.message)
-    this.reason = reason
-    this.firstText = firstText
-  }
-}
+/** What an attempt came to. `again`: nothing of it is stored, and it was not the body's doing. */
+type Outcome<T> =
+  | { readonly kind: 'committed'; readonly value: T }
+  | { readonly kind: 'again'; readonly reason: PostgresError; readonly firstText: string }
 
-async function runOnce<T>(connection: Connection, settings: Settings, { database, begin, lanes, body }: TransactionRun<T>): Promise<T> {
+async function runOnce<T>(
+  connection: Connection,
+  settings: Settings,
+  { database, begin, lanes, body }: TransactionRun<T>,
+): Promise<Outcome<T>> {
   const attempt = newAttempt(connection, (firstText) => begin + lanes.behindBegin(firstText))
   let value: T
   try {
@@ -65,16 +60,21 @@ async function runOnce<T>(connection: Connection, settings: Settings, { database
     await takeBack(settings, connection, attempt, error)
     // What the statement said, not what the body threw: it may have caught the one and thrown another.
     const reason = attempt.failure()
-    if (reason && isRepeatable(reason) && !isFinal(error)) throw new Again(reason, attempt.firstText())
+    const isFinal = isOurs(error, 'ERR_COMMIT_UNKNOWN', 'ERR_TRANSACTION_TIMEOUT')
+    if (reason && isRepeatable(reason) && !isFinal) return { kind: 'again', reason, firstText: attempt.firstText() }
     throw error
   }
   notify(attempt, settings.log)
-  return value
+  return { kind: 'committed', value }
 }
 
-/** The two ends of an attempt that another one must not follow. */
-function isFinal(error: unknown): boolean {
-  return error instanceof PostgresError && (error.code === 'ERR_COMMIT_UNKNOWN' || error.code === 'ERR_TRANSACTION_TIMEOUT')
+/** Whether it is the adapter's own, with one of these codes. A body may throw what nobody can look at, as some proxies: that is not. */
+function isOurs(error: unknown, ...codes: readonly PostgresErrorCode[]): boolean {
+  try {
+    return error instanceof PostgresError && codes.includes(error.code)
+  } catch {
+    return false
+  }
 }
 
 function isRepeatable(error: PostgresError): boolean {
@@ -89,7 +89,7 @@ async function takeBack(
 ): Promise<void> {
   attempt.end()
   // Its statement may still run: only a cut ends it for sure.
-  if (error instanceof PostgresError && error.code === 'ERR_TRANSACTION_TIMEOUT') return connection.destroy()
+  if (isOurs(error, 'ERR_TRANSACTION_TIMEOUT')) return connection.destroy()
   // A server that answers nothing rolls back when it finds the connection gone.
   const timer = world.after(transactionTimeoutMs, connection.destroy)
   try {
@@ -131,8 +131,16 @@ function notify(attempt: Attempt, log: Logger): void {
       call()
     } catch (error) {
       // The commit stands, and the others want to hear of it.
-      log.error({ error }, 'an afterCommit call threw')
+      tell(log, error)
     }
+  }
+}
+
+function tell(log: Logger, error: unknown): void {
+  try {
+    log.error({ error }, 'an afterCommit call threw')
+  } catch {
+    // A log that cannot take it must not make a commit look like a failure.
   }
 }
 
