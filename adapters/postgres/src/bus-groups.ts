@@ -8,6 +8,7 @@ import {
   PARTITIONS,
   type SavedPartition,
 } from '@banyan/messaging/internal'
+import type { FenceWatch } from './fence-watch.ts'
 import { type PostgresDatabase, postgresRead, postgresTransaction } from './postgres-database.ts'
 
 /** Class of the advisory locks of groups. */
@@ -23,10 +24,20 @@ interface PartitionRow {
   positions: Record<string, number>
 }
 
+/** How often a join looks at the fence at most: those who append at the first look are mostly done at the second. */
+const LOOKS = 3
+
 /** The groups of a bus. All leases go by the clock of the database: the members' own may differ. */
-export function postgresGroups(database: PostgresDatabase): BusGroups {
+export function postgresGroups(database: PostgresDatabase, fence: FenceWatch): BusGroups {
   return {
-    join: (member, unsaved, leaseMs) => database.transaction((tx) => join(tx, member, unsaved, leaseMs)),
+    async join(member, unsaved, leaseMs) {
+      // Before the oldest event is asked for: what is not to be seen then, and still comes, lies behind it.
+      let final = await fence.look()
+      for (let looks = 1; final === 0 && looks < LOOKS; looks += 1) final = await fence.look()
+      const setbacks = fence.setbacks()
+      const outcome = await database.transaction((tx) => join(tx, member, unsaved, leaseMs))
+      return 'held' in outcome ? { ...outcome, oldest: Math.min(outcome.oldest, final + 1), setbacks } : outcome
+    },
     look: (member) => database.read((tx) => look(tx, member)),
     async renew(handle, leaseMs) {
       const rows = await database.run<{ member: string }>(
@@ -98,10 +109,13 @@ async function look(tx: ReadTransaction, member: GroupMember): ReturnType<BusGro
 
 async function save(tx: Transaction, { id, group }: GroupMember, unsaved: readonly SavedPartition[]): Promise<number[]> {
   if (unsaved.length === 0) return []
+  // Nobody has handled what was never drawn: such a position is from before the sequence went back, and would hide what comes now.
   const rows = await postgresTransaction(tx).run<{ partition: number }>(
     `update banyan_bus_partitions as p set positions = s.positions::jsonb
      from unnest($3::smallint[], $4::bigint[], $5::text[]) as s (partition, epoch, positions)
      where p.group_name = $1 and p.member = $2 and p.partition = s.partition and p.epoch = s.epoch
+       and not exists (select from jsonb_each_text(s.positions::jsonb)
+         where value::bigint > coalesce(pg_sequence_last_value('banyan_bus_position'), 0))
      returning p.partition`,
     [group, id, unsaved.map(({ partition }) => partition), unsaved.map(({ epoch }) => epoch), unsaved.map(({ positions }) => positions)],
   )

@@ -30,7 +30,8 @@ export async function readEvents(database: PostgresDatabase, fence: FenceWatch, 
   const { after, types, partitions, limit } = range
   // While there is much to read nobody needs to look.
   const final = fence.final() - after >= limit ? fence.final() : await fence.look()
-  if (final <= after) return { events: [], upTo: after, atEnd: true }
+  const setbacks = fence.setbacks()
+  if (final <= after) return { events: [], upTo: after, atEnd: true, setbacks }
   const until = Math.min(after + WINDOW, final)
   const [row] = await database.run<{ batch: string | null }>(
     `select json_agg(json_build_array(position, type, partition, raw))::text as batch from (
@@ -42,7 +43,7 @@ export async function readEvents(database: PostgresDatabase, fence: FenceWatch, 
   const rows: [number, string, number, string][] = row?.batch ? JSON.parse(row.batch) : []
   const events: LoggedEvent[] = rows.map(([position, type, partition, raw]) => ({ position, type, partition, raw }))
   const upTo = events.length === limit ? (events.at(-1)?.position ?? until) : until
-  return { events, upTo, atEnd: upTo >= final }
+  return { events, upTo, atEnd: upTo >= final, setbacks }
 }
 
 /** The name of this very log. */

@@ -65,7 +65,7 @@ function storeOf(database: PostgresDatabase, settings: Settings): BusStore {
       read: (range) => readEvents(database, fence, range),
       prune: (cutoffMs, limit) => pruneEvents(database, cutoffMs, limit),
     },
-    groups: postgresGroups(database),
+    groups: postgresGroups(database, fence),
     watch(wake) {
       const watching = watch(fence, others, settings, () => wake(undefined))
       here.add(watching.look)

@@ -8,6 +8,8 @@ export const FENCE_CLASS = 1_869_968_482
 export interface FenceWatch {
   /** As of the last look. */
   final(): number
+  /** As of the last look: grows when the log has gone back, as after a failover that lacks the last commits. */
+  setbacks(): number
   /** Looks again, after everything that has happened before the call; gives back the new `final`. */
   look(): Promise<number>
 }
@@ -44,6 +46,7 @@ export function fenceWatch(database: PostgresDatabase, sequence: string): FenceW
 
   return {
     final: () => state.final,
+    setbacks: () => state.setbacks,
     look() {
       if (!running) return begin()
       // The one under way may have looked before the caller's news: those who ask meanwhile share the one after it.

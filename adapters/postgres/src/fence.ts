@@ -17,6 +17,8 @@ export interface FenceState {
   readonly last: number
   /** What each holder may have drawn lies above. */
   readonly floors: ReadonlyMap<string, number>
+  /** How often the sequence was seen to have gone back. Positions that were read before that are worth nothing. */
+  readonly setbacks: number
 }
 
 /** The sequence, and after it the holders. */
@@ -35,12 +37,12 @@ export interface Holder {
 }
 
 /** Before the first look. */
-export const UNSEEN: FenceState = { final: 0, last: 0, floors: new Map() }
+export const UNSEEN: FenceState = { final: 0, last: 0, floors: new Map(), setbacks: 0 }
 
 /** The state after a look. */
 export function afterLook(state: FenceState, look: Look): FenceState {
   // The sequence went back: another server took over that lacks the last commits, or a backup was restored. All begins anew.
-  const before = look.last < state.last ? UNSEEN : state
+  const before = look.last < state.last ? { ...UNSEEN, setbacks: state.setbacks + 1 } : state
   const floors = new Map(look.holders.map(({ id, prepared }) => [id, before.floors.get(id) ?? (prepared ? before.final : before.last)]))
-  return { final: Math.max(before.final, Math.min(look.last, ...floors.values())), last: look.last, floors }
+  return { final: Math.max(before.final, Math.min(look.last, ...floors.values())), last: look.last, floors, setbacks: before.setbacks }
 }

@@ -1,4 +1,5 @@
-import { silentLogger, systemWorld } from '@banyan/core'
+import { type Bus, encodeEnvelope, silentLogger, systemWorld, type Transaction } from '@banyan/core'
+import { relay } from '@banyan/messaging'
 import { type OutboxEntry, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
@@ -18,6 +19,16 @@ afterEach(async () => {
 })
 
 const record = (key: string, n: number) => ({ id: `${key}-${n}`, type: 'seat.taken', key, body: JSON.stringify({ n }), time: 1 })
+
+const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+/** All of one key, so that one partition has them. */
+function envelopeRecord(n: number) {
+  const more = { datacontenttype: 'application/json', dataschema: 'seat.taken/1', data: {} } as const
+  const time = '2026-01-01T00:00:00Z'
+  const body = encodeEnvelope({ specversion: '1.0', id: `${n}`, source: 'a', type: 'seat.taken', subject: 'a', time, ...more })
+  return { ...record('a', n), body }
+}
 
 /** What a transaction does within COMMIT, behind its append: it holds its positions for longer than the others. */
 const TURNS = `
@@ -222,7 +233,9 @@ describe('the outbox of PostgreSQL', () => {
     const append = () => database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', 1)]))
     const stop = database.store(outboxPort).onAppend(() => {})
     await vi.waitFor(async () => {
-      const { rows } = await spy.query('select 1 from pg_locks where classid = 1869968485')
+      const { rows } = await spy.query(
+        'select 1 from pg_locks where classid = 1869968485 and database = (select oid from pg_database where datname = current_database())',
+      )
       expect(rows).toHaveLength(1)
     })
     for (let turn = 0; turn < 5; turn += 1) await append()
@@ -253,6 +266,48 @@ describe('the outbox of PostgreSQL', () => {
     } finally {
       await other.close()
     }
+  })
+
+  it('that has lost its last commits, as after a failover, keeps nothing from a relay that was further already', async () => {
+    const sent: string[] = []
+    const bus: Bus = {
+      features: { ordering: 'key', redelivery: true, replay: true },
+      publish: async (batch) => void sent.push(...batch.map(({ id }) => id)),
+      subscribe: () => Promise.reject(new Error('nobody listens')),
+      close: async () => {},
+    }
+    const append = (from: number, to: number) =>
+      database.transaction((tx) => tx.store(outboxPort).append(tx, upTo(from, to).map(envelopeRecord)))
+    const log = database.store(outboxLogPort)
+    const mover = relay({ leaseMs: 60_000 })
+    const context = { service: 'a', instanceId: 'a-1', world: systemWorld, log: silentLogger, database, bus }
+    await append(1, 10)
+    await mover.start(context)
+    const partition = await partitionOfOnly()
+    const doneAt = (done: number) =>
+      vi.waitFor(async () => {
+        const rows = await database.run('select done from banyan_outbox_lease where partition = $1', [partition])
+        expect(rows).toEqual([{ done }])
+      }, 10_000)
+    await doneAt(10)
+    await append(11, 30)
+    await doneAt(30)
+    await database.runAll(
+      [
+        { text: 'delete from banyan_outbox where position > 10' },
+        { text: 'update banyan_outbox_lease set done = 10 where partition = $1', values: [partition] },
+        { text: `select setval('banyan_outbox_position', 10)` },
+      ],
+      { atomic: true },
+    )
+    // The fence has seen it. What was drawn before can no longer be marked.
+    await log.read(partition, 30, 1)
+    const mark = (tx: Transaction) => log.advance(tx, partition, { epoch: 1, done: 30, expiresAt: systemWorld.now() + 60_000 })
+    expect(await database.transaction(mark)).toBe(false)
+    await append(101, 125)
+    await vi.waitFor(() => expect(sent.filter((id) => Number(id) > 100)).toEqual(upTo(101, 125).map(String)), 10_000)
+    await doneAt(35)
+    await mover.stop()
   })
 
   it('gives a partition what is final although the look of another one was faster than its read', async () => {

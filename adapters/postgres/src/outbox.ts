@@ -75,13 +75,19 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
   const fence = fenceWatch(database, 'banyan_outbox_position')
   const rooms = roomsOf(database)
   /** Where a partition was last found empty: nothing can appear there before the fence moves. */
-  const empty = new Map<number, { after: number | undefined; final: number }>()
+  const empty = new Map<number, { after: number | undefined; final: number; setbacks: number }>()
 
   async function readUpTo(partition: number, after: number | undefined, limit: number, final: number): Promise<OutboxEntry[]> {
     const known = empty.get(partition)
-    if (known?.final === final && (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))) return []
+    const setbacks = fence.setbacks()
+    if (
+      known?.final === final &&
+      known.setbacks === setbacks &&
+      (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))
+    )
+      return []
     const entries = await readRows(database, partition, after, limit, final)
-    if (entries.length === 0) empty.set(partition, { after, final })
+    if (entries.length === 0) empty.set(partition, { after, final, setbacks })
     return entries
   }
 
@@ -102,6 +108,7 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
       const more = await readUpTo(partition, ready.at(-1)?.position ?? after, limit - ready.length, final)
       return [...ready, ...more]
     },
+    setbacks: fence.setbacks,
     async tidy() {
       await rooms.extend()
       await rooms.trim(await fence.look())
@@ -171,7 +178,8 @@ const saveLease: OutboxLog['saveLease'] = async (tx, partition, lease) => {
 const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expiresAt }) => {
   const moved = await tx.sql`
     update banyan_outbox_lease set done = greatest(done, ${done}), expires_at = ${expiresAt}
-    where partition = ${partition} and epoch = ${epoch} and owner is not null returning partition`
+    where partition = ${partition} and epoch = ${epoch} and owner is not null
+      and ${done} <= coalesce(pg_sequence_last_value('banyan_outbox_position'), 0) returning partition`
   return moved.length > 0
 }
 

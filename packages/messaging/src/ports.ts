@@ -66,7 +66,7 @@ export interface OutboxLog {
   saveLease(tx: Transaction, partition: number, lease: Lease): Promise<void>
   /**
    * Marks everything up to `done` as sent and keeps the lease until `expiresAt`, when the lease still has this epoch; says
-   * whether it had. `done` never goes back.
+   * whether it had. `done` never goes back, and no position is marked that was never drawn.
    */
   advance(tx: Transaction, partition: number, progress: { epoch: number; done: number; expiresAt: number }): Promise<boolean>
   /**
@@ -74,6 +74,11 @@ export interface OutboxLog {
    * can still appear before them. A read of its own, outside any transaction: see the appender fence of the PostgreSQL outbox.
    */
   read(partition: number, after: number | undefined, limit: number): Promise<OutboxEntry[]>
+  /**
+   * How often this process has seen the outbox go back, as after a failover that lacks the last commits: when it grows, positions that
+   * were read before are worth nothing. Left out where it cannot.
+   */
+  setbacks?(): number
   /** Drops a bounded number of records that are sent, and makes room for those to come. Safe beside everything else. */
   tidy(): Promise<void>
   stats(tx: ReadTransaction): Promise<OutboxStats>

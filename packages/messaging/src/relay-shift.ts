@@ -1,4 +1,5 @@
 import { codeOf } from '@banyan/core'
+import { MessagingError } from './errors.ts'
 import { type OutboxFeed, outboxFeed } from './outbox-feed.ts'
 import type { PartitionOptions } from './partition-options.ts'
 import { keyQueuePort, type OutboxEntry, outboxLogPort } from './ports.ts'
@@ -21,6 +22,8 @@ export type Step =
 interface Shift {
   readonly turn: Turn
   feed: OutboxFeed
+  /** How often the outbox had gone back when the turn began. */
+  readonly setbacks: number | undefined
   /** False: no key of the group is parked, so none has to be asked about. Only the holder of the turn parks keys of its partition. */
   mayBeParked: boolean
   /** Everything up to here is marked as sent, for sure. */
@@ -46,13 +49,23 @@ export function shiftOf(options: PartitionOptions): { step(failures: number, sig
 
   async function begin(): Promise<Step> {
     await drop()
+    const setbacks = outbox.setbacks?.()
     if ((await outbox.read(partition, undefined, 1)).length === 0) return { kind: 'empty' }
     const claimed = await claim()
     if (claimed.kind === 'busy') return claimed
     const mayBeParked = await database.read((tx) => database.store(keyQueuePort).holds(tx, group))
     const { turn } = claimed
-    shift = { turn, feed: outboxFeed(outbox, partition, turn.done), mayBeParked, marked: turn.done, marking: undefined }
+    shift = { turn, feed: outboxFeed(outbox, partition, turn.done), setbacks, mayBeParked, marked: turn.done, marking: undefined }
     return { kind: 'claimed' }
+  }
+
+  async function giveBack(): Promise<void> {
+    const last = shift
+    await drop()
+    if (last)
+      await release(options, last.turn).catch((error: unknown) =>
+        log.warn({ error, service, partition }, 'cannot give the lease back; it ends by itself'),
+      )
   }
 
   return {
@@ -62,25 +75,24 @@ export function shiftOf(options: PartitionOptions): { step(failures: number, sig
       try {
         return await move(options, current, { failures, signal })
       } catch (error) {
-        if (codeOf(error) === 'ERR_LEASE_LOST') await drop()
+        // What another has taken over is not ours to give back, and stays as it is. Where the outbox has gone back it is still ours.
+        if (codeOf(error) === 'ERR_LEASE_LOST') await giveBack()
         throw error
       }
     },
-    async end() {
-      const last = shift
-      await drop()
-      if (last)
-        await release(options, last.turn).catch((error: unknown) =>
-          log.warn({ error, service, partition }, 'cannot give the lease back; it ends by itself'),
-        )
-    },
+    end: giveBack,
   }
 }
 
 async function move(options: PartitionOptions, current: Shift, at: { failures: number; signal: AbortSignal }): Promise<Step> {
-  const { bus, answers, batchSize } = options
+  const { bus, answers, batchSize, database, partition } = options
   const { turn } = current
   const entries = await current.feed.next(windowOf(batchSize, at.failures))
+  if (database.store(outboxLogPort).setbacks?.() !== current.setbacks)
+    throw new MessagingError(
+      'ERR_LEASE_LOST',
+      `cannot go on with partition ${partition} of the outbox: it has gone back, as after a failover`,
+    )
   if (entries.length === 0) {
     await marked(options, current)
     return { kind: 'empty' }

@@ -31,7 +31,7 @@ export async function settle(
     if (!moved)
       throw new MessagingError(
         'ERR_LEASE_LOST',
-        `cannot mark events up to ${upTo} as sent: another relay has taken over since epoch ${turn.epoch}`,
+        `cannot mark events up to ${upTo} as sent: another relay has taken over since epoch ${turn.epoch}, or the outbox has gone back`,
       )
     for (const { entry, parking } of aside) await queue.push(tx, parkedMessage(entry, group, parking, now))
   })

@@ -65,6 +65,21 @@ describe('cursors of a subscription', () => {
     expect(cursors.partitions()).toEqual([])
   })
 
+  it('goes on from the file under the same epoch when the log has gone back, and says that it does not fit', () => {
+    const cursors = busCursors(['a'])
+    const held = [{ partition: 0, epoch: 1, positions: { a: 5 } }]
+    cursors.hold(held, 1, 0)
+    cursors.pass(9, true)
+    expect([cursors.fits(0), cursors.fits(1)]).toEqual([true, false])
+    cursors.hold(held, 1, 0)
+    expect(cursors.wants(at(0, 'a', 6))).toBe(false)
+    cursors.hold(held, 1, 1)
+    expect(cursors.wants(at(0, 'a', 6))).toBe(true)
+    expect(cursors.fits(1)).toBe(true)
+    cursors.forget()
+    expect([cursors.partitions(), cursors.unsaved(true)]).toEqual([[], []])
+  })
+
   it('keeps what moved on while an older state was being saved', () => {
     const cursors = busCursors(['a'])
     cursors.hold([{ partition: 0, epoch: 1, positions: { a: 0 } }], 1)

@@ -16,8 +16,15 @@ export interface SavedPartition {
 
 /** How far a subscription has come in each partition it holds. */
 export interface Cursors {
-  /** Takes over what the subscription holds now; what it held already under the same epoch goes on from memory. */
-  hold(partitions: readonly HeldPartition[], oldest: number): void
+  /**
+   * Takes over what the subscription holds now; what it held already under the same epoch goes on from memory, unless the log has gone
+   * back meanwhile: then `setbacks` has grown.
+   */
+  hold(partitions: readonly HeldPartition[], oldest: number, setbacks?: number): void
+  /** Whether its positions are of the log as it is after so many setbacks. */
+  fits(setbacks: number | undefined): boolean
+  /** Knows nothing from memory any more: what is held next goes on from the file. */
+  forget(): void
   partitions(): number[]
   /** Every event up to here is handled, in all partitions. */
   lowest(): number
@@ -45,11 +52,13 @@ const IDLE_SAVE_DISTANCE = 1_000
 /** Creates {@link Cursors} for events of `types`. */
 export function busCursors(types: readonly string[]): Cursors {
   let held = new Map<number, Cursor>()
+  let ofSetbacks: number | undefined
 
   return {
-    hold(partitions, oldest) {
-      const before = held
+    hold(partitions, oldest, setbacks) {
+      const before = setbacks === ofSetbacks ? held : new Map<number, Cursor>()
       held = new Map()
+      ofSetbacks = setbacks
       for (const { partition, epoch, positions } of partitions) {
         const known = before.get(partition)
         const begun = new Map(types.map((type) => [type, Math.max(positions[type] ?? 0, oldest - 1)]))
@@ -59,6 +68,10 @@ export function busCursors(types: readonly string[]): Cursors {
           known?.epoch === epoch ? known : { epoch, positions: begun, saved, savedLowest: lowestOf(begun), delivered: false },
         )
       }
+    },
+    fits: (setbacks) => setbacks === ofSetbacks,
+    forget() {
+      held = new Map()
     },
     partitions: () => [...held.keys()],
     lowest: () => Math.min(...[...held.values()].map(({ positions }) => lowestOf(positions))),

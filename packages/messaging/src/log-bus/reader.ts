@@ -118,9 +118,15 @@ function stepOf({ options, cursors, join }: Parts & { join: () => Promise<readon
   async function joinNow(): Promise<readonly string[] | undefined> {
     const from = world.monotonic()
     joinDue = false
-    const otherTypes = await join()
-    if (!otherTypes) leasedUntil = from + leaseMs
-    return otherTypes
+    try {
+      const otherTypes = await join()
+      if (!otherTypes) leasedUntil = from + leaseMs
+      return otherTypes
+    } catch (error) {
+      // What made it due still does.
+      joinDue = true
+      throw error
+    }
   }
 
   async function joinFirst(): Promise<void> {
@@ -142,7 +148,13 @@ function stepOf({ options, cursors, join }: Parts & { join: () => Promise<readon
     const partitions = cursors.partitions()
     if (partitions.length === 0) return true
     const range = { after: cursors.lowest(), types: member.types, partitions, limit: maxBatch }
-    const { events, upTo, atEnd } = await store.log.read(range)
+    const { events, upTo, atEnd, setbacks } = await store.log.read(range)
+    if (!cursors.fits(setbacks)) {
+      // The log has gone back and fills up again: what is known of it by number would hide what comes now.
+      cursors.forget()
+      joinDue = true
+      return false
+    }
     const wanted = events.filter(cursors.wants)
     if (wanted.length > 0) await handle(wanted.map((event) => toDelivery(event, identity)))
     cursors.pass(upTo, wanted.length > 0)
@@ -168,7 +180,7 @@ function joiner({ options: { store, member, settings }, cursors }: Parts): () =>
     const outcome = await store.groups.join(member, unsaved, settings.leaseMs)
     if ('otherTypes' in outcome) return outcome.otherTypes
     cursors.saved(unsaved)
-    cursors.hold(outcome.held, outcome.oldest)
+    cursors.hold(outcome.held, outcome.oldest, outcome.setbacks)
     return undefined
   }
 }

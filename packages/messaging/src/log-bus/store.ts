@@ -44,6 +44,11 @@ export interface LogSlice {
   readonly upTo: number
   /** The log ends there. */
   readonly atEnd: boolean
+  /**
+   * How often this process has seen the log go back, as after a failover that lacks the last commits: when it grows, positions that
+   * were read before are worth nothing. Left out where a log cannot go back while it is open.
+   */
+  readonly setbacks?: number
 }
 
 /** One event of the log. */
@@ -63,8 +68,16 @@ export interface GroupMember {
   readonly types: readonly string[]
 }
 
-/** What a member may handle now and the oldest event kept, or who stands in its way. */
-export type JoinOutcome = { readonly held: readonly HeldPartition[]; readonly oldest: number } | { readonly otherTypes: readonly string[] }
+/** What a member may handle now, or who stands in its way. */
+export type JoinOutcome =
+  | {
+      readonly held: readonly HeldPartition[]
+      /** The oldest event kept; no event can still appear before it. */
+      readonly oldest: number
+      /** As in {@link LogSlice}, from before the rest was read. */
+      readonly setbacks?: number
+    }
+  | { readonly otherTypes: readonly string[] }
 
 /** Who handles what for a group, and how far it has come. Each call is one transaction. */
 export interface BusGroups {

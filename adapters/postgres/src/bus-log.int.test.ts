@@ -1,0 +1,167 @@
+import { type Bus, type Envelope, encodeEnvelope, silentLogger } from '@banyan/core'
+import { type TestDatabase, testPostgres } from '@banyan/testing'
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type PostgresBusOptions, postgresBus } from './bus.ts'
+import { FENCE_CLASS } from './fence-watch.ts'
+
+let place: TestDatabase
+let bus: Bus
+let client: pg.Client
+
+const open = (options: PostgresBusOptions = {}) => postgresBus(place.url, { log: silentLogger, idlePollMs: 20, ...options })
+
+beforeEach(async () => {
+  place = await testPostgres()
+  bus = open()
+  // Its tables are made with the first use.
+  await (await bus.subscribe({ group: 'first', types: ['nothing'], handle: async () => {} })).stop()
+  client = new pg.Client({ connectionString: place.url })
+  await client.connect()
+})
+afterEach(async () => {
+  await client.end()
+  await bus.close()
+  await place.drop()
+})
+
+const numbered = (n: number): Envelope => ({
+  specversion: '1.0',
+  id: `e${n}`,
+  source: 'test',
+  type: 'counted',
+  subject: 'a',
+  time: '2026-01-01T00:00:00Z',
+  datacontenttype: 'application/json',
+  dataschema: 'counted/1',
+  data: { n },
+})
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+/** As slow writers do it: the position is drawn, the commit comes when they like. */
+async function appendSlowly(n: number): Promise<void> {
+  await client.query('begin')
+  await client.query(
+    `with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int))
+     insert into banyan_bus_events (position, type, partition, stored_at, raw)
+     select nextval('banyan_bus_position'), 'counted', 0, 0, $1 from fence`,
+    [encodeEnvelope(numbered(n))],
+  )
+}
+
+async function follow(group: string): Promise<number[]> {
+  const got: number[] = []
+  await bus.subscribe({
+    group,
+    types: ['counted'],
+    handle: async (batch) => void got.push(...batch.map(({ envelope }) => Number(envelope?.id.slice(1)))),
+  })
+  return got
+}
+
+describe('a group that joins', () => {
+  it('gets what was being appended at that moment, though later events are there before it', async () => {
+    await appendSlowly(1)
+    await bus.publish([numbered(2)])
+    const got = await follow('new')
+    await client.query('commit')
+    await bus.publish([numbered(3)])
+    await vi.waitFor(() => expect(got).toEqual([1, 2, 3]), 10_000)
+  })
+
+  it('with others again gets it too, when all before it is pruned', async () => {
+    // It has come to 2 and stopped there; what it handled is gone.
+    const before = await follow('old')
+    await bus.publish([numbered(1), numbered(2)])
+    await vi.waitFor(() => expect(before).toEqual([1, 2]), 10_000)
+    await bus.close()
+    bus = open()
+    await appendSlowly(3)
+    await bus.publish([numbered(4)])
+    const other = new pg.Client({ connectionString: place.url })
+    await other.connect()
+    await other.query('delete from banyan_bus_events where position <= 2')
+    await other.end()
+    const got = await follow('old')
+    await client.query('commit')
+    await vi.waitFor(() => expect(got).toEqual([3, 4]), 10_000)
+  })
+})
+
+describe('a server that lacks the last commits, as after a failover', () => {
+  const positionsOf = async () => (await client.query('select group_name, partition, positions from banyan_bus_partitions')).rows
+  const highest = async () => Math.max(...(await positionsOf()).flatMap(({ positions }) => Object.values<number>(positions)))
+
+  /** The server as it was when there were ten events, for all who are connected: they hear of it as their connections break. */
+  async function failOver(positions: Awaited<ReturnType<typeof positionsOf>>): Promise<void> {
+    await client.query('begin')
+    await client.query('delete from banyan_bus_events where position > 10')
+    for (const row of positions) {
+      const values = [row.group_name, row.partition, row.positions]
+      await client.query('update banyan_bus_partitions set positions = $3 where group_name = $1 and partition = $2', values)
+    }
+    await client.query(`select setval('banyan_bus_position', 10)`)
+    await client.query('commit')
+    await client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    )
+    // Readers have looked at it since.
+    await vi.waitFor(async () => {
+      const { rows } = await client.query(
+        `select 1 from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid() and state = 'idle' and query like '%pg_locks%'`,
+      )
+      expect(rows).not.toEqual([])
+    }, 10_000)
+  }
+
+  it('keeps no event of its own from a reader that was further already', async () => {
+    const got = await follow('g')
+    await bus.publish(range(1, 10).map(numbered))
+    await vi.waitFor(async () => expect(await highest()).toBe(10), 10_000)
+    const positions = await positionsOf()
+    await bus.publish(range(11, 30).map(numbered))
+    await vi.waitFor(async () => expect(await highest()).toBe(30), 10_000)
+    await failOver(positions)
+    // Of its own: the connections of the other one may not have noticed yet.
+    const publisher = open()
+    await publisher.publish(range(101, 125).map(numbered))
+    await publisher.close()
+    await vi.waitFor(() => expect(got.filter((n) => n > 100)).toEqual(range(101, 125)), 10_000)
+    await vi.waitFor(async () => expect(await highest()).toBe(35), 10_000)
+  })
+
+  it('takes no position from before, though a reader has it in hand when it comes', async () => {
+    let arrived = () => {}
+    let goOn = () => {}
+    const inHand = new Promise<void>((resolve) => (arrived = resolve))
+    const held = new Promise<void>((resolve) => (goOn = resolve))
+    const got: number[] = []
+    await bus.subscribe({
+      group: 'g',
+      types: ['counted'],
+      async handle(batch) {
+        const numbers = batch.map(({ envelope }) => Number(envelope?.id.slice(1)))
+        got.push(...numbers)
+        if (!numbers.includes(30)) return
+        arrived()
+        await held
+      },
+    })
+    await bus.publish(range(1, 10).map(numbered))
+    await vi.waitFor(async () => expect(await highest()).toBe(10), 10_000)
+    const positions = await positionsOf()
+    await bus.publish(range(11, 30).map(numbered))
+    await inHand
+    await failOver(positions)
+    goOn()
+    // It stops and saves what it has come to, under an epoch that still holds.
+    await bus.close()
+    expect(await highest()).toBe(10)
+    bus = open()
+    const rest = await follow('g')
+    await bus.publish(range(101, 125).map(numbered))
+    await vi.waitFor(() => expect(rest).toEqual(range(101, 125)), 10_000)
+  })
+})
