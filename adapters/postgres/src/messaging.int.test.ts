@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { type Bus, type Component, type Envelope, event, type Schema, silentLogger, systemWorld } from '@banyan/core'
 import { type ConsumeOptions, consume, deadLetters, publish, type RelayOptions, relay } from '@banyan/messaging'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
@@ -70,6 +71,12 @@ async function audience(
   const effects = () => database.read((tx) => tx.sql<Seat>`select id, n from effects order by at`)
   const numbersOf = async (id: string) => (await effects()).filter((row) => row.id === id).map(({ n }) => n)
   return { database, effects, numbersOf, letters: deadLetters(database) }
+}
+
+/** As another service would have sent it. */
+function envelopeOf(id: string, n: number): Envelope {
+  const rest = { datacontenttype: 'application/json', dataschema: 'seat.taken/1', time: '2026-01-01T00:00:00Z' } as const
+  return { specversion: '1.0', id: `${id}-${n}`, source: 'elsewhere', type: 'seat.taken', subject: id, data: { id, n }, ...rest }
 }
 
 const oneTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
@@ -206,5 +213,73 @@ describe('messaging over PostgreSQL', () => {
     await take(orders, { id: 'a\0b', n: 1 }, { id: 'good', n: 1 })
     await vi.waitFor(async () => expect(await effects()).toEqual([{ id: 'good', n: 1 }]), 10_000)
     await vi.waitFor(async () => expect(await letters.list()).toHaveLength(1), 10_000)
+  })
+
+  describe('with keys and ids longer than an index takes', () => {
+    // Random, or the server would press it together.
+    const long = () => randomBytes(6_000).toString('base64')
+
+    it('parks such a key and redrives it, its events in order behind each other, found by the whole of it', async () => {
+      const bus = await openBus()
+      const orders = open((await place()).url, 'orders')
+      await start(relay(fast), orders, bus)
+      const key = long()
+      const broken = new Set([key])
+      const { numbersOf, letters } = await audience(bus, broken, { retry: { attempts: 1 }, pollMs: 50 })
+      await take(orders, { id: key, n: 1 }, { id: 'good', n: 1 }, { id: key, n: 2 })
+      await vi.waitFor(async () => expect(await numbersOf('good')).toEqual([1]), 10_000)
+      await vi.waitFor(async () => expect(await letters.stats()).toMatchObject([{ parkedKeys: 1, deadLetters: 1, waiting: 1 }]), 10_000)
+      const [letter] = await letters.list({ key })
+      expect(letter?.key).toBe(key)
+      expect(await letters.show(letter?.id ?? 0)).toMatchObject({ followers: 1 })
+      broken.clear()
+      await letters.redrive({ key }, { by: 'eva', reason: 'mended' })
+      await take(orders, { id: key, n: 3 })
+      await vi.waitFor(async () => expect(await numbersOf(key)).toEqual([1, 2, 3]), 10_000)
+    })
+
+    it('handles an event with such an id once, and parks it like any other', async () => {
+      const bus = await openBus()
+      const { effects, letters, database } = await audience(bus, new Set(['bad']), { retry: { attempts: 1 } })
+      const foreign = (id: string, seat: string, n: number) => ({ ...envelopeOf(seat, n), id })
+      const [one, bad] = [long(), long()]
+      await bus.publish([foreign(one, 'A1', 1), foreign(one, 'A1', 1), foreign(bad, 'bad', 1), foreign('after', 'B1', 1)])
+      await vi.waitFor(async () => expect(await effects()).toHaveLength(2), 10_000)
+      expect(await effects()).toEqual(
+        expect.arrayContaining([
+          { id: 'A1', n: 1 },
+          { id: 'B1', n: 1 },
+        ]),
+      )
+      await vi.waitFor(async () => expect(await letters.list()).toMatchObject([{ key: 'bad', messageId: bad }]), 10_000)
+      expect(await database.read((tx) => tx.sql`select count(*) as n from banyan_inbox`)).toEqual([{ n: 3 }])
+    })
+
+    it('relays past such a key that the bus refuses, and what comes later of it waits', async () => {
+      const orders = open((await place()).url, 'orders')
+      const key = long()
+      const sent: string[] = []
+      let refusing = true
+      const choosy: Bus = {
+        ...(await openBus()),
+        async publish(batch) {
+          if (refusing && batch.some(({ subject }) => subject === key))
+            throw Object.assign(new Error('too large'), { code: 'ERR_BUS_REFUSED' })
+          sent.push(...batch.map(({ subject, data }) => `${subject.slice(0, 4)} ${(data as Seat).n}`))
+        },
+      }
+      await take(orders, { id: key, n: 1 }, { id: 'good', n: 1 })
+      await start(relay({ retry: { attempts: 1 } }), orders, choosy)
+      const letters = deadLetters(orders)
+      await vi.waitFor(async () => expect(await letters.list({ key })).toHaveLength(1), 10_000)
+      refusing = false
+      await take(orders, { id: key, n: 2 }, { id: 'good', n: 2 })
+      const head = key.slice(0, 4)
+      await vi.waitFor(async () => expect(await letters.stats()).toMatchObject([{ deadLetters: 1, waiting: 1 }]), 10_000)
+      await vi.waitFor(() => expect([...sent].sort()).toEqual(['good 1', 'good 2']), 10_000)
+      await letters.redrive({ key }, { by: 'eva', reason: 'the bus takes it now' })
+      await vi.waitFor(() => expect(sent.filter((one) => one.startsWith(head))).toEqual([`${head} 1`, `${head} 2`]), 10_000)
+      await vi.waitFor(async () => expect(await letters.stats()).toEqual([]), 10_000)
+    })
   })
 })

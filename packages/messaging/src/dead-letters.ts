@@ -28,6 +28,7 @@ export interface DeadLetter {
   readonly group: string
   readonly type: string | undefined
   readonly key: string | undefined
+  /** The envelope's id; where it could not be read, a digest of it. */
   readonly messageId: string
   readonly reason: FailureReason
   readonly code: string | undefined
@@ -172,9 +173,10 @@ async function matching(store: DeadLetterStore, tx: ReadTransaction, filter: Dea
 }
 
 function letterOf(message: ParkedMessage): DeadLetter {
-  const { position: id, group, type, key, messageId, traceId, raw } = message
+  const { position: id, group, type, key, traceId, raw } = message
   const { attempts, failure } = deadOf(message)
-  return { id, group, type, key, messageId, ...failure, attempts, traceId, envelope: envelopeOf(raw), raw }
+  const envelope = envelopeOf(raw)
+  return { id, group, type, key, messageId: envelope?.id ?? message.messageId, ...failure, attempts, traceId, envelope, raw }
 }
 
 function deadOf({ parking, position }: ParkedMessage): { attempts: number; failure: Failure } {

@@ -6,6 +6,7 @@ import type { EventRunner } from './handling.ts'
 import { instruments } from './metrics.ts'
 import { after, type FailedAttempt, firstInLine, type Parking, type RetrySchedule } from './parking.ts'
 import { type Admission, inboxPort, keyQueuePort, type NewParkedMessage } from './ports.ts'
+import { short } from './short.ts'
 import { traceIdOf } from './trace.ts'
 
 export interface DeliveryOptions {
@@ -114,7 +115,8 @@ function admissionOf({ envelope, raw, position, place }: Delivery, { group, orde
     // Half of the time, so that a publisher whose clock is ahead does not make an old event look young. A young one is known by its
     // id alone, whatever became of the bus and its offsets.
     const old = !(Date.parse(envelope.time) > world.now() - retentionMs / 2)
-    return { group, id: envelope.id, lane: ordering === 'key' ? envelope.subject : envelope.id, place, old }
+    const id = short(envelope.id)
+    return { group, id, lane: ordering === 'key' ? short(envelope.subject) : id, place, old }
   }
   // What cannot be read has no id: its place and its bytes are the same each time it comes.
   const id = `undecodable-${createHash('sha256').update(`${position}\n${raw}`).digest('hex').slice(0, 32)}`

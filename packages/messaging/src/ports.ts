@@ -86,7 +86,10 @@ export interface OutboxLog {
 
 export const outboxLogPort: StorePort<OutboxLog> = storePort<OutboxLog>('outbox-log')
 
-/** A message of a consumer group. `lane` is what it keeps its order in: the key, or the id where order does not matter. */
+/**
+ * A message of a consumer group. `lane` is what it keeps its order in: the key, or the id where order does not matter. Long keys and ids are
+ * shortened before they come here: see `short.ts`.
+ */
 export interface Admission {
   readonly group: string
   readonly id: string
@@ -123,7 +126,7 @@ export interface ParkedMessage {
   readonly position: number
   readonly group: string
   readonly lane: string
-  /** The envelope's id; for what could not be decoded, a digest of it. */
+  /** The envelope's id, shortened where it is long; for what could not be decoded, a digest of it. */
   readonly messageId: string
   readonly type: string | undefined
   readonly key: string | undefined
@@ -148,7 +151,7 @@ export interface KeyQueue {
   push(tx: Transaction, message: NewParkedMessage): Promise<void>
   /** Whether any message of a group is in the queue. */
   holds(tx: ReadTransaction, group: string): Promise<boolean>
-  /** Which of `lanes` have messages in the queue. */
+  /** Which of `lanes` (keys, shortened where they are long) have messages in the queue. */
   parkedLanes(tx: ReadTransaction, group: string, lanes: readonly string[]): Promise<ReadonlySet<string>>
   /** The `due` messages of a group, soonest first, also those of later. */
   upcoming(tx: ReadTransaction, group: string, limit: number): Promise<ParkedMessage[]>

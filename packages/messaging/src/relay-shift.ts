@@ -5,6 +5,7 @@ import type { PartitionOptions } from './partition-options.ts'
 import { keyQueuePort, type OutboxEntry, outboxLogPort } from './ports.ts'
 import { type Sent, send } from './sending.ts'
 import { settle } from './settling.ts'
+import { short } from './short.ts'
 import { claimer, release, type Turn, whileRenewing } from './turn.ts'
 
 /** After so many failures in a row it looks at twice as many records with each further one, up to 2 ** WIDEST batches. */
@@ -150,9 +151,9 @@ async function parkedAmong(
   const queue = database.store(keyQueuePort)
   const keys = [...new Set(entries.map(({ key }) => key))]
   return database.read(async (tx) => {
-    const parked = await queue.parkedLanes(tx, group, keys)
-    if (parked.size === 0) shift.mayBeParked = await queue.holds(tx, group)
-    return parked
+    const lanes = await queue.parkedLanes(tx, group, keys.map(short))
+    if (lanes.size === 0) shift.mayBeParked = await queue.holds(tx, group)
+    return new Set(keys.filter((key) => lanes.has(short(key))))
   })
 }
 

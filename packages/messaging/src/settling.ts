@@ -5,6 +5,7 @@ import { after, firstInLine, type Parking } from './parking.ts'
 import type { PartitionOptions } from './partition-options.ts'
 import { keyQueuePort, type NewParkedMessage, type OutboxEntry, outboxLogPort } from './ports.ts'
 import type { Sent } from './sending.ts'
+import { short } from './short.ts'
 import { traceIdOf } from './trace.ts'
 import type { Turn } from './turn.ts'
 
@@ -51,9 +52,9 @@ export async function settle(
 
 function parkedMessage({ body, key, position }: OutboxEntry, group: string, parking: Parking, parkedAt: number): NewParkedMessage {
   const envelope = readable(body)
-  const messageId = envelope?.id ?? `outbox-${position}`
+  const messageId = envelope ? short(envelope.id) : `outbox-${position}`
   const traceId = envelope && traceIdOf(envelope)
-  return { group, lane: key, messageId, type: envelope?.type, key, raw: body, traceId, parking, parkedAt }
+  return { group, lane: short(key), messageId, type: envelope?.type, key, raw: body, traceId, parking, parkedAt }
 }
 
 function readable(body: string): Envelope | undefined {
