@@ -3,7 +3,10 @@ import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type PostgresBusOptions, postgresBus } from './bus.ts'
-import { FENCE_CLASS } from './fence-watch.ts'
+import { readEvents } from './bus-log.ts'
+import { openDatabase } from './database.ts'
+import { FENCE_CLASS, fenceWatch } from './fence-watch.ts'
+import { busMigrations } from './migrations/bus.ts'
 
 let place: TestDatabase
 let bus: Bus
@@ -87,6 +90,27 @@ describe('a group that joins', () => {
     await client.query('commit')
     await vi.waitFor(() => expect(got).toEqual([3, 4]), 10_000)
   })
+})
+
+it('large events are read in parts, none of them left out', async () => {
+  await bus.publish(range(1, 6).map((n) => ({ ...numbered(n), data: 'x'.repeat(n === 3 ? 900 : 10) })))
+  const database = openDatabase(place.url, { log: silentLogger }, { migrations: busMigrations, stores: [] })
+  try {
+    const fence = fenceWatch(database, 'banyan_bus_position')
+    const slices: { positions: number[]; upTo: number; atEnd: boolean }[] = []
+    for (let after = 0; !slices.at(-1)?.atEnd; after = slices.at(-1)?.upTo ?? 0) {
+      const asked = { after, types: ['counted'], partitions: range(0, 15), limit: 100 }
+      const { events, upTo, atEnd } = await readEvents(database, fence, asked, 500)
+      slices.push({ positions: events.map(({ position }) => position), upTo, atEnd })
+    }
+    // A small one takes about 190 bytes.
+    expect(slices).toEqual([
+      { positions: [1, 2, 3], upTo: 3, atEnd: false },
+      { positions: [4, 5, 6], upTo: 6, atEnd: true },
+    ])
+  } finally {
+    await database.close()
+  }
 })
 
 describe('a server that lacks the last commits, as after a failover', () => {

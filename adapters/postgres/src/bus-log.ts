@@ -7,6 +7,9 @@ import { storable } from './storable.ts'
 /** How many positions one read may go through: sparse types must not make it slow. */
 const WINDOW = 5_000
 
+/** How much of events one read brings, bytes, and one event more: as in the outbox. */
+const MOST_BYTES = 16_777_216
+
 /** As the outbox does it: the fence first, then the positions. */
 const APPEND = `
   with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int)),
@@ -25,24 +28,32 @@ export async function appendEvents(database: PostgresDatabase, batch: readonly E
   ])
 }
 
-/** The next events of a range, up to where the fence says that nothing can appear any more. */
-export async function readEvents(database: PostgresDatabase, fence: FenceWatch, range: LogRange): Promise<LogSlice> {
+/** The next events of a range, up to where the fence says that nothing can appear any more; what is large, in parts. */
+export async function readEvents(
+  database: PostgresDatabase,
+  fence: FenceWatch,
+  range: LogRange,
+  mostBytes: number = MOST_BYTES,
+): Promise<LogSlice> {
   const { after, types, partitions, limit } = range
   // While there is much to read nobody needs to look.
   const final = fence.final() - after >= limit ? fence.final() : await fence.look()
   const setbacks = fence.setbacks()
   if (final <= after) return { events: [], upTo: after, atEnd: true, setbacks }
   const until = Math.min(after + WINDOW, final)
-  const [row] = await database.run<{ batch: string | null }>(
-    `select json_agg(json_build_array(position, type, partition, raw))::text as batch from (
-       select position, type, partition, raw from banyan_bus_events
-       where position > $1 and position <= $2 and type = any($3::text[]) and partition = any($4::smallint[])
-       order by position limit $5) as events`,
-    [after, until, types, partitions, limit],
+  const [row] = await database.run<{ batch: string | null; found: number }>(
+    `select json_agg(json_build_array(position, type, partition, raw)) filter (where before < $6)::text as batch, count(*) as found from (
+       select position, type, partition, raw,
+         sum(octet_length(raw)) over (order by position rows unbounded preceding) - octet_length(raw) as before
+       from (select position, type, partition, raw from banyan_bus_events
+         where position > $1 and position <= $2 and type = any($3::text[]) and partition = any($4::smallint[])
+         order by position limit $5) as upcoming) as events`,
+    [after, until, types, partitions, limit, mostBytes],
   )
   const rows: [number, string, number, string][] = row?.batch ? JSON.parse(row.batch) : []
   const events: LoggedEvent[] = rows.map(([position, type, partition, raw]) => ({ position, type, partition, raw }))
-  const upTo = events.length === limit ? (events.at(-1)?.position ?? until) : until
+  const isAll = events.length < limit && events.length === row?.found
+  const upTo = isAll ? until : (events.at(-1)?.position ?? until)
   return { events, upTo, atEnd: upTo >= final, setbacks }
 }
 

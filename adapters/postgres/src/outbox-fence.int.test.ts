@@ -5,6 +5,7 @@ import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type PostgresDatabase, postgres } from './index.ts'
+import { postgresOutboxLog } from './outbox.ts'
 
 let place: TestDatabase
 let database: PostgresDatabase
@@ -261,7 +262,7 @@ describe('the outbox of PostgreSQL', () => {
       await vi.waitFor(async () => {
         await database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', 1)]))
         expect(wakes).toBeGreaterThan(0)
-      })
+      }, 10_000)
       stop()
     } finally {
       await other.close()
@@ -308,6 +309,24 @@ describe('the outbox of PostgreSQL', () => {
     await vi.waitFor(() => expect(sent.filter((id) => Number(id) > 100)).toEqual(upTo(101, 125).map(String)), 10_000)
     await doneAt(35)
     await mover.stop()
+  })
+
+  it('reads large records in parts, none of them left out, and a single one whatever its size', async () => {
+    const bodies = [10, 10, 900, 10, 10, 10].map((size, n) => ({ ...record('a', n), body: JSON.stringify('x'.repeat(size)) }))
+    await database.transaction((tx) => tx.store(outboxPort).append(tx, bodies))
+    const partition = await partitionOfOnly()
+    const log = postgresOutboxLog(database, 100)
+    const parts: number[] = []
+    const seen: OutboxEntry[] = []
+    // The first read of all looks at the fence and may read twice.
+    await log.read(partition, 1_000, 1)
+    for (let batch = await log.read(partition, 0, 6); batch.length > 0; batch = await log.read(partition, seen.at(-1)?.position ?? 0, 6)) {
+      parts.push(batch.length)
+      seen.push(...batch)
+    }
+    expect(seen.map(({ body }) => body)).toEqual(bodies.map(({ body }) => body))
+    expect(parts).toEqual([3, 3])
+    expect(await postgresOutboxLog(database, 1).read(partition, 2, 6)).toHaveLength(1)
   })
 
   it('gives a partition what is final although the look of another one was faster than its read', async () => {

@@ -70,14 +70,20 @@ export function postgresOutbox(database: PostgresDatabase): Outbox {
   }
 }
 
+/**
+ * How much of events one read brings, bytes, and one event more: they come as one text, and V8 has none beyond 512 MB. In JSON they take
+ * about twice that.
+ */
+const MOST_BYTES = 16_777_216
+
 /** The reading side of the outbox. */
-export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
+export function postgresOutboxLog(database: PostgresDatabase, mostBytes: number = MOST_BYTES): OutboxLog {
   const fence = fenceWatch(database, 'banyan_outbox_position')
   const rooms = roomsOf(database)
   /** Where a partition was last found empty: nothing can appear there before the fence moves. */
   const empty = new Map<number, { after: number | undefined; final: number; setbacks: number }>()
 
-  async function readUpTo(partition: number, after: number | undefined, limit: number, final: number): Promise<OutboxEntry[]> {
+  async function readUpTo(partition: number, after: number | undefined, limit: number, final: number): Promise<Batch> {
     const known = empty.get(partition)
     const setbacks = fence.setbacks()
     if (
@@ -85,10 +91,10 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
       known.setbacks === setbacks &&
       (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))
     )
-      return []
-    const entries = await readRows(database, partition, after, limit, final)
-    if (entries.length === 0) empty.set(partition, { after, final, setbacks })
-    return entries
+      return NONE
+    const batch = await readRows(database, { partition, after, limit, final, mostBytes })
+    if (batch.entries.length === 0) empty.set(partition, { after, final, setbacks })
+    return batch
   }
 
   return {
@@ -100,13 +106,13 @@ export function postgresOutboxLog(database: PostgresDatabase): OutboxLog {
     async read(partition, after, limit) {
       // Before the read: while it is under way another partition's look may move it.
       const before = fence.final()
-      const ready = await readUpTo(partition, after, limit, before)
+      const { entries, isAll } = await readUpTo(partition, after, limit, before)
       // In a long backlog the fence is far ahead, and nobody needs to look.
-      if (ready.length === limit) return ready
+      if (!isAll) return entries
       const final = await fence.look()
-      if (final === before) return ready
-      const more = await readUpTo(partition, ready.at(-1)?.position ?? after, limit - ready.length, final)
-      return [...ready, ...more]
+      if (final === before) return entries
+      const more = await readUpTo(partition, entries.at(-1)?.position ?? after, limit - entries.length, final)
+      return [...entries, ...more.entries]
     },
     setbacks: fence.setbacks,
     async tidy() {
@@ -132,25 +138,39 @@ function partitionOf(key: string): number {
   return (hash >>> 0) % PARTITIONS
 }
 
-/** One value: the driver's work for a row of three columns is six times that for an item of one text. */
-async function readRows(
-  database: PostgresDatabase,
-  partition: number,
-  after: number | undefined,
-  limit: number,
-  final: number,
-): Promise<OutboxEntry[]> {
-  const from = after === undefined ? '(select done from banyan_outbox_lease where partition = $1)' : '$4::bigint'
+interface Batch {
+  readonly entries: OutboxEntry[]
+  /** Whether that is all there is up to the fence. */
+  readonly isAll: boolean
+}
+
+const NONE: Batch = { entries: [], isAll: true }
+
+interface Range {
+  readonly partition: number
+  readonly after: number | undefined
+  readonly limit: number
+  readonly final: number
+  readonly mostBytes: number
+}
+
+/**
+ * One value: the driver's work for a row of three columns is six times that for an item of one text. What goes beyond `mostBytes` is
+ * counted and left for the next time; the first always comes.
+ */
+async function readRows(database: PostgresDatabase, { partition, after, limit, final, mostBytes }: Range): Promise<Batch> {
+  const from = after === undefined ? '(select done from banyan_outbox_lease where partition = $1)' : '$5::bigint'
   const text = `
-    select json_agg(json_build_array(position, key, body))::text as batch from (
-      select position, key, body from banyan_outbox
-      where part = $1 and position > ${from} and position <= $2 order by position limit $3) as entries`
-  const [row] = await database.run<{ batch: string | null }>(
-    text,
-    after === undefined ? [partition, final, limit] : [partition, final, limit, after],
-  )
+    select json_agg(json_build_array(position, key, body)) filter (where before < $4)::text as batch, count(*) as found from (
+      select position, key, body,
+        sum(octet_length(body)) over (order by position rows unbounded preceding) - octet_length(body) as before
+      from (select position, key, body from banyan_outbox
+        where part = $1 and position > ${from} and position <= $2 order by position limit $3) as upcoming) as entries`
+  const values = [partition, final, limit, mostBytes]
+  const [row] = await database.run<{ batch: string | null; found: number }>(text, after === undefined ? values : [...values, after])
   const rows: [number, string, string][] = row?.batch ? JSON.parse(row.batch) : []
-  return rows.map(([position, key, body]) => ({ position, key, body }))
+  const found = row?.found ?? 0
+  return { entries: rows.map(([position, key, body]) => ({ position, key, body })), isAll: found < limit && rows.length === found }
 }
 
 interface LeaseRow {

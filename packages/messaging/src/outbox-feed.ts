@@ -29,7 +29,7 @@ export function outboxFeed(outbox: OutboxLog, partition: number, from: number): 
       const fits = ready?.after === cursor && ready.limit === limit
       const entries = await (fits ? ready.entries : outbox.read(partition, cursor, limit))
       const last = entries.at(-1)
-      // A batch that is not full was all there is.
+      // A batch that is not full was all there is, or large: then what comes next is read when it is wanted.
       if (last && entries.length === limit) readAhead(last.position, limit)
       return entries
     },

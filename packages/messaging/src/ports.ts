@@ -70,7 +70,7 @@ export interface OutboxLog {
    */
   advance(tx: Transaction, partition: number, progress: { epoch: number; done: number; expiresAt: number }): Promise<boolean>
   /**
-   * Up to `limit` records after the position `after`, or after what is marked as sent, in order, and only such that no record
+   * Up to `limit` records, fewer where they are large, after the position `after`, or after what is marked as sent, in order, and only such that no record
    * can still appear before them. A read of its own, outside any transaction: see the appender fence of the PostgreSQL outbox.
    */
   read(partition: number, after: number | undefined, limit: number): Promise<OutboxEntry[]>
