@@ -1,5 +1,8 @@
 import { uuidV7 } from './uuid-v7.ts'
-import type { World } from './world.ts'
+import type { Timer, World } from './world.ts'
+
+/** The longest delay that a timer of the runtime takes, milliseconds: 24.8 days. Of a longer one it would make 1 ms. */
+const LONGEST_MS = 2 ** 31 - 1
 
 /** The real world: the machine's clocks, its random numbers, its timers. The default of every `world` option. */
 export const systemWorld: World = {
@@ -8,9 +11,25 @@ export const systemWorld: World = {
   random: () => Math.random(),
   uuid: nextUuid,
   after(delayMs, fire) {
+    if (delayMs > LONGEST_MS) return afterSeveral(delayMs, fire)
     const timer = setTimeout(fire, delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
+}
+
+/** A long delay, waited out in several timers. */
+function afterSeveral(delayMs: number, fire: () => void): Timer {
+  let leftMs = delayMs
+  let timer: NodeJS.Timeout | undefined
+
+  function wait(): void {
+    const partMs = Math.min(leftMs, LONGEST_MS)
+    leftMs -= partMs
+    timer = setTimeout(leftMs > 0 ? wait : fire, partMs)
+  }
+
+  wait()
+  return { cancel: () => clearTimeout(timer) }
 }
 
 let lastMs = 0

@@ -1,7 +1,11 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { manualWorld } from './manual-world.ts'
 import { systemWorld } from './system-world.ts'
 import { sleep } from './world.ts'
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 test('time stands still until it is told to pass, and wall clock and monotonic pass together', async () => {
   const world = manualWorld({ startMs: 1_000 })
@@ -134,4 +138,34 @@ test('the system runs a timer and can cancel one', async () => {
   const before = systemWorld.monotonic()
   await new Promise<void>((resolve) => systemWorld.after(1, resolve))
   expect(systemWorld.monotonic()).toBeGreaterThan(before)
+})
+
+const DAY_MS = 86_400_000
+
+test('the system waits as long as it is told, also longer than one timer can', () => {
+  vi.useFakeTimers()
+  const fired: string[] = []
+  systemWorld.after(24 * DAY_MS, () => fired.push('24 days'))
+  systemWorld.after(30 * DAY_MS, () => fired.push('30 days'))
+  systemWorld.after(60 * DAY_MS, () => fired.push('60 days'))
+  const longest = vi.spyOn(globalThis, 'setTimeout')
+  vi.advanceTimersByTime(30 * DAY_MS - 1)
+  expect(fired).toEqual(['24 days'])
+  vi.advanceTimersByTime(1)
+  expect(fired).toEqual(['24 days', '30 days'])
+  vi.advanceTimersByTime(30 * DAY_MS)
+  expect(fired).toEqual(['24 days', '30 days', '60 days'])
+  for (const [, delayMs] of longest.mock.calls) expect(delayMs).toBeLessThan(2 ** 31)
+})
+
+test('the system cancels a long timer wherever it is', () => {
+  vi.useFakeTimers()
+  const fire = vi.fn()
+  const [early, late] = [systemWorld.after(60 * DAY_MS, fire), systemWorld.after(60 * DAY_MS, fire)]
+  early.cancel()
+  vi.advanceTimersByTime(50 * DAY_MS)
+  late.cancel()
+  vi.advanceTimersByTime(50 * DAY_MS)
+  expect(fire).not.toHaveBeenCalled()
+  expect(vi.getTimerCount()).toBe(0)
 })

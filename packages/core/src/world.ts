@@ -11,7 +11,7 @@ export interface World {
   random(): number
   /** A new UUID version 7 (RFC 9562): sorts by the time it was made. */
   uuid(): string
-  /** Calls `fire` once, after at least `delayMs` milliseconds. */
+  /** Calls `fire` once, after at least `delayMs` milliseconds, of which there may be any number. */
   after(delayMs: number, fire: () => void): Timer
 }
 

@@ -463,6 +463,8 @@ describe('consume', () => {
     })
     expect(world.pendingTimers()).toBe(0)
     expect(() => consume(seatTaken, async () => {}, { concurrency: 0 })).toThrow(RangeError)
+    expect(() => consume(seatTaken, async () => {}, { handlerTimeoutMs: 2 ** 52 })).toThrow('to 3155760000000 (a hundred years)')
+    consume(seatTaken, async () => {}, { handlerTimeoutMs: 30 * 86_400_000 })
     expect(() => consume([], async () => {})).toThrow(RangeError)
   })
 })
