@@ -124,14 +124,32 @@ describe('consume', () => {
     expect(prepared).toEqual(['A1-7', 'B1-1'])
   })
 
+  it('tells events of two sources apart that have the same id, handled or parked', async () => {
+    const { bus, world, effects, test, letters } = await setUp({ retry: { attempts: 1 } })
+    await bus.deliver(taken('A1', 1, { id: '1', source: 'one' }), taken('B1', 1, { id: '1', source: 'two' }))
+    expect(await effects()).toEqual(['A1-1', 'B1-1'])
+    test.fails = () => true
+    await bus.deliver(taken('A1', 2, { id: '2', source: 'one' }), taken('B1', 2, { id: '2', source: 'two' }))
+    expect(await letters.list()).toMatchObject([
+      { key: 'A1', messageId: '2', envelope: { source: 'one' } },
+      { key: 'B1', messageId: '2', envelope: { source: 'two' } },
+    ])
+    await bus.again()
+    test.fails = () => false
+    await letters.redrive({}, { by: 'eva', reason: 'mended' })
+    await world.advance(10_000)
+    expect(await effects()).toEqual(['A1-1', 'B1-1', 'A1-2', 'B1-2'])
+    expect(await letters.history()).toMatchObject([{ messageId: '2' }, { messageId: '2' }])
+  })
+
   it('retries a failed event with growing pauses and lets later ones of its key wait, others flow', async () => {
     const { bus, world, effects, test, database } = await setUp()
     test.fails = (id) => id === 'A1-1'
     await bus.deliver(taken('A1', 1), taken('A1', 2), taken('B1', 1))
     expect(await effects()).toEqual(['B1-1'])
     expect((await database.state()).queue.map(({ messageId, kind }) => [messageId, kind])).toEqual([
-      ['A1-1', 'due'],
-      ['A1-2', 'waiting'],
+      ['["box-office","A1-1"]', 'due'],
+      ['["box-office","A1-2"]', 'waiting'],
     ])
     await world.advance(50)
     test.fails = () => false

@@ -219,5 +219,5 @@ function auditOf(
   { by, reason }: Decision,
   at: number,
 ): AuditRecord {
-  return { deadLetter: position, action, by, why: reason, at, group, messageId, raw }
+  return { deadLetter: position, action, by, why: reason, at, group, messageId: envelopeOf(raw)?.id ?? messageId, raw }
 }

@@ -3,6 +3,7 @@ import { type Database, type Delivery, decodeEnvelope, type Envelope, type Logge
 import type { Attributes } from '@opentelemetry/api'
 import { failedAttempt, MessagingError, reasonOf } from './errors.ts'
 import type { EventRunner } from './handling.ts'
+import { messageIdOf } from './message-id.ts'
 import { instruments } from './metrics.ts'
 import { after, type FailedAttempt, firstInLine, type Parking, type RetrySchedule } from './parking.ts'
 import { type Admission, inboxPort, keyQueuePort, type NewParkedMessage } from './ports.ts'
@@ -115,7 +116,7 @@ function admissionOf({ envelope, raw, position, place }: Delivery, { group, orde
     // Half of the time, so that a publisher whose clock is ahead does not make an old event look young. A young one is known by its
     // id alone, whatever became of the bus and its offsets.
     const old = !(Date.parse(envelope.time) > world.now() - retentionMs / 2)
-    const id = short(envelope.id)
+    const id = messageIdOf(envelope)
     return { group, id, lane: ordering === 'key' ? short(envelope.subject) : id, place, old }
   }
   // What cannot be read has no id: its place and its bytes are the same each time it comes.

@@ -126,7 +126,7 @@ export interface ParkedMessage {
   readonly position: number
   readonly group: string
   readonly lane: string
-  /** The envelope's id, shortened where it is long; for what could not be decoded, a digest of it. */
+  /** Which message it is, once a group: see `message-id.ts`; for what could not be decoded, a digest of it. */
   readonly messageId: string
   readonly type: string | undefined
   readonly key: string | undefined
@@ -185,6 +185,7 @@ export interface AuditRecord {
   /** Milliseconds since 1970. */
   readonly at: number
   readonly group: string
+  /** The envelope's id; where it could not be read, a digest of it. */
   readonly messageId: string
   /** The message before the decision. */
   readonly raw: string

@@ -1,5 +1,6 @@
 import { decodeEnvelope, type Envelope, EnvelopeError } from '@banyan/core'
 import { MessagingError } from './errors.ts'
+import { messageIdOf } from './message-id.ts'
 import { instruments } from './metrics.ts'
 import { after, firstInLine, type Parking } from './parking.ts'
 import type { PartitionOptions } from './partition-options.ts'
@@ -52,7 +53,7 @@ export async function settle(
 
 function parkedMessage({ body, key, position }: OutboxEntry, group: string, parking: Parking, parkedAt: number): NewParkedMessage {
   const envelope = readable(body)
-  const messageId = envelope ? short(envelope.id) : `outbox-${position}`
+  const messageId = envelope ? messageIdOf(envelope) : `outbox-${position}`
   const traceId = envelope && traceIdOf(envelope)
   return { group, lane: short(key), messageId, type: envelope?.type, key, raw: body, traceId, parking, parkedAt }
 }
