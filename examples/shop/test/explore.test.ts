@@ -5,5 +5,6 @@ it("the shop's own saga keeps its promises through every schedule with up to thr
   const found = await orderFulfilment.explore({ faults: 3 })
   console.log(found.text)
   expect(found.broken?.lines ?? []).toEqual([])
+  expect(found.complete).toBe(true)
   expect(found.text).toContain('nothing is broken')
 }, 120_000)

@@ -11,6 +11,7 @@ export type CliErrorCode =
   | 'ERR_DATABASE_MISSING'
   | 'ERR_SAGA_FINDINGS'
   | 'ERR_SAGA_BROKEN'
+  | 'ERR_SAGA_UNFINISHED'
   | 'ERR_RELOAD_REFUSED'
   | 'ERR_ADMIN'
   | 'ERR_USAGE'

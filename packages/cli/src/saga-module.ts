@@ -13,6 +13,8 @@ export interface ExplorableSaga {
 
 export interface ExploredSaga {
   readonly broken: object | undefined
+  /** False: something was not looked at, or something is broken. */
+  readonly complete: boolean
   /** What keeps something from being looked at: steps that nothing comes to. */
   readonly notes: readonly string[]
   readonly text: string

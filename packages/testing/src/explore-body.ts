@@ -15,6 +15,7 @@ import type { ExploredDatabase } from './explore-database.ts'
 import type { Engine } from './explore-engine.ts'
 import { ExploreError } from './explore-errors.ts'
 import { memo } from './explore-memo.ts'
+import { unlessMisused } from './explore-misuse.ts'
 import type { Begun, Moment } from './explore-moment.ts'
 import { type Asked, inRun, type Run, Unanswered } from './explore-run.ts'
 
@@ -22,7 +23,7 @@ import { type Asked, inRun, type Run, Unanswered } from './explore-run.ts'
 export type BodyEnd = { readonly asked: Asked } | { readonly end: AttemptEnd; readonly local: string | undefined }
 
 export interface BodyRunner {
-  /** Runs the body of a step, up to its first call without an answer. */
+  /** Runs the body of a step, up to its first call without an answer. @throws {ExploreError} where it wants what is not simulated */
   run(moment: Moment, begun: Begun): Promise<BodyEnd>
   /** Runs something else in the saga's own database; gives what is there then, JSON, or why it did not work. */
   beside(moment: Moment, name: string, body: (tx: Transaction) => unknown): Promise<{ local: string } | { error: string }>
@@ -83,26 +84,27 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
     return watched(attempt, Promise.race([ended, blocked]))
   }
 
+  async function runBeside(moment: Moment, body: (tx: Transaction) => unknown): Promise<{ local: string } | { error: string }> {
+    await load(moment.local)
+    loaded = undefined
+    try {
+      await database.transaction(async (tx) => body(tx))
+      loaded = JSON.stringify(await database.save())
+      return { local: loaded }
+    } catch (error) {
+      return { error: messageOf(error) }
+    }
+  }
+
   return {
-    beside: (moment, name, body) =>
-      rememberBeside(`${name} ${moment.local}`, async () => {
-        await load(moment.local)
-        loaded = undefined
-        try {
-          await database.transaction(async (tx) => body(tx))
-          loaded = JSON.stringify(await database.save())
-          return { local: loaded }
-        } catch (error) {
-          return { error: messageOf(error) }
-        }
-      }),
+    beside: (moment, name, body) => rememberBeside(`${name} ${moment.local}`, () => unlessMisused(() => runBeside(moment, body))),
     run(moment, begun) {
       const attempt = attemptOf(options, moment, begun)
       if (begun.kind === 'do' && decides(attempt.step, engine.isUnspread(begun.step))) return Promise.resolve(decided(world, attempt))
       const local = engine.step(begun.step).kind === 'local'
       const { call, cause, action } = attempt
       const key = JSON.stringify([begun.step, action, begun.answers, call.attempt, cause, moment.results, local ? moment.local : ''])
-      return remember(key, () => (local ? runLocal(moment, attempt, begun) : runRemote(attempt, begun)))
+      return remember(key, () => unlessMisused(() => (local ? runLocal(moment, attempt, begun) : runRemote(attempt, begun))))
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Database, StorePort, Transaction, World } from '@banyan/core'
 import { type Outbox, outboxPort } from '@banyan/messaging/internal'
-import { ExploreError } from './explore-errors.ts'
+import { misuse } from './explore-misuse.ts'
 import { stillWorld } from './explore-world.ts'
 
 /**
@@ -84,7 +84,7 @@ const states = new WeakMap<Transaction, unknown>()
 /** The state of a {@link simulatedDatabase}, for local steps to read and to change in place. */
 export function localState<State>(tx: Transaction): State {
   const state = states.get(tx)
-  if (state === undefined) throw new ExploreError('ERR_OUTSIDE_SIMULATION', 'this transaction is not one of a simulated database')
+  if (state === undefined) throw misuse('ERR_OUTSIDE_SIMULATION', 'this transaction is not one of a simulated database')
   // The caller names the type of the state the database was made with.
   return state as State
 }
@@ -117,12 +117,12 @@ export function simulatedDatabase<State>(world: World, initial: State): Explored
 function transactionOf(outbox: Outbox, writes: (() => Promise<void>)[]): Transaction {
   return {
     dialect: 'sqlite',
-    sql: () => Promise.reject(new ExploreError('ERR_OUTSIDE_SIMULATION', 'a simulated database has no SQL; give explore() a "database"')),
+    sql: () => Promise.reject(misuse('ERR_OUTSIDE_SIMULATION', 'a simulated database has no SQL; give explore() a "database"')),
     beforeCommit: (write) => void writes.push(write),
     afterCommit: () => {},
     store<T>(port: StorePort<T>): T {
       if (port.name !== outboxPort.name)
-        throw new ExploreError('ERR_OUTSIDE_SIMULATION', `a simulated database has no "${port.name}"; give explore() a "database"`)
+        throw misuse('ERR_OUTSIDE_SIMULATION', `a simulated database has no "${port.name}"; give explore() a "database"`)
       // The one port it has is that of the outbox.
       return outbox as T
     },

@@ -1,6 +1,7 @@
 import { isRefusal, nearest, refuse, type StorePort, type Transaction, type World } from '@banyan/core'
 import { type ParticipantRecord, type ParticipantStore, participant, participantPort } from '@banyan/saga/internal'
 import { ExploreError } from './explore-errors.ts'
+import { misuse, unlessMisused } from './explore-misuse.ts'
 import { type Answer, answerOfError, answerOfValue, fromText, toText, valueOfAnswer } from './explore-run.ts'
 import type { AtomicStep, Operation, OperationCall } from './explore-service.ts'
 
@@ -34,8 +35,12 @@ export interface Book {
   readonly keys: Record<string, ParticipantRecord>
 }
 
-/** Runs one atomic step of an operation. */
-export async function handle(world: World, operation: Operation<never>, letter: Letter, book: string): Promise<Handled> {
+/** Runs one atomic step of an operation. @throws {ExploreError} where it wants what is not simulated */
+export function handle(world: World, operation: Operation<never>, letter: Letter, book: string): Promise<Handled> {
+  return unlessMisused(() => handleLetter(world, operation, letter, book))
+}
+
+async function handleLetter(world: World, operation: Operation<never>, letter: Letter, book: string): Promise<Handled> {
   if (typeof operation === 'object' && 'steps' in operation) return handleStep(operation.steps, letter, book)
   const { state, keys } = JSON.parse(book) as Book
   const effects = effectCounter(letter)
@@ -151,7 +156,7 @@ function effectCounter({ key, operation, refusal }: Letter): EffectCounter {
   }
   const add = (effects: number) => {
     // Outside an atomic step it would be counted again with each step that follows.
-    if (!counter.open) throw new ExploreError('ERR_OPERATION_UNKNOWN', `"${operation}": say did() and undid() inside an atomic step`)
+    if (!counter.open) throw misuse('ERR_OPERATION_UNKNOWN', `"${operation}": say did() and undid() inside an atomic step`)
     counter.count += effects
   }
   return counter

@@ -27,7 +27,7 @@ export interface Figures {
   readonly schedulesPerSecond: number
   /** How the saga ends when nothing goes wrong: `completed`, as a rule. */
   readonly usualEnds: readonly string[]
-  /** False: there was more than `maxMoments` to look at. */
+  /** False: there was more than `maxMoments` to look at, or something is broken, and nothing more was looked at. */
   readonly complete: boolean
 }
 

@@ -20,7 +20,10 @@ export interface ExploredWorld<States = Readonly<Record<string, unknown>>, Local
   }
 }
 
-/** Holds unless it gives `false`, or a text that says what is wrong, or throws (so that assertions of a test library do). */
+/**
+ * Holds unless it gives `false`, or a text that says what is wrong, or throws (so that assertions of a test library do). Never async:
+ * a promise is refused.
+ */
 export type Invariant<World> = (world: World) => boolean | string | undefined | void
 
 export type Invariants<World> = Readonly<Record<string, Invariant<World>>>
@@ -109,6 +112,7 @@ function brokenOf(invariants: Invariants<ExploredWorld>, options: RuleOptions, m
   }
   for (const name of names) {
     const said = saidBy(() => invariants[name]?.(world))
+    if (isThenable(said)) throw promised(name, said)
     if (said === false) return name
     if (typeof said === 'string') return `${name}: ${said}`
   }
@@ -121,6 +125,17 @@ function saidBy(invariant: () => boolean | string | undefined | void): boolean |
   } catch (error) {
     return messageOf(error)
   }
+}
+
+function isThenable(said: unknown): said is PromiseLike<unknown> {
+  return typeof said === 'object' && said !== null && 'then' in said && typeof said.then === 'function'
+}
+
+/** Its answer would come when the search is elsewhere: it would hold whatever it says. */
+function promised(name: string, said: PromiseLike<unknown>): TypeError {
+  // What it says is unheard, an error of its own too.
+  said.then(undefined, () => {})
+  return new TypeError(`cannot explore: the invariant "${name}" gives a promise; wanted one that is not async`)
 }
 
 function worldOf({ saga, input }: RuleOptions, moment: Moment): ExploredWorld {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { messageOf } from '@banyan/core'
-import { ExploreError } from './explore-errors.ts'
+import { misuse } from './explore-misuse.ts'
 
 /** How a call ended for the one who made it, as plain data. */
 export type Answer =
@@ -48,7 +48,7 @@ export function callInRun(service: Called, operation: string, request: unknown):
   const run = runs.getStore()
   if (!run) {
     const message = `cannot call "${operation}" of a simulated service here: it answers the steps of a saga under explore() alone`
-    return Promise.reject(new ExploreError('ERR_OPERATION_UNKNOWN', message))
+    return Promise.reject(misuse('ERR_OPERATION_UNKNOWN', message))
   }
   const answer = run.answers[run.next]
   run.next += 1
@@ -89,7 +89,7 @@ export function toText(value: unknown, what: string): string | undefined {
   try {
     return JSON.stringify(value)
   } catch (cause) {
-    throw new ExploreError('ERR_NOT_JSON', `cannot keep ${what} as JSON: ${messageOf(cause)}`, { cause })
+    throw misuse('ERR_NOT_JSON', `cannot keep ${what} as JSON: ${messageOf(cause)}`, { cause })
   }
 }
 

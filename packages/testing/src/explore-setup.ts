@@ -30,7 +30,7 @@ export interface ExploreOptions<Input, Services, Local = unknown> {
   always?: Invariants<ExploredWorld<StatesOf<Services>, Local>>
   /** The most faults in one schedule, 0 to 10. Default 3. */
   faults?: number
-  /** Which faults there are. Default: all, see {@link FaultKind}. */
+  /** Which faults there are; an unknown one is refused. Default: all, see {@link FaultKind}. */
   kinds?: readonly FaultKind[]
   /** The database of the local steps. Default: a {@link simulatedDatabase} of {@link ExploreOptions.local}. */
   database?: ExploredDatabase
@@ -41,13 +41,16 @@ export interface ExploreOptions<Input, Services, Local = unknown> {
   meanwhile?: Readonly<Record<string, (tx: Transaction) => unknown>>
   /** Whether somebody may cancel the saga, once, at any moment before its pivot. Not a fault. Default false. */
   cancel?: boolean
-  /** What a `wait`, an `approve` or a `child` of the saga gives when it comes, by step. Default: nothing. */
+  /** What a `wait`, an `approve` or a `child` of the saga gives when it comes, by step; other names are refused. Default: nothing. */
   answers?: Readonly<Record<string, unknown>>
   /** What `localState(tx)` is at the start: plain data. Default: `{}`. */
   local?: object
   /** A schedule to go through alone, as a report has printed it. */
   replay?: string
-  /** How many different moments are looked at, from 1; more than that is told as incomplete. Default 1,000,000. */
+  /**
+   * How many different moments are looked at, from 1. Where there are more, the result is not `complete`: that nothing is broken then
+   * says nothing. Default 1,000,000.
+   */
   maxMoments?: number
 }
 
@@ -67,7 +70,7 @@ export interface Prepared {
   readonly silent: () => string[]
 }
 
-/** @throws {RangeError} for an option out of range */
+/** @throws {RangeError} for an option out of range; {@link TypeError} for a name in one that there is not */
 export async function prepare<Input, Services extends AnyServices, Local>(
   saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
   options: ExploreOptions<Input, Services, Local>,
@@ -85,11 +88,13 @@ export async function prepare<Input, Services extends AnyServices, Local>(
   } = options
   checkWhole('faults', faults, 0, MOST_FAULTS)
   checkWhole('maxMoments', options.maxMoments ?? 1, 1, Number.MAX_SAFE_INTEGER)
+  checkNames('kinds', kinds, FAULT_KINDS, `there are ${FAULT_KINDS.join(', ')}`)
   const world = stillWorld()
   const database = options.database ?? simulatedDatabase(world, local)
   // The types of a service's operations say what steps may call; here they are called by name.
   const services = options.services as unknown as Site['services']
   const definition: AnySaga = typeof saga === 'function' ? saga(clientsOf(options.services)) : saga
+  checkAnswers(definition, answers)
   const engine = engineOf(definition, world.now())
   const bodies = bodyRunner({ saga: definition, input, database, engine, world })
   const first: Moment = {
@@ -132,6 +137,18 @@ export async function prepare<Input, Services extends AnyServices, Local>(
 function checkWhole(name: string, value: number, least: number, most: number): void {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return
   throw new RangeError(`cannot explore: "${name}" is ${value}, wanted a whole number from ${least} to ${most}`)
+}
+
+/** What nobody asks for would be left out without a word, and what it was to try with it. */
+function checkAnswers({ name, steps }: AnySaga, answers: Readonly<Record<string, unknown>>): void {
+  const waiting = steps.filter(({ kind }) => kind === 'wait' || kind === 'approve' || kind === 'child').map((step) => step.name)
+  const there = waiting.length === 0 ? `nothing in saga "${name}" waits` : `those of saga "${name}" are ${waiting.join(', ')}`
+  checkNames('answers', Object.keys(answers), waiting, `wanted steps that wait for an event, an approval or a child saga; ${there}`)
+}
+
+function checkNames(option: string, given: readonly string[], known: readonly string[], wanted: string): void {
+  const stranger = given.find((name) => !known.includes(name))
+  if (stranger !== undefined) throw new TypeError(`cannot explore: "${option}" has "${stranger}"; ${wanted}`)
 }
 
 /** Runs operations, and keeps in mind which of them change something and never say that they have an effect. */

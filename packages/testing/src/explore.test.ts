@@ -182,20 +182,34 @@ it('says which step waits for the real world', async () => {
   }
 })
 
-it('says what is missing when a step wants a database with SQL', async () => {
-  const asking = () =>
-    saga<Order>('asking', { version: 1, key: (order) => order.orderId })
-      .local('ask', { do: (tx) => tx.sql`select 1`, undo: () => undefined, retry: { attempts: 1 } })
-      .done()
-  const found = await explore(asking, { ...options, faults: 0, invariants: { completes: ({ saga }) => saga.status === 'completed' } })
-  expect(found.broken?.lines[0]).toContain('a simulated database has no SQL; give explore() a "database"')
-})
-
 it.each([
   [{ faults: 11 }, '"faults" is 11, wanted a whole number from 0 to 10'],
   [{ maxMoments: 0 }, '"maxMoments" is 0, wanted a whole number from 1'],
+  [{ kinds: ['crsh' as 'crash'] }, '"kinds" has "crsh"; there are error, lost, late, twice, refusal, crash, pause'],
+  [
+    { answers: { b: 1 } },
+    '"answers" has "b"; wanted steps that wait for an event, an approval or a child saga; nothing in saga "two" waits',
+  ],
 ])('refuses %j', async (more, message) => {
   await expect(explore(two, { ...options, ...more })).rejects.toThrow(message)
+})
+
+it('refuses an answer to a step that there is not, naming those that wait', async () => {
+  const asking = () =>
+    saga<Order>('asking', { version: 1, key: (order) => order.orderId })
+      .approve('boss', { withinMs: 1_000, otherwise: 'undo' })
+      .pivot('confirm', { local: note('confirm') })
+      .done()
+  const wrong = explore(asking, { ...options, answers: { bos: { limit: 5 } } })
+  await expect(wrong).rejects.toThrow('"answers" has "bos"; wanted steps that wait')
+  await expect(wrong).rejects.toThrow('those of saga "asking" are boss')
+  await expect(explore(asking, { ...options, faults: 1, answers: { boss: { limit: 5 } } })).resolves.toMatchObject({ broken: undefined })
+})
+
+it.each(['invariants', 'always'] as const)('refuses an async one among the %s, whatever it would say', async (option) => {
+  const late = async () => Promise.reject(new Error('nobody hears this'))
+  const found = explore(two, { ...options, faults: 0, [option]: { 'stock adds up': late } })
+  await expect(found).rejects.toThrow('the invariant "stock adds up" gives a promise; wanted one that is not async')
 })
 
 it('refuses to be called outside a step', async () => {

@@ -9,7 +9,7 @@ import type { Site } from './explore-site.ts'
 /** How many moments without a fault a replay looks at, to learn what is usual. */
 const REPLAY_MOMENTS = 100_000
 
-/** What came of it. */
+/** What came of it: all is well where it is `complete` and nothing is `broken`. */
 export interface Exploration extends Figures {
   /** The shortest schedule that breaks a rule; `undefined`: none does. */
   readonly broken: Counterexample | undefined
@@ -31,7 +31,8 @@ export interface Exploration extends Figures {
  * Moments from which the same can happen are looked at once, so steps and operations must depend on nothing but what they are
  * given: no counters in a module, no clock, no chance.
  *
- * @throws {ExploreError} when a step or an operation cannot be simulated; {@link RangeError} for an option out of range
+ * @throws {ExploreError} when a step or an operation cannot be simulated, whatever it makes of the error; {@link RangeError} for an
+ * option out of range, {@link TypeError} for an unknown name in one and for an async invariant
  * @see Killian et al., "Life, Death, and the Critical Transition" (MaceMC), NSDI 2007; Leesatapornwongsa et al., "SAMC", OSDI 2014
  */
 export async function explore<Input, const Services extends AnyServices, Local = unknown>(

@@ -82,6 +82,20 @@ describe('banyan saga explore', () => {
     expect(out).toContain('1. worker 1 does "spend": calls points.spend(')
   })
 
+  it('ends with 1 when it has not looked at all of it, and says what to do', async () => {
+    const { status, out, err } = await run('explore', file('guarded'), '--max-moments', '3')
+    expect(out).toContain('nothing broken was found, but NOT ALL was looked at')
+    expect(status).toBe(1)
+    expect(err).toMatch(/^1 of 1 sagas in .* was not looked at in full: raise --max-moments, or lower --faults\n$/)
+    expect(await run('explore', file('guarded'))).toMatchObject({ status: 0, err: '' })
+  })
+
+  it('ends with 1 for a saga that it cannot run', async () => {
+    const { status, err } = await run('explore', file('unsimulated'))
+    expect(status).toBe(1)
+    expect(err).toBe('a simulated database has no SQL; give explore() a "database"\n')
+  })
+
   it('says what is wrong with a schedule', async () => {
     const { status, err } = await run('explore', file('explorable'), '--replay', '1:spend.lots')
     expect(status).toBe(1)

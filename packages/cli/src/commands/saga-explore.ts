@@ -37,10 +37,16 @@ export function addExploring(command: Command, output: Output): void {
     .action((file: string) => verify(output, file))
   command
     .command('explore <module>')
-    .description('run a saga through every schedule with a few faults; exit status 1 with the shortest that breaks a rule')
+    .description(
+      'run a saga through every schedule with a few faults; exit status 1 with the shortest that breaks a rule, or if not all was looked at',
+    )
     .option('--faults <number>', 'the most faults in one schedule; left out, what the module says, or 3', wholeNumber(0, 10))
     .option('--replay <schedule>', 'go through this one schedule, as a report has printed it')
-    .option('--max-moments <number>', 'give up after looking at so many moments', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--max-moments <number>',
+      'give up after looking at so many moments; left out, what the module says, or 1000000',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    )
     .addHelpText('after', EXPLORE_EXAMPLES)
     .action((file: string, options: { faults?: number; replay?: string; maxMoments?: number }) => explore(output, file, options))
   command
@@ -70,12 +76,18 @@ async function explore(output: Output, file: string, options: { faults?: number;
     throw new CliError('ERR_USAGE', `"${file}" exports ${names}, but nobody who takes part in it: ${wanted}`)
   }
   let broken = 0
+  let unfinished = 0
   for (const one of explorables) {
     const found = await one.explore(options)
     output.write(`${found.text}\n`)
     if (found.broken) broken += 1
+    else if (!found.complete) unfinished += 1
   }
   if (broken > 0) throw new CliError('ERR_SAGA_BROKEN', `${broken} of ${explorables.length} sagas in ${file} can be broken`)
+  if (unfinished > 0) {
+    const what = `${unfinished} of ${explorables.length} sagas in ${file} ${unfinished === 1 ? 'was' : 'were'} not looked at in full`
+    throw new CliError('ERR_SAGA_UNFINISHED', `${what}: raise --max-moments, or lower --faults`)
+  }
 }
 
 async function diagram(output: Output, file: string, format: (typeof FORMATS)[number]): Promise<void> {

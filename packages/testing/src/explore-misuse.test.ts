@@ -1,0 +1,100 @@
+import type { Transaction } from '@banyan/core'
+import { nothing, saga } from '@banyan/saga'
+import { describe, expect, it } from 'vitest'
+import { explore } from './explore.ts'
+import { localState } from './explore-database.ts'
+import { service } from './explore-service.ts'
+
+interface Order {
+  readonly orderId: string
+}
+
+const input: Order = { orderId: 'o1' }
+const options = { version: 1, key: (order: Order) => order.orderId }
+
+const noting = (body: (tx: Transaction) => unknown) => () =>
+  saga<Order>('noting', options)
+    .local('note', { do: body, undo: () => undefined })
+    .pivot('confirm', { local: () => undefined })
+    .done()
+
+const sending = (mails: { send: (request: { key: string }) => Promise<unknown> }) =>
+  saga<Order>('sending', options)
+    .step('send', { do: (c) => mails.send({ key: c.key }), undo: nothing('a mail cannot be unsent') })
+    .done()
+
+const outside = { code: 'ERR_OUTSIDE_SIMULATION' }
+
+describe('a saga that cannot be run', () => {
+  it('ends the exploration, which would else call it compensated: SQL without a database', async () => {
+    const asking = noting((tx) => tx.sql`select 1`)
+    const found = explore(asking, { input, services: {} })
+    await expect(found).rejects.toMatchObject({ ...outside, message: 'a simulated database has no SQL; give explore() a "database"' })
+    await expect(explore(asking, { input, services: {}, replay: '' })).rejects.toMatchObject(outside)
+  })
+
+  it('ends it also where the step makes something else of the error', async () => {
+    const careless = noting(async (tx) => {
+      await tx.sql`select 1`.catch(() => {})
+    })
+    await expect(explore(careless, { input, services: {}, faults: 0 })).rejects.toMatchObject(outside)
+  })
+
+  it('ends it where an undo or somebody else in the same database is what wants SQL', async () => {
+    const undoing = () =>
+      saga<Order>('undoing', options)
+        .local('note', { do: () => undefined, undo: (tx) => void tx.sql`select 1`.catch(() => {}) })
+        .pivot('confirm', { local: () => undefined })
+        .done()
+    await expect(explore(undoing, { input, services: {}, faults: 0, cancel: true })).rejects.toMatchObject(outside)
+    const meanwhile = { 'the customer cancels': (tx: Transaction) => tx.sql`select 1` }
+    await expect(
+      explore(
+        noting(() => undefined),
+        { input, services: {}, faults: 0, meanwhile },
+      ),
+    ).rejects.toMatchObject(outside)
+  })
+
+  it('ends it where a step asks for the state of another kind of database', async () => {
+    const real = { transaction: <T>(body: (tx: Transaction) => Promise<T>) => body({} as Transaction), save: () => ({}), load: () => {} }
+    const found = explore(
+      noting((tx) => localState(tx)),
+      { input, services: {}, database: real, faults: 0 },
+    )
+    await expect(found).rejects.toThrow('this transaction is not one of a simulated database')
+  })
+})
+
+describe('a service that cannot be run', () => {
+  it('ends the exploration where it tells of an effect outside its atomic steps', async () => {
+    const mails = service({
+      state: { sent: 0 },
+      operations: {
+        send: {
+          async steps(atomic, _request: { key: string }, call) {
+            await atomic((state) => {
+              state.sent += 1
+            })
+            call.did()
+          },
+        },
+      },
+    })
+    const found = explore(({ mails }) => sending(mails), { input, services: { mails }, faults: 0 })
+    await expect(found).rejects.toThrow('"send": say did() and undid() inside an atomic step')
+  })
+
+  it('ends it where it keeps what is no JSON', async () => {
+    const mails = service({
+      state: { sent: 0 },
+      operations: {
+        send(state, _request: { key: string }) {
+          Object.assign(state, { sent: 1n })
+        },
+      },
+    })
+    const found = explore(({ mails }) => sending(mails), { input, services: { mails }, faults: 0 })
+    await expect(found).rejects.toMatchObject({ code: 'ERR_NOT_JSON' })
+  })
+})
