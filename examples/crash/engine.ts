@@ -8,6 +8,9 @@ import type { Places } from './places.ts'
 export const ENGINES = ['sqlite', 'postgres'] as const
 export type EngineName = (typeof ENGINES)[number]
 
+/** The servers of an engine, by name: its outsiders. Known before it is started. */
+export const SERVERS: Readonly<Record<EngineName, readonly string[]>> = { sqlite: [], postgres: ['database'] }
+
 /** A database that a trial needs. */
 export interface Wanted {
   readonly service: string

@@ -48,7 +48,7 @@ async function runScenario(options: Options, scenario: Scenario, engine: Awaited
   const { trials, seed, kills, pauses, role, broken } = options
   const hit =
     role ??
-    victimsOf(scenario, engine.outsiders)
+    victimsOf(scenario, engine.name)
       .map((victim) => victim.role)
       .join(', ')
   const seeds = trials === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + trials - 1}`

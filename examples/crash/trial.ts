@@ -9,7 +9,7 @@ import {
   crashTrial,
   type Mishap,
 } from '@banyan/testing/crash'
-import type { Engine } from './engine.ts'
+import { type Engine, type EngineName, SERVERS } from './engine.ts'
 import { databaseAt } from './places.ts'
 import { type RoleSettings, unlessAway } from './role.ts'
 import type { Scenario, Verdict, Watch } from './scenario.ts'
@@ -49,9 +49,10 @@ export interface TrialResult extends CrashTrial, Verdict {
 /** One life of a little system: its processes, some mishaps, and whether all is as it should be in the end. */
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   const { seed, scenario, engine, broken, signal } = options
+  // First: what cannot be planned leaves nothing behind.
+  const plan = options.plan ?? planOf(options)
   const site = await engine.site(scenario.wanted, scenario.bus)
   const outsiders = [...engine.outsiders, busOutsider(scenario)]
-  const plan = options.plan ?? planOf(options)
   const databases: Record<string, Database> = {}
   let failed = true
   try {
@@ -93,9 +94,9 @@ async function lived(options: CrashTrialOptions): Promise<{ trial: CrashTrial; e
 }
 
 /** Who may be hit in a scenario on an engine: its processes, its bus, and the databases' server where there is one. */
-export function victimsOf(scenario: Scenario, outsiders: readonly CrashOutsider[]): CrashVictim[] {
-  const others = [...outsiders, ...(scenario.onBus.length > 0 ? [busOutsider(scenario)] : [])]
-  return [...scenario.victims, ...others.map(({ name }) => ({ role: name, points: [], outsider: true, weight: weights[name] ?? 1 }))]
+export function victimsOf(scenario: Scenario, engine: EngineName): CrashVictim[] {
+  const others = [...SERVERS[engine], ...(scenario.onBus.length > 0 ? ['bus'] : [])]
+  return [...scenario.victims, ...others.map((role) => ({ role, points: [], outsider: true, weight: weights[role] ?? 1 }))]
 }
 
 /** A server that is struck is away for all trials that run at the time, so it is struck seldom. */
@@ -103,7 +104,7 @@ const weights: Readonly<Record<string, number>> = { database: 0.2 }
 
 function planOf({ seed, scenario, engine, role, kills = 3, pauses = 1, pauseMs }: TrialOptions): readonly Mishap[] {
   const { random } = manualWorld({ seed })
-  const all = victimsOf(scenario, engine.outsiders).map((victim) =>
+  const all = victimsOf(scenario, engine.name).map((victim) =>
     victim.pauseMs && pauseMs !== undefined ? { ...victim, pauseMs: { min: pauseMs, max: pauseMs } } : victim,
   )
   const chosen = role === undefined ? all : all.filter((victim) => victim.role === role)

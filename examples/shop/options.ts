@@ -32,7 +32,7 @@ const LOAD_HELP = `Places a load of orders and checks every invariant of the sho
   npm run shop -- --orders 1000 --chaos      with kill -9 all over it, in both checkouts
   npm run shop -- --orders 200               without
   npm run shop -- --chaos --seed 7           the same plan of kills again
-  npm run shop -- --chaos --kills 40         more of them; default 24, at least 20
+  npm run shop -- --chaos --kills 40         more of them, or fewer: from 1, default 24
   npm run shop -- --checkout choreography    one checkout only: orchestration, choreography or both (default)
   npm run shop -- --one-process              all services in one process; then that one is killed
   npm run shop -- --keep                     leave the databases for a look
@@ -61,7 +61,7 @@ export function loadOptions(args: readonly string[]): LoadOptions {
     options: {
       orders: { type: 'string', default: '200' },
       chaos: { type: 'boolean', default: false },
-      kills: { type: 'string', default: '24' },
+      kills: { type: 'string' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       checkout: { type: 'string', default: 'both' },
       'one-process': { type: 'boolean', default: false },
@@ -72,10 +72,11 @@ export function loadOptions(args: readonly string[]): LoadOptions {
   })
   if (values.help) helpAndExit(LOAD_HELP)
   const outage = values['registry-outage-ms']
+  if (values.kills !== undefined && !values.chaos) throw new Error('--kills is how often --chaos kills; it goes with --chaos alone')
   return {
     orders: whole('orders', values.orders, 1, 1_000_000),
     chaos: values.chaos,
-    kills: values.chaos ? whole('kills', values.kills, 1, 10_000) : 0,
+    kills: values.chaos ? whole('kills', values.kills ?? '24', 1, 10_000) : 0,
     seed: whole('seed', values.seed, 0, Number.MAX_SAFE_INTEGER),
     checkouts: checkoutsOf(values.checkout),
     oneProcess: values['one-process'],
