@@ -7,6 +7,7 @@ import {
   type BreakerEvent,
   type BreakerLimits,
   type BreakerState,
+  overdueAfter,
   passed,
   retryAfter,
   type Verdict,
@@ -25,8 +26,10 @@ export interface BreakerMachine {
   /** Time may have changed it since the last call. `now`: on the monotonic clock, for who has just read it, here and below. */
   state(now?: number): BreakerState
   counts(): BreakerCounts
-  /** How long until the next probe, milliseconds, as far as it can be known. */
+  /** When a refused call may come again, milliseconds from now, as far as it can be known. */
   retryAfterMs(now?: number): number | undefined
+  /** How long until the oldest probe in flight counts as failed, milliseconds. */
+  overdueAfterMs(now?: number): number | undefined
   /**
    * The epoch while it is closed, judges by failures in a row and has counted none: then a call need not be remembered, as nothing is
    * forgotten or measured by when it began. Else `undefined`.
@@ -112,6 +115,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
     state: (now = world.monotonic()) => current(now),
     counts: () => ({ ...rules.window.counts(world.monotonic()) }),
     retryAfterMs: (now = world.monotonic()) => retryAfter(state, now, rules.limits),
+    overdueAfterMs: (now = world.monotonic()) => overdueAfter(state, now, rules.limits),
     calmEpoch: () => (state.kind === 'closed' && rules.window.isCalm() ? state.epoch : undefined),
     admit(now = world.monotonic()) {
       if (!admits(current(now), rules.limits)) return undefined

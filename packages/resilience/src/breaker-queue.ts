@@ -54,8 +54,8 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
 
   function arm(): void {
     disarm()
-    const retryAfterMs = machine.retryAfterMs() ?? 0
-    alarm = { at: world.monotonic() + retryAfterMs, place: -1, expire: wake }
+    const overdueAfterMs = machine.overdueAfterMs() ?? 0
+    alarm = { at: world.monotonic() + overdueAfterMs, place: -1, expire: wake }
     deadlines.add(alarm)
   }
 

@@ -79,12 +79,26 @@ export function admits(state: BreakerState, limits: BreakerLimits): boolean {
   return state.kind === 'closed' || state.kind === 'disabled'
 }
 
-/** How long until the next probe, milliseconds, as far as it can be known. Ask after {@link passed}. */
+/** The longest that a refused call is told to wait for probes, milliseconds: they are mostly answered long before they are overdue. */
+const MOST_PROBE_WAIT_MS = 1_000
+
+/**
+ * When a refused call may come again, milliseconds from now, as far as it can be known. Ask after {@link passed}.
+ *
+ * Open: the rest of its cool-down. Half-open: nobody knows when the probes will answer, so a cool-down as it is after the first
+ * opening, at most a second, and not longer than until the oldest probe counts as failed: a caller who waits for as long as a probe
+ * may take sleeps on when the dependency has long been back. Opened by hand: unknown.
+ */
 export function retryAfter(state: BreakerState, now: number, limits: BreakerLimits): number | undefined {
   if (state.kind === 'open') return state.until - now
-  // By then the probes in flight have answered or count as failed.
-  if (state.kind === 'half-open' && state.flying.length > 0) return Math.min(...state.flying) + limits.probeMaxWaitMs - now
-  return undefined
+  const overdueMs = overdueAfter(state, now, limits)
+  return overdueMs === undefined ? undefined : Math.min(overdueMs, limits.coolDownMs, MOST_PROBE_WAIT_MS)
+}
+
+/** How long until the oldest probe in flight counts as failed, milliseconds: the state changes by then. Ask after {@link passed}. */
+export function overdueAfter(state: BreakerState, now: number, limits: BreakerLimits): number | undefined {
+  if (state.kind !== 'half-open' || state.flying.length === 0) return undefined
+  return Math.min(...state.flying) + limits.probeMaxWaitMs - now
 }
 
 /** The next state. `state` is after {@link passed} for the same `now`. */

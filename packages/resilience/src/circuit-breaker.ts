@@ -43,7 +43,8 @@ export interface CircuitBreaker extends Layer {
  * may be shared by several policies.
  *
  * @throws {RangeError} for an option out of its range. Calls reject with {@link ResilienceError} `ERR_CIRCUIT_OPEN`, with
- *   `retryAfterMs`, rounded up, as far as it is known
+ *   `retryAfterMs`, rounded up, as far as it is known: while open the rest of the cool-down, while half-open `coolDownMs`, at most a
+ *   second
  * @see Nygard, Release It!, 2nd ed., "Circuit Breaker"
  */
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
