@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type Database, messageOf, nearest } from '@banyan/core'
+import { type Database, nearest } from '@banyan/core'
 import { sqlite } from '@banyan/sqlite'
 import type { Command } from 'commander'
 import { CliError } from './errors.ts'
+import { isServiceFile, isServiceUrl, placeOf } from './service-tables.ts'
 
 export interface DatabaseOptions {
   db?: string
@@ -22,10 +23,11 @@ export function withDatabase(command: Command): Command {
 /**
  * Runs `work` with a service's database, beside the running service if there is one, and closes it.
  *
- * @throws {CliError} `ERR_USAGE` when none is named, `ERR_DATABASE_MISSING` when it is not there; none is made
+ * @throws {CliError} `ERR_USAGE` when none is named, `ERR_DATABASE_MISSING` when it is not there, `ERR_DATABASE_FOREIGN` when it is none
+ *   of a service; none is made, and no tables are
  */
 export async function withOpenDatabase<T>(options: DatabaseOptions, work: (database: Database) => Promise<T>): Promise<T> {
-  const database = isUrl(options.db) ? await openPostgres(options.db) : openFile(fileOf(options))
+  const database = await (isPostgres(options.db) ? openPostgres(options.db) : openFile(fileOf(options)))
   try {
     return await work(database)
   } finally {
@@ -33,29 +35,32 @@ export async function withOpenDatabase<T>(options: DatabaseOptions, work: (datab
   }
 }
 
-function isUrl(db: string | undefined): db is string {
+function isPostgres(db: string | undefined): db is string {
   return db !== undefined && /^postgres(ql)?:/.test(db)
 }
 
 async function openPostgres(url: string): Promise<Database> {
+  // The server says here, and once, that it has no such database, or does not let us in.
+  if (!(await isServiceUrl(url))) throw foreign(placeOf(url))
   const { postgres } = await import('@banyan/postgres')
-  const database = postgres(url)
-  try {
-    // The server says here, and once, that it has no such database, or does not let us in.
-    await database.run('select 1')
-    return database
-  } catch (cause) {
-    await database.close()
-    throw new CliError('ERR_DATABASE_MISSING', messageOf(cause), { cause })
-  }
+  return postgres(url)
 }
 
-function openFile(file: string): Database {
+async function openFile(file: string): Promise<Database> {
   if (!existsSync(file)) throw new CliError('ERR_DATABASE_MISSING', `there is no database "${file}"${hint(file)}`)
+  if (!(await isServiceFile(file))) throw foreign(file)
   return sqlite(file)
 }
 
+function foreign(place: string): CliError {
+  const why = 'it has none of the tables that a service makes when it starts, and none were made'
+  return new CliError('ERR_DATABASE_FOREIGN', `"${place}" is no database of a Banyan service: ${why}`)
+}
+
 function fileOf({ db, dataDir, service }: DatabaseOptions): string {
+  const scheme = db && /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]
+  // Not the text itself: it may hold a password.
+  if (scheme) throw new CliError('ERR_USAGE', `--db begins with "${scheme}://", wanted postgres:// or postgresql://, or a file of SQLite`)
   if (db) return db
   if (dataDir && service) return join(dataDir, `${service}.db`)
   throw new CliError(

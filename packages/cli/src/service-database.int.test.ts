@@ -1,6 +1,7 @@
 import { silentLogger, systemWorld } from '@banyan/core'
 import { postgres } from '@banyan/postgres'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
+import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runProgram } from './program.ts'
 import { databaseOpener, serviceDatabaseUrl } from './service-database.ts'
@@ -49,8 +50,32 @@ describe('services on a PostgreSQL server', () => {
 
 describe('banyan with --db and a URL', () => {
   it('looks after sagas and dead letters there', async () => {
+    const service = postgres(place.url, { log: silentLogger })
+    await service.migrate([])
+    await service.close()
     expect(await run('saga', 'list', '--db', place.url)).toMatchObject({ status: 0, err: '' })
     expect(await run('dead-letters', 'list', '--db', place.url)).toMatchObject({ status: 0, err: '' })
+  })
+
+  it.each([
+    ['saga', 'list'],
+    ['saga', 'retry', 'some-id', '--why', 'x'],
+    ['dead-letters', 'stats'],
+    ['flow', 'list'],
+  ])('does not touch a database that is none of a service: %s %s', async (...words) => {
+    const admin = new pg.Client({ connectionString: place.url })
+    await admin.connect()
+    try {
+      await admin.query('create table users (id int)')
+      const { status, out, err } = await run(...words, '--db', place.url)
+      expect({ status, out }).toEqual({ status: 1, out: '' })
+      expect(err).toContain('is no database of a Banyan service')
+      expect(err).not.toContain(new URL(place.url).password)
+      const { rows } = await admin.query("select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
+      expect(rows).toEqual([{ relname: 'users' }])
+    } finally {
+      await admin.end()
+    }
   })
 
   it('says in one line what is wrong with the database, without its password', async () => {

@@ -111,7 +111,7 @@ function decide(output: Output, action: 'redrive' | 'discard', id: string | unde
     // A dry run keeps no decision, so nobody reads the empty reason.
     const { ids } = await deadLetters(database)[action](filter, { by, reason: why ?? '', dryRun })
     if (id !== undefined && ids.length === 0)
-      throw new CliError('ERR_USAGE', `there is no dead letter ${id}; banyan dead-letters list shows them`)
+      throw new CliError('ERR_DEAD_LETTER_UNKNOWN', `there is no dead letter ${id}; banyan dead-letters list shows them`)
     output.write(
       `${dryRun ? `would ${action}` : action === 'redrive' ? 'redrove' : 'discarded'} ${ids.length}${ids.length > 0 ? `: ${ids.join(', ')}` : ''}\n`,
     )

@@ -165,5 +165,6 @@ describe('a module that is none of a saga', () => {
     const { status, out } = await run(command, '--help')
     expect(status).toBe(0)
     expect(out).toContain(`$ banyan saga ${command} orders/`)
+    expect(out.match(/Examples:/g)).toHaveLength(1)
   })
 })

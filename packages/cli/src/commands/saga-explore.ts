@@ -28,6 +28,9 @@ Examples:
   $ banyan saga diagram orders/explore.ts
   $ banyan saga diagram orders/explore.ts --format mermaid > fulfilment.mmd`
 
+/** The commands of {@link addExploring}. */
+export const EXPLORING: ReadonlySet<string> = new Set(['verify', 'explore', 'diagram'])
+
 /** Adds `verify`, `explore` and `diagram`: what can be said about a saga before it runs. */
 export function addExploring(command: Command, output: Output): void {
   command

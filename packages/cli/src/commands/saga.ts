@@ -5,7 +5,7 @@ import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-da
 import { jsonValue, oneOf, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { table, timeText } from '../table.ts'
-import { addExploring } from './saga-explore.ts'
+import { addExploring, EXPLORING } from './saga-explore.ts'
 
 const STATUSES = ['running', 'undoing', 'waiting', 'stuck', 'completed', 'compensated'] as const
 
@@ -45,7 +45,10 @@ const VALUED = {
 
 /** `banyan saga list | show | retry | skip | override | edit | undo | cancel | approve | reject | verify | explore | diagram` */
 export function sagaCommand(output: Output): Command {
-  const command = new Command('saga').description('the sagas of a service, and those that wait for you').addHelpText('afterAll', EXAMPLES)
+  const command = new Command('saga')
+    .description('the sagas of a service, and those that wait for you')
+    // What has examples of its own shows those alone.
+    .addHelpText('afterAll', ({ command }) => (EXPLORING.has(command.name()) ? '' : EXAMPLES))
   withDatabase(command.command('list').description('the sagas of a service, newest first'))
     .option('--status <status>', `one of ${STATUSES.join(', ')}`, oneOf(STATUSES))
     .option('--name <name>', 'only sagas of this definition')
