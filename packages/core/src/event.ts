@@ -1,6 +1,7 @@
 import { CodedError } from './coded-error.ts'
 import { type Envelope, schemaVersion } from './envelope.ts'
 import { describeIssues, type InputOf, type OutputOf, type Schema, validate } from './schema.ts'
+import { shown } from './shown.ts'
 
 export interface EventOptions<S extends Schema> {
   /** The version of `schema`, a whole number from 1. Default 1. */
@@ -41,7 +42,7 @@ export function event<const Name extends string, S extends Schema>(name: Name, o
   if (!/^[a-z0-9]+([.-][a-z0-9]+)*$/.test(name))
     throw new TypeError(`cannot declare event "${name}": wanted lower-case words with dots or dashes, as in "order.placed"`)
   if (!Number.isInteger(version) || version < 1)
-    throw new RangeError(`cannot declare event "${name}": "version" is ${version}, wanted a whole number from 1`)
+    throw new RangeError(`cannot declare event "${name}": "version" is ${shown(version)}, wanted a whole number from 1`)
   return { name, version, schema, key, upcast }
 }
 

@@ -7,12 +7,13 @@ export type { ManualWorld, ManualWorldOptions } from './manual-world.ts'
 export { sleep } from './world.ts'
 export type { Timer, World } from './world.ts'
 
-// Errors and refusals, and what was probably meant
+// Errors and refusals, what was probably meant, and how a message shows a value
 export { CodedError, codeOf, messageOf } from './coded-error.ts'
 export type { CodedErrorOptions } from './coded-error.ts'
 export { isRefusal, refuse } from './refusal.ts'
 export type { Refusal } from './refusal.ts'
 export { nearest } from './nearest.ts'
+export { shown } from './shown.ts'
 
 // Contracts: what a service answers, what it publishes
 export { api, isRepeatable, isServedOver } from './api.ts'

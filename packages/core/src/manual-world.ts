@@ -1,3 +1,4 @@
+import { shown } from './shown.ts'
 import { uuidV7 } from './uuid-v7.ts'
 import type { World } from './world.ts'
 
@@ -32,7 +33,7 @@ export function manualWorld(options: ManualWorldOptions = {}): ManualWorld {
   let offset = 0
 
   async function advance(durationMs: number): Promise<void> {
-    if (!(durationMs >= 0)) throw new RangeError(`cannot advance the world: "durationMs" is ${durationMs}, wanted a number from 0`)
+    if (!(durationMs >= 0)) throw new RangeError(`cannot advance the world: "durationMs" is ${shown(durationMs)}, wanted a number from 0`)
     const until = elapsed + durationMs
     await settle()
     for (let next = earliest(timers, until); next; next = earliest(timers, until)) {

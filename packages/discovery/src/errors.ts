@@ -1,4 +1,4 @@
-import { CodedError } from '@banyan/core'
+import { CodedError, shown } from '@banyan/core'
 
 /** The codes of {@link DiscoveryError}. */
 export type DiscoveryErrorCode =
@@ -19,5 +19,5 @@ export class DiscoveryError extends CodedError<DiscoveryErrorCode> {}
 
 /** @throws {RangeError} unless `value` is a number from `from` to `to` */
 export function assertRange(action: string, option: string, value: number, from: number, to: number): void {
-  if (!(value >= from && value <= to)) throw new RangeError(`cannot ${action}: "${option}" is ${value}, wanted ${from} to ${to}`)
+  if (!(value >= from && value <= to)) throw new RangeError(`cannot ${action}: "${option}" is ${shown(value)}, wanted ${from} to ${to}`)
 }

@@ -4,6 +4,7 @@ import {
   type Registration,
   type Registry,
   type Snapshot,
+  shown,
   silentLogger,
   systemWorld,
   type Watch,
@@ -111,7 +112,7 @@ function assertInstance({ id, service, host, port, weight = 1 }: Instance): void
     if (value === '') throw new TypeError(`cannot ${action}: "${name}" is empty`)
   }
   for (const [name, value] of Object.entries({ port, weight })) {
-    if (!Number.isInteger(value)) throw new RangeError(`cannot ${action}: "${name}" is ${value}, wanted a whole number`)
+    if (!Number.isInteger(value)) throw new RangeError(`cannot ${action}: "${name}" is ${shown(value)}, wanted a whole number`)
     assertRange(action, name, value, 1, 65_535)
   }
 }

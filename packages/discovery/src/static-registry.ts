@@ -1,4 +1,4 @@
-import type { Instance, Registry, Snapshot } from '@banyan/core'
+import { type Instance, type Registry, type Snapshot, shown } from '@banyan/core'
 
 /** Where a service is: `127.0.0.1:3001`, `[::1]:3001`, `orders.internal:80`, or with its weight and the rest. */
 export type StaticAddress = string | (Partial<Instance> & Pick<Instance, 'host' | 'port'>)
@@ -39,7 +39,7 @@ function toInstance(service: string, address: StaticAddress): Instance {
     throw new RangeError(`cannot list service "${service}": the port of "${host}:${port}" is not 1 to 65535`)
   const { weight = 1 } = typeof address === 'string' ? {} : address
   if (!(weight >= 1 && weight <= 65_535))
-    throw new RangeError(`cannot list service "${service}": the weight of "${host}:${port}" is ${weight}, wanted 1 to 65535`)
+    throw new RangeError(`cannot list service "${service}": the weight of "${host}:${port}" is ${shown(weight)}, wanted 1 to 65535`)
   return { id: `${service}@${host}:${port}`, ...given, service }
 }
 

@@ -1,4 +1,4 @@
-import { type Instance, type Logger, type Registry, type Snapshot, silentLogger, systemWorld, type World } from '@banyan/core'
+import { type Instance, type Logger, type Registry, type Snapshot, shown, silentLogger, systemWorld, type World } from '@banyan/core'
 import { type Balance, balancer, balances } from './balance.ts'
 import { hashOf } from './balance-hash.ts'
 import { type EndpointTable, endpointTable, hasAnswered } from './balance-table.ts'
@@ -163,7 +163,7 @@ function balancerOf(action: string, table: EndpointTable, options: UpstreamOptio
   const { balance = 'p2c', loadFactor = 1.25, world = systemWorld } = options
   assertRange(action, 'loadFactor', loadFactor, 1.01, 100)
   if (typeof balance !== 'function' && !balances.includes(balance))
-    throw new RangeError(`cannot ${action}: "balance" is ${balance}, wanted one of ${balances.join(', ')}`)
+    throw new RangeError(`cannot ${action}: "balance" is ${shown(balance)}, wanted one of ${balances.join(', ')}`)
   const make = () => (typeof balance === 'function' ? balance(table, world) : balancer(table, { balance, loadFactor, world }))
   if (options.zone === undefined) return make()
   const { name, headroom = 1.4, overload = 3 } = typeof options.zone === 'string' ? { name: options.zone } : options.zone

@@ -1,3 +1,4 @@
+import { shown } from '@banyan/core'
 /** The longest delay a timer can have, milliseconds: 2^31 - 1, about 24.8 days. */
 export const MAX_TIMER_MS = 2_147_483_647
 
@@ -20,7 +21,7 @@ export function checkNumber(action: string, name: string, value: number, range: 
   if (typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value))) return
   const kind = whole ? 'a whole number' : 'a number'
   const wanted = max === Number.POSITIVE_INFINITY ? `${kind} from ${min}` : `${kind} from ${min} to ${max}`
-  throw new RangeError(`cannot ${action}: "${name}" is ${String(value)}, wanted ${wanted}`)
+  throw new RangeError(`cannot ${action}: "${name}" is ${shown(value)}, wanted ${wanted}`)
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   type Operation,
   type OperationInput,
   type OperationOutput,
+  shown,
   systemWorld,
   type World,
 } from '@banyan/core'
@@ -151,7 +152,7 @@ function deadlineOf(
   { timeoutMs = operation.timeoutMs ?? CALL_TIMEOUT_MS }: CallOptions,
   request: RequestScope | undefined,
 ): number {
-  if (!(timeoutMs > 0)) throw new RangeError(`cannot call ${name}: "timeoutMs" is ${timeoutMs}, wanted a number above 0`)
+  if (!(timeoutMs > 0)) throw new RangeError(`cannot call ${name}: "timeoutMs" is ${shown(timeoutMs)}, wanted a number above 0`)
   return request === undefined ? timeoutMs : Math.min(timeoutMs, request.remainingMs())
 }
 

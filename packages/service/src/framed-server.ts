@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Component, codeOf, type Logger, sleep, type World } from '@banyan/core'
+import { type Component, codeOf, type Logger, shown, sleep, type World } from '@banyan/core'
 import { ServiceError } from './errors.ts'
 import { type FramedSession, framedSession, LEAST_FRAME_BYTES } from './framed-session.ts'
 import { FRAMED_PORT_META, HEAD_ROOM_BYTES } from './framed-wire.ts'
@@ -31,7 +31,7 @@ export function framed(options: FramedOptions = {}): Component<ServiceContext> {
   const { port = 0, maxFrameBytes = 1024 * 1024 + HEAD_ROOM_BYTES, maxInFlight = 1_000, helloTimeoutMs = 10_000 } = options
   const wants = (name: string, value: number, least: number) => {
     if (!(value >= least && Number.isFinite(value)))
-      throw new RangeError(`cannot offer framed connections: "${name}" is ${value}, wanted a number from ${least}`)
+      throw new RangeError(`cannot offer framed connections: "${name}" is ${shown(value)}, wanted a number from ${least}`)
   }
   wants('port', port, 0)
   wants('maxFrameBytes', maxFrameBytes, LEAST_FRAME_BYTES)

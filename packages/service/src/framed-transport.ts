@@ -1,4 +1,4 @@
-import { type Instance, type Logger, messageOf, type World } from '@banyan/core'
+import { type Instance, type Logger, messageOf, shown, type World } from '@banyan/core'
 import { balancedTransport } from './balanced-transport.ts'
 import { type FramedConnection, openFramed } from './framed-connection.ts'
 import { FRAMED_PORT_META, HEAD_ROOM_BYTES } from './framed-wire.ts'
@@ -33,7 +33,7 @@ export function framedTransport(options: FramedTransportOptions): Transport {
   const { idleMs = 30_000, retryAfterMs = 5_000 } = options
   for (const [name, value] of Object.entries({ idleMs, retryAfterMs })) {
     if (!(value >= 1 && Number.isFinite(value)))
-      throw new RangeError(`cannot create framed transport: "${name}" is ${value}, wanted a number from 1`)
+      throw new RangeError(`cannot create framed transport: "${name}" is ${shown(value)}, wanted a number from 1`)
   }
   const { connectTimeoutMs, maxResponseBytes, world, log } = settings
   const agent = httpAgent(settings)

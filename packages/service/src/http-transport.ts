@@ -1,4 +1,4 @@
-import { type Instance, type Logger, type Registry, silentLogger, systemWorld, type World } from '@banyan/core'
+import { type Instance, type Logger, type Registry, shown, silentLogger, systemWorld, type World } from '@banyan/core'
 import { Agent, type Dispatcher } from 'undici'
 import { balancedTransport } from './balanced-transport.ts'
 import { sendHttp } from './http-send.ts'
@@ -49,7 +49,8 @@ export function httpSettings(action: string, options: HttpTransportOptions): Req
   const { maxResponseBytes = 16 * 1024 * 1024, world = systemWorld, log = silentLogger } = options
   const numbers = { connectTimeoutMs, connections, keepAliveMs, waitMs, maxResponseBytes }
   for (const [name, value] of Object.entries(numbers)) {
-    if (!(value >= 1 && Number.isFinite(value))) throw new RangeError(`cannot ${action}: "${name}" is ${value}, wanted a number from 1`)
+    if (!(value >= 1 && Number.isFinite(value)))
+      throw new RangeError(`cannot ${action}: "${name}" is ${shown(value)}, wanted a number from 1`)
   }
   return { registry, ...numbers, world, log }
 }

@@ -194,5 +194,6 @@ test('metrics are there when given', async () => {
 test('bad options are refused by name', () => {
   expect(() => service('')).toThrow(TypeError)
   expect(() => service('a', { port: 70_000 })).toThrow('"port" is 70000, wanted a whole number from 0 to 65535')
+  expect(() => service('a', { port: '80' as unknown as number })).toThrow('"port" is "80", wanted a whole number from 0 to 65535')
   expect(() => service('a', { drainMs: -1 })).toThrow('"drainMs" is -1')
 })

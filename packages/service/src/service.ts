@@ -6,6 +6,7 @@ import {
   type Logger,
   type Migration,
   type Registry,
+  shown,
   silentLogger,
   systemWorld,
   type World,
@@ -222,7 +223,7 @@ function settingsOf(name: string, options: ServiceOptions) {
   const { drainMs = 250, finishMs = 10_000, checkTimeoutMs = 1_000, maxBodyBytes = 1024 * 1024 } = options
   if (name === '') throw new TypeError('cannot create service: its name is empty')
   const fail = (option: string, value: number, wanted: string) =>
-    new RangeError(`cannot create service "${name}": "${option}" is ${value}, wanted ${wanted}`)
+    new RangeError(`cannot create service "${name}": "${option}" is ${shown(value)}, wanted ${wanted}`)
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw fail('port', port, 'a whole number from 0 to 65535')
   for (const [option, value] of Object.entries({ drainMs, finishMs, checkTimeoutMs, maxBodyBytes })) {
     if (!(value >= 0 && Number.isFinite(value))) throw fail(option, value, 'a number from 0')

@@ -1,4 +1,4 @@
-import { type Instance, type ManualWorld, manualWorld, type Registry, type World } from '@banyan/core'
+import { type Instance, type ManualWorld, manualWorld, type Registry, shown, type World } from '@banyan/core'
 import type { SimulatedHost } from './balance-host.ts'
 import { simulatedRegistry } from './balance-registry.ts'
 import { type BalanceReport, type Ledger, ledger } from './balance-report.ts'
@@ -153,7 +153,8 @@ function check({ hosts, callsPerSecond, durationMs, warmUpMs = 0, callers = 1, a
     ['attempts', attempts, 1, 100],
   ]
   for (const [name, value, from, to] of ranges)
-    if (!(value >= from && value <= to)) throw new RangeError(`cannot simulate balancing: "${name}" is ${value}, wanted ${from} to ${to}`)
+    if (!(value >= from && value <= to))
+      throw new RangeError(`cannot simulate balancing: "${name}" is ${shown(value)}, wanted ${from} to ${to}`)
   const ids = new Set(hosts.map(({ id }) => id))
   if (ids.size < hosts.length) throw new RangeError('cannot simulate balancing: two of the "hosts" have the same id')
 }

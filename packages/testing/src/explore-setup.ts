@@ -1,4 +1,4 @@
-import type { Transaction, World } from '@banyan/core'
+import { shown, type Transaction, type World } from '@banyan/core'
 import type { AnySaga, Saga } from '@banyan/saga/internal'
 import { bodyRunner } from './explore-body.ts'
 import { type ExploredDatabase, simulatedDatabase } from './explore-database.ts'
@@ -136,7 +136,7 @@ export async function prepare<Input, Services extends AnyServices, Local>(
 
 function checkWhole(name: string, value: number, least: number, most: number): void {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return
-  throw new RangeError(`cannot explore: "${name}" is ${value}, wanted a whole number from ${least} to ${most}`)
+  throw new RangeError(`cannot explore: "${name}" is ${shown(value)}, wanted a whole number from ${least} to ${most}`)
 }
 
 /** What nobody asks for would be left out without a word, and what it was to try with it. */

@@ -1,3 +1,4 @@
+import { shown } from '@banyan/core'
 /** What goes wrong between a client and a server. Left out: nothing. */
 export interface Faults {
   /** Which way the faults of bytes hold. Default `both`. */
@@ -27,7 +28,7 @@ const NUMBERS = ['latencyMs', 'jitterMs', 'resetAfterBytes', 'closeAfterBytes'] 
 /** @throws {RangeError} {TypeError} for a fault out of range */
 export function checkFaults(faults: Faults): void {
   const fail = (name: string, value: unknown, wanted: string) =>
-    new RangeError(`cannot set the faults of the proxy: "${name}" is ${value}, wanted ${wanted}`)
+    new RangeError(`cannot set the faults of the proxy: "${name}" is ${shown(value)}, wanted ${wanted}`)
   for (const name of NUMBERS) {
     const value = faults[name]
     if (value !== undefined && !(value >= 0 && Number.isFinite(value))) throw fail(name, value, 'a number from 0')
