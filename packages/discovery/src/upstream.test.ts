@@ -255,7 +255,7 @@ test('refuses options out of range', () => {
   expect(() => setUp({ balance: 'consistent-hash', loadFactor: 1 })).toThrow('"loadFactor" is 1, wanted 1.01 to 100')
   expect(() => setUp({ zone: { name: 'a', overload: 0 } })).toThrow('"zone.overload" is 0')
   // @ts-expect-error: from a file that nobody checked
-  expect(() => setUp({ balance: 'fastest' })).toThrow('"balance" is fastest, wanted one of p2c, least-requests')
+  expect(() => setUp({ balance: 'fastest' })).toThrow('"balance" is "fastest", wanted one of p2c, least-requests')
   expect(() => setUp({ outliers: { failures: 0 } })).toThrow('"outliers.failures" is 0, wanted 1 to')
   expect(() => setUp({ outliers: { maxShare: 1.5 } })).toThrow(RangeError)
 })
