@@ -295,7 +295,7 @@ describe('consume', () => {
     await world.advance(500)
     await handled
     expect((await database.state()).effects).toEqual(['B1'])
-    expect((await database.state()).queue).toMatchObject([{ messageId: 'A1-1', kind: 'due', reason: 'failed' }])
+    expect((await database.state()).queue).toMatchObject([{ messageId: expect.stringContaining('A1-1'), kind: 'due' }])
     await world.advance(1_000)
     expect(await deadLetters(database).list()).toMatchObject([{ code: 'ERR_SCHEMA_TIMEOUT', attempts: 2 }])
     answers = true

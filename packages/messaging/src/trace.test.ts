@@ -141,7 +141,7 @@ describe('telemetry of messaging', () => {
     await bus.deliver(taken('A1', 0), taken('B1', 1))
     expect(spans.flatMap(({ exceptions }) => exceptions)).toEqual([
       { name: 'RangeError', message: 'no such seat', stack: expect.stringContaining('no such seat') },
-      { name: 'Error', code: 'ERR_SEAT', message: '[object Object]' },
+      { name: 'Error', code: 'ERR_SEAT', message: '{"seat":1}' },
     ])
     await handler.stop()
   })
