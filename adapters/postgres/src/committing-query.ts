@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { type QueryArguments, Sending, type Wire } from './wire.ts'
+import { executeUnbound, type QueryArguments, Sending, type Wire } from './wire.ts'
 
 /** What runs behind the statement. */
 export const COMMIT = 'commit'
@@ -25,9 +25,7 @@ export class CommittingQuery extends Sending {
     // Only behind an execute: without one, as for a value that cannot be sent, nothing must be committed.
     const execute = (portal: object) => {
       connection.execute(portal)
-      if (connection.parsedStatements[name] !== COMMIT) connection.parse({ text: COMMIT, name })
-      connection.bind({ statement: name, values: [] })
-      connection.execute({})
+      executeUnbound(connection, { name, text: COMMIT })
     }
     super.prepare(Object.create(connection, { execute: { value: execute } }))
   }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import pg from 'pg'
+import { BeginningQuery } from './beginning-query.ts'
 import { COMMIT, CommittingQuery } from './committing-query.ts'
 import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
 import { placeOf, type Settings } from './settings.ts'
@@ -27,6 +28,11 @@ export interface Result<Row extends object = Record<string, unknown>> {
 export interface Connection {
   /** Runs one statement, prepared. @throws {PostgresError} */
   query<Row extends object>(statement: Statement): Promise<Result<Row>>
+  /**
+   * Runs `beginning`, statements without values, and behind them one statement, in one exchange: the server answers all at once. When it
+   * refuses one it does not come to those behind it. @throws {PostgresError}
+   */
+  beginAndQuery<Row extends object>(beginning: readonly string[], statement: Statement): Promise<Result<Row>>
   /**
    * Runs one statement and commits behind it, in one exchange: the server answers both at once. When it refuses the statement it does not
    * commit, and the transaction is to be rolled back. @throws {PostgresError}
@@ -104,6 +110,8 @@ async function connect(settings: Settings): Promise<Connection> {
   const names = prepare ? statementNames(client, maxStatements) : undefined
   return {
     query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
+    beginAndQuery: <Row extends object>(beginning: readonly string[], statement: Statement) =>
+      beginAndRun<Row>(client, names, beginning, statement).catch(noteLoss),
     queryAndCommit: (statement) => runAndCommit(client, names, statement).catch(noteLoss),
     exec: (text) => ask<Record<string, unknown>>(client, { text }).catch(noteLoss),
     inOnePacket(send) {
@@ -141,6 +149,24 @@ function newClient({ url, name, prepare, transactionTimeoutMs }: Settings, socke
     // The server's own limits: for a process that is paused, or whose machine is gone, while it holds locks.
     ...(prepare && { statement_timeout: transactionTimeoutMs, idle_in_transaction_session_timeout: transactionTimeoutMs }),
   })
+}
+
+async function beginAndRun<Row extends object>(
+  client: pg.Client,
+  names: StatementNames | undefined,
+  beginning: readonly string[],
+  statement: Statement,
+): Promise<Result<Row>> {
+  // What stands behind BEGIN is rare, and parsed each time.
+  const [begin = '', ...behind] = beginning
+  const sent = [{ text: begin, name: names?.nameOf(begin) ?? '' }, ...behind.map((text) => ({ text, name: '' }))]
+  try {
+    return await runStatement<Row>(client, names, statement, (config, answered) => new BeginningQuery(config, answered, sent))
+  } catch (error) {
+    // Whether the server came to prepare them, it does not say.
+    for (const text of [begin, statement.text]) names?.forget(text)
+    throw error
+  }
 }
 
 async function runAndCommit(client: pg.Client, names: StatementNames | undefined, statement: Statement): Promise<Result> {

@@ -9,7 +9,7 @@ import { connectionPool } from './pool.ts'
 import type { PostgresDatabase, StoreBinding } from './postgres-database.ts'
 import { PostgresError } from './postgres-error.ts'
 import { runAttempts } from './run-transaction.ts'
-import { beginText, type PostgresOptions, settingsOf } from './settings.ts'
+import { beginTexts, type PostgresOptions, settingsOf } from './settings.ts'
 import { stores } from './stores.ts'
 import { assertNotInside } from './transaction-scope.ts'
 
@@ -36,7 +36,7 @@ export function openDatabase(
 ): PostgresDatabase {
   const settings = settingsOf(url, options)
   const { name, world, log } = settings
-  const [beginWrite, beginRead] = [beginText(settings, 'write'), beginText(settings, 'read')]
+  const [beginWrite, beginRead] = [beginTexts(settings, 'write'), beginTexts(settings, 'read')]
   const pool = connectionPool(() => openConnection(settings), settings)
   const outside = direct(pool, settings)
   const migrate = (list: readonly Migration[]) => pool.use((connection) => runMigrations(connection, list, world.now))
@@ -71,7 +71,7 @@ export function openDatabase(
       assertNotInside(database, 'run a read')
       return inUse('read', async () => {
         await prepared()
-        return runAttempts(pool, settings, { database, begin: beginRead, lanes, body: (attempt) => body(attempt.read()) })
+        return runAttempts(pool, settings, { database, begin: beginRead, body: (attempt) => body(attempt.read()) })
       })
     },
     async migrate(migrations) {

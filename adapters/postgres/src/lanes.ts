@@ -14,7 +14,7 @@ const BUSY_MS = 1_000
  */
 export interface Lanes {
   /** What a transaction must do behind BEGIN: nothing, or to wait for its turn. */
-  behindBegin(firstText: string): string
+  behindBegin(firstText: string): readonly string[]
   /** PostgreSQL refused an attempt for the sake of others. */
   refused(firstText: string, attempt: number): void
 }
@@ -25,8 +25,8 @@ export function takeTurns(world: World): Lanes {
   return {
     behindBegin(firstText) {
       const lane = laneOf(firstText)
-      if (world.monotonic() >= (busyUntil[lane] ?? 0)) return ''
-      return `; lock table ${LANES[lane]} in share row exclusive mode`
+      if (world.monotonic() >= (busyUntil[lane] ?? 0)) return []
+      return [`lock table ${LANES[lane]} in share row exclusive mode`]
     },
     refused(firstText, attempt) {
       if (attempt >= 2) busyUntil[laneOf(firstText)] = world.monotonic() + BUSY_MS

@@ -1,9 +1,11 @@
+import type { Transaction } from '@banyan/core'
 import { describe, expect, it, vi } from 'vitest'
+import { LANES } from './lanes.ts'
 import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
 import type { PostgresOptions } from './settings.ts'
 import { namesIn, postgresTest } from './test/postgres-test.ts'
 
-const { open, prepared } = postgresTest()
+const { url, open, prepared } = postgresTest()
 
 describe('isolation', () => {
   it('is serializable by default: of two that read what the other writes, one runs again', async () => {
@@ -49,6 +51,35 @@ describe('isolation', () => {
     }
     await Promise.all(databases.flatMap((database) => [loop(database), loop(database)]))
     expect(await databases[0]?.run('select n from counter')).toEqual([{ n: 240 }])
+  })
+
+  it('says why a turn was not had', async () => {
+    const database = await prepared()
+    await database.run(`alter database "${new URL(url()).pathname.slice(1)}" set lock_timeout = 100`)
+    const other = open()
+    let runs = 0
+    let held: Promise<unknown> = Promise.resolve()
+    let free: (() => void) | undefined
+    const unlucky = other.transaction(async (tx) => {
+      runs += 1
+      await tx.sql`select n from counter`
+      if (runs === 2) {
+        // All turns are another's when this body comes for one.
+        await new Promise<void>((taken) => {
+          held = database.transaction(async (holding) => {
+            await postgresTransaction(holding).run(`lock table ${LANES.join()} in share row exclusive mode`)
+            taken()
+            await new Promise<void>((resolve) => (free = resolve))
+          })
+        })
+      }
+      await database.run('update counter set n = n + 1')
+      await tx.sql`update counter set n = n + 1`
+    })
+    await expect(unlucky).rejects.toMatchObject({ code: 'ERR_SQL', message: expect.stringContaining('lock timeout') })
+    expect(runs).toBe(3)
+    free?.()
+    await held
   })
 
   it('gives up after so many attempts, and says so', async () => {
@@ -155,6 +186,35 @@ describe('statements', () => {
     })
     await expect(going).rejects.toMatchObject({ code: 'ERR_COMMIT_FAILED', message: expect.stringContaining("'again'") })
     expect(await namesIn(database)).toEqual([])
+  })
+
+  it('that the body does not wait for are in the transaction, and taken back with it', async () => {
+    const database = await prepared()
+    const hasty = (id: number) => async (tx: Transaction) => {
+      for (const n of [id, id + 1]) void tx.sql`insert into items values (${n}, ${`item ${n}`})`
+    }
+    await database.transaction(hasty(1))
+    const failing = database.transaction(async (tx) => {
+      await hasty(3)(tx)
+      throw new Error('taken back')
+    })
+    await expect(failing).rejects.toThrow('taken back')
+    expect(await namesIn(database)).toEqual(['item 1', 'item 2'])
+  })
+
+  it('that were refused as the first of a transaction can be run again, and BEGIN with them', async () => {
+    const database = await prepared({ maxConnections: 1 })
+    const runs = vi.fn()
+    const add = (prepare: boolean) =>
+      (prepare ? database : open({ prepare: false })).transaction(async (tx) => {
+        runs()
+        await tx.sql`insert into later values (1)`
+      })
+    for (const prepare of [true, false]) await expect(add(prepare)).rejects.toMatchObject({ code: 'ERR_SQL' })
+    await database.run('create table later (id integer)')
+    for (const prepare of [true, false]) await add(prepare)
+    expect(runs).toHaveBeenCalledTimes(4)
+    expect(await database.run("select 1 from pg_prepared_statements where statement like 'begin%'")).toHaveLength(1)
   })
 
   it('are kept prepared up to a number, or not at all', async () => {

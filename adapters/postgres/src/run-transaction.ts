@@ -15,9 +15,10 @@ const LONGEST_PAUSE_MS = 50
 export interface TransactionRun<T> {
   /** What nested transactions are told by. */
   readonly database: object
-  /** The text that begins it. */
-  readonly begin: string
-  readonly lanes: Lanes
+  /** The statements that begin it. */
+  readonly begin: readonly string[]
+  /** Reads have none: whoever only reads a snapshot is in nobody's way. */
+  readonly lanes?: Lanes
   readonly body: (attempt: Attempt) => Promise<T>
 }
 
@@ -32,7 +33,7 @@ export async function runAttempts<T>(pool: Pool, settings: Settings, run: Transa
   for (let number = 1; ; number += 1) {
     const outcome = await pool.use((connection) => runOnce(connection, settings, run))
     if (outcome.kind === 'committed') return outcome.value
-    run.lanes.refused(outcome.firstText, number)
+    run.lanes?.refused(outcome.firstText, number)
     if (number >= attempts) throw exhausted(outcome.reason, attempts)
     await sleep(world, pauseMs(number, world))
   }
@@ -48,7 +49,7 @@ async function runOnce<T>(
   settings: Settings,
   { database, begin, lanes, body }: TransactionRun<T>,
 ): Promise<Outcome<T>> {
-  const attempt = newAttempt(connection, (firstText) => begin + lanes.behindBegin(firstText))
+  const attempt = newAttempt(connection, (firstText) => [...begin, ...(lanes?.behindBegin(firstText) ?? [])])
   let value: T
   try {
     value = await inTime(settings, connection, attempt, async () => {

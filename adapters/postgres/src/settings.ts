@@ -64,13 +64,17 @@ export function settingsOf(url: string, options: PostgresOptions): Settings {
   return { url, name, world, log, isolation, prepare, create, ...limits }
 }
 
-/** What begins a transaction: one message, so that a pooler which shares sessions keeps nothing of it. */
-export function beginText({ isolation, prepare, transactionTimeoutMs }: Settings, kind: 'write' | 'read'): string {
+/** The statements that begin a transaction; what they set ends with it, so that a pooler which shares sessions keeps nothing of it. */
+export function beginTexts({ isolation, prepare, transactionTimeoutMs }: Settings, kind: 'write' | 'read'): readonly string[] {
   const begin = kind === 'read' ? 'begin isolation level repeatable read read only' : `begin isolation level ${isolation}`
   // Else the limits were set once, when the connection was made.
   return prepare
-    ? begin
-    : `${begin}; set local statement_timeout = ${transactionTimeoutMs}; set local idle_in_transaction_session_timeout = ${transactionTimeoutMs}`
+    ? [begin]
+    : [
+        begin,
+        `set local statement_timeout = ${transactionTimeoutMs}`,
+        `set local idle_in_transaction_session_timeout = ${transactionTimeoutMs}`,
+      ]
 }
 
 /** The URL as it may be shown: host, port and database. */

@@ -2,9 +2,9 @@ import { AsyncResource } from 'node:async_hooks'
 import type { SqlValue, StorePort } from '@banyan/core'
 import type { Connection, Result, Statement } from './connection.ts'
 import type { PostgresReadTransaction, PostgresTransaction } from './postgres-database.ts'
-import { PostgresError } from './postgres-error.ts'
+import { PostgresError, type PostgresErrorCode } from './postgres-error.ts'
 import { isDisconnect } from './server-error.ts'
-import { textOf } from './statement.ts'
+import { shorten, textOf } from './statement.ts'
 import { assertValues, type PostgresValue } from './values.ts'
 
 /** One run of a body on a connection: from its first statement, which BEGIN goes along with, to COMMIT or ROLLBACK. */
@@ -28,7 +28,7 @@ export interface Attempt {
 }
 
 /** Creates an {@link Attempt}. Nothing is sent before the first statement. */
-export function newAttempt(connection: Connection, begin: (firstText: string) => string): Attempt {
+export function newAttempt(connection: Connection, begin: (firstText: string) => readonly string[]): Attempt {
   const writes: (() => Promise<void>)[] = []
   const last: Statement[] = []
   const committed: (() => void)[] = []
@@ -100,8 +100,12 @@ function bound<T>(hook: () => T): () => T {
 }
 
 /** A transaction's statements on their way: BEGIN goes with the first, others may go with COMMIT. */
-function statementSender(connection: Connection, begin: (firstText: string) => string) {
+function statementSender(connection: Connection, begin: (firstText: string) => readonly string[]) {
   let first: string | undefined
+  /** Whether the first statement was answered: until then nobody knows whether there is a transaction for the others. */
+  let begun = false
+  let beginning: Promise<void> = Promise.resolve()
+  const held: (() => void)[] = []
   let failure: PostgresError | undefined
 
   function fail(error: PostgresError): never {
@@ -109,17 +113,23 @@ function statementSender(connection: Connection, begin: (firstText: string) => s
     throw error
   }
   function send<Row extends object>(statement: Statement): Promise<Result<Row>> {
-    return first === undefined ? sendFirst<Row>(statement) : connection.query<Row>(statement).catch(fail)
+    // Not by the server: if it was BEGIN that failed, the server would run it outside of a transaction.
+    if (failure) return Promise.reject(afterFailure(failure, 'ERR_SQL', `run "${shorten(statement.text)}"`))
+    if (first === undefined) return sendFirst<Row>(statement)
+    if (begun) return connection.query<Row>(statement).catch(fail)
+    return new Promise((resolve) => held.push(() => resolve(send<Row>(statement))))
   }
   function sendFirst<Row extends object>(statement: Statement): Promise<Result<Row>> {
     first = statement.text
-    const beginning = begin(first)
-    return connection.inOnePacket(() => {
-      // Its answer is not waited for: what makes it fail (a broken connection) makes the statement fail too, which says so.
-      connection.exec(beginning).catch((error) => {
-        failure ??= error
-      })
-      return connection.query<Row>(statement).catch(fail)
+    const answer = connection.beginAndQuery<Row>(begin(first), statement).catch(fail)
+    beginning = answer.then(sendHeld, sendHeld)
+    return answer
+  }
+  function sendHeld(): void {
+    begun = true
+    // At once and in their order, before whoever hears of the answer sends more.
+    connection.inOnePacket(() => {
+      for (const sendOne of held) sendOne()
     })
   }
 
@@ -130,17 +140,27 @@ function statementSender(connection: Connection, begin: (firstText: string) => s
     return [connection.queryAndCommit(statement).catch(fail)]
   }
 
+  /** Sends COMMIT right behind the last statements. */
+  async function commit(last: readonly Statement[]): Promise<void> {
+    await beginning
+    if (failure) throw afterFailure(failure, 'ERR_COMMIT_FAILED', 'commit')
+    const [next, ...others] = last
+    if (first === undefined && next === undefined) return
+    if (first === undefined && next && others.length > 0) {
+      // They begin the transaction: those behind the first wait for its answer as all do.
+      await send(next)
+      return commit(others)
+    }
+    await finish(connection.inOnePacket(() => [...last.slice(0, -1).map((statement) => send(statement)), ...sendCommit(last.at(-1))]))
+  }
+
   return {
     send,
     failure: () => failure,
     firstText: () => first ?? '',
-    /** Sends COMMIT right behind the last statements. */
-    async commit(last: readonly Statement[]): Promise<void> {
-      if (failure) throw afterFailure(failure)
-      if (first === undefined && last.length === 0) return
-      await finish(connection.inOnePacket(() => [...last.slice(0, -1).map((statement) => send(statement)), ...sendCommit(last.at(-1))]))
-    },
+    commit,
     async rollback(): Promise<void> {
+      await beginning
       if (first !== undefined && !connection.isBroken()) await connection.exec('rollback')
     },
   }
@@ -186,11 +206,11 @@ function unknownCommit(cause: unknown): PostgresError {
 }
 
 /** The body went on after a statement had failed, as it may with other databases. */
-function afterFailure(failure: PostgresError): PostgresError {
+function afterFailure(failure: PostgresError, code: PostgresErrorCode, action: string): PostgresError {
   if (failure.code !== 'ERR_SQL' && failure.code !== 'ERR_SQL_CONSTRAINT') return failure
   return new PostgresError(
-    'ERR_COMMIT_FAILED',
-    `cannot commit: a statement failed before (${failure.message}), and PostgreSQL takes nothing more after that; avoid the failure ("on conflict do nothing") instead of catching it`,
+    code,
+    `cannot ${action}: a statement failed before (${failure.message}), and PostgreSQL takes nothing more after that; avoid the failure ("on conflict do nothing") instead of catching it`,
     { cause: failure },
   )
 }

@@ -12,6 +12,19 @@ export interface Wire {
   readonly parsedStatements: Record<string, string>
 }
 
+/** A statement without values, and the name that it is prepared under: an empty one if it is parsed each time. */
+export interface Named {
+  readonly name: string
+  readonly text: string
+}
+
+/** Sends what runs a statement; what prepares it too, unless that was done. */
+export function executeUnbound(connection: Wire, { name, text }: Named): void {
+  if (connection.parsedStatements[name] !== text) connection.parse({ text, name })
+  connection.bind({ statement: name, values: [] })
+  connection.execute({})
+}
+
 /** A query that decides what it sends, and hears of its end. The typings leave both out. */
 interface SendingQuery extends pg.Query {
   /** Whether it sends messages of its own, instead of its text. */

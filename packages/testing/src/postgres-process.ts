@@ -88,7 +88,7 @@ async function accepting(server: ChildProcess, ended: Promise<unknown>, lines: s
     createInterface({ input: log }).on('line', (line) => {
       lines.push(line)
       if (lines.length > LOG_LINES) lines.shift()
-      if (line.includes('ready to accept connections')) resolve()
+      if (/ready to accept (read-only )?connections/.test(line)) resolve()
     })
   })
   const timer = setTimeout(() => server.kill('SIGKILL'), START_MS)
