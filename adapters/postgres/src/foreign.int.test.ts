@@ -199,6 +199,55 @@ for (const [name, layer] of Object.entries(layers)) {
   })
 }
 
+describe('what comes while a transaction is flushed', () => {
+  it('is stored or refused, never taken and lost', async () => {
+    const late: Promise<unknown>[] = []
+    await withPg(
+      (client) => fromPg(client, { database }),
+      async (tx) => {
+        await publish(tx, orderPlaced, { id: 'in time' })
+        // As a body does that forgets an "await": each a statement later than the one before.
+        const publishLate = async (statements: number) => {
+          for (let n = 0; n < statements; n += 1) await tx.sql`select 1`
+          await publish(tx, orderPlaced, { id: `late-${statements}` })
+          return `late-${statements}`
+        }
+        for (let statements = 0; statements < 6; statements += 1) late.push(publishLate(statements))
+        for (const one of late) one.catch(() => 'refused')
+        await tx.flush()
+      },
+    )
+    const outcomes = await Promise.allSettled(late)
+    const taken = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const { events } = await stored()
+    expect(events.toSorted()).toEqual(['in time', ...taken].toSorted())
+    expect(outcomes.map(({ status }) => status)).toContain('rejected')
+  })
+
+  it('is no second flush, also after one that failed', async () => {
+    const flushed = withPg(
+      (client) => fromPg(client, { database }),
+      async (tx) => {
+        await publish(tx, orderPlaced, { id: 'once' })
+        const twice = await Promise.allSettled([tx.flush(), tx.flush()])
+        expect(twice).toMatchObject([{ status: 'fulfilled' }, { reason: { code: 'ERR_TRANSACTION_OVER' } }])
+      },
+    )
+    await flushed
+    const failing = withPg(
+      (client) => fromPg(client, { database }),
+      async (tx) => {
+        tx.beforeCommit(() => Promise.reject(new Error('no')))
+        await expect(tx.flush()).rejects.toThrow('no')
+        expect(() => tx.committed()).toThrow(expect.objectContaining({ code: 'ERR_NOT_FLUSHED' }))
+        await tx.flush()
+      },
+    )
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_TRANSACTION_OVER', message: expect.stringContaining('roll back') })
+    expect(await stored()).toEqual({ orders: [], events: ['once'] })
+  })
+})
+
 describe('what cannot be used', () => {
   it('is a client without an open transaction, and a database that is not the one meant', async () => {
     const client = await pool.connect()

@@ -12,7 +12,7 @@ import type { PostgresValue } from './values.ts'
 export interface ForeignTransaction extends PostgresTransaction {
   /**
    * Runs what must be written last (`beforeCommit`): events get their positions here, so COMMIT at once. After it the transaction takes
-   * nothing more from Banyan.
+   * nothing more from Banyan, and no second flush.
    *
    * @throws what a write throws; then roll back
    */
@@ -62,10 +62,15 @@ export async function foreignTransaction(query: ForeignQuery, { database }: Fore
     afterCommit: (call) => state.add('calls', call, 'register a call after the commit'),
     withCommit: (text, values = []) => state.add('last', { text, values }, 'register a statement for the commit'),
     async flush() {
-      state.assertOpen('flush')
+      state.beginFlush()
       const { writes, last } = state.lists
-      // Not for...of: a write may register another one.
-      for (let index = 0; index < writes.length; index += 1) await writes[index]?.()
+      try {
+        // Not for...of: a write may register another one.
+        for (let index = 0; index < writes.length; index += 1) await writes[index]?.()
+      } finally {
+        // Right behind the last look: what came later would be taken and never run.
+        state.close()
+      }
       for (const { text, values = [] } of last) await query(text, [...values])
       await removeGuard(query, guard)
       state.flushed()
@@ -86,10 +91,10 @@ export async function foreignTransaction(query: ForeignQuery, { database }: Fore
 /** What is registered with a foreign transaction, and how far it has come. */
 function foreignState() {
   const lists: { writes: (() => Promise<void>)[]; calls: (() => void)[]; last: Statement[] } = { writes: [], calls: [], last: [] }
-  let at: 'open' | 'flushed' | 'committed' = 'open'
+  let at: 'open' | 'flushing' | 'closed' | 'flushed' | 'committed' = 'open'
 
   function assertOpen(action: string): void {
-    if (at !== 'open')
+    if (at !== 'open' && at !== 'flushing')
       throw new PostgresError('ERR_TRANSACTION_OVER', `cannot ${action}: the transaction has been flushed; do it before "flush"`)
   }
   return {
@@ -100,12 +105,21 @@ function foreignState() {
       const list: unknown[] = lists[key]
       list.push(item)
     },
+    beginFlush() {
+      if (at !== 'open')
+        throw new PostgresError('ERR_TRANSACTION_OVER', 'cannot flush: that was done before; after a flush that failed, roll back')
+      at = 'flushing'
+    },
+    /** The writes are running for the last time, or have failed. */
+    close() {
+      at = 'closed'
+    },
     flushed() {
       at = 'flushed'
     },
     /** @returns the calls that wait for the commit, once */
     commit(): readonly (() => void)[] {
-      if (at === 'open')
+      if (at !== 'flushed' && at !== 'committed')
         throw new PostgresError(
           'ERR_NOT_FLUSHED',
           'cannot call a transaction committed: it was not flushed; call "flush" before your COMMIT',
