@@ -15,6 +15,11 @@ describe('the text of a template', () => {
     ' commit',
     '-- so long\nrollback',
     '/* one */ /* two */ savepoint a',
+    '; commit',
+    ' ;; /* one */ ; rollback',
+    '/* one /* in it */ */ commit',
+    '-- so long\rcommit',
+    '/**/commit',
     'release a',
     'set session x = 1',
     'set search_path = x',
@@ -31,8 +36,19 @@ describe('the text of a template', () => {
     'select 1 -- commit',
     'update settings set x = 1',
     'select begin from t',
+    '/* one /* in it */ commit */ select 1',
+    '/* commit',
+    '-- commit',
+    '',
   ])('is taken when it would not: %s', (sql) => {
     expect(textOf(Object.assign([sql], { raw: [sql] }))).toBe(sql)
+  })
+
+  it('is looked at in no time, however many comments stand before it', () => {
+    const sql = `${'/*x*/'.repeat(100_000)}select 1`
+    expect(textOf(Object.assign([sql], { raw: [sql] }))).toBe(sql)
+    const unended = '/*x*/ /*'.repeat(20_000)
+    expect(textOf(Object.assign([unended], { raw: [unended] }))).toBe(unended)
   })
 
   it('is one short line in messages', () => {
