@@ -26,6 +26,20 @@ describe('connections', () => {
     expect(await namesIn(database)).toEqual(['half', 'idle', 'whole'])
   })
 
+  it('that break behind the last statement, before COMMIT is sent, are replaced too', async () => {
+    const database = await prepared({ maxConnections: 1 })
+    const other = open()
+    let runs = 0
+    await database.transaction(async (tx) => {
+      const [row] = await tx.sql<{ pid: number }>`insert into items values (${++runs}, 'kept') returning pg_backend_pid() as pid`
+      if (runs > 1) return
+      await other.run('select pg_terminate_backend($1)', [row?.pid ?? 0])
+      // The connection knows of it as soon as the server has said goodbye on it, and no statement asks for it.
+      await vi.waitFor(async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]))
+    })
+    expect(await other.run('select id from items')).toEqual([{ id: 2 }])
+  })
+
   it('that break between COMMIT and its answer leave it unknown, and say so', async () => {
     const database = await prepared()
     const lost = database.transaction(async (tx) => {

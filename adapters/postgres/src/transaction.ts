@@ -151,6 +151,7 @@ function statementSender(connection: Connection, begin: (firstText: string) => r
       await send(next)
       return commit(others)
     }
+    if (connection.isBroken()) fail(lostBeforeCommit())
     await finish(connection.inOnePacket(() => [...last.slice(0, -1).map((statement) => send(statement)), ...sendCommit(last.at(-1))]))
   }
 
@@ -195,6 +196,12 @@ async function finish(sent: readonly Promise<Result<object>>[]): Promise<void> {
     'ERR_COMMIT_FAILED',
     'cannot commit: PostgreSQL rolled the transaction back, since one of its statements had failed',
   )
+}
+
+function lostBeforeCommit(): PostgresError {
+  return new PostgresError('ERR_DATABASE_UNREACHABLE', 'cannot commit: the connection to PostgreSQL broke before COMMIT was sent', {
+    retryAfterMs: 1_000,
+  })
 }
 
 function unknownCommit(cause: unknown): PostgresError {
