@@ -75,6 +75,11 @@ function spaced({ world, log }: PostgresDatabase, send: () => Promise<boolean>, 
   return tell
 }
 
+/** A connection that listens, from the first try to have it on. */
+interface Ear {
+  listener?: Listener | undefined
+}
+
 /** Keeps a connection that listens, and makes a new one when it is gone. */
 function listening(
   database: PostgresDatabase,
@@ -82,47 +87,55 @@ function listening(
   heard: (payload: string) => void,
 ): { open(): void; close(): void; pid(): number } {
   const { world, log } = database
-  let wanted = false
   let pid = 0
-  let current: Promise<Listener | undefined> | undefined
+  /** The one that counts; of one before it, whatever comes late is nobody's business any more. */
+  let current: Ear | undefined
 
-  async function connect(): Promise<Listener | undefined> {
+  function open(): void {
+    current = {}
+    void connect(current)
+  }
+
+  async function connect(ear: Ear): Promise<void> {
     try {
       const listener = await database.listener()
-      listener.onGone(again)
+      ear.listener = listener
+      if (ear !== current) return end(ear)
+      listener.onGone(() => again(ear))
       await listener.listen(channel, heard)
       const [row] = await listener.run<{ pid: number }>('select pg_backend_pid() as pid')
       // Known before the lock is held: this process does not tell itself.
-      pid = row?.pid ?? 0
+      if (ear === current) pid = row?.pid ?? 0
       await listener.run(HOLD, [channel])
-      return listener
     } catch (error) {
-      if (codeOf(error) === 'ERR_DATABASE_CLOSED') return undefined
+      if (codeOf(error) === 'ERR_DATABASE_CLOSED') return
       log.debug({ error, channel }, 'cannot listen for news of other processes; polling finds it meanwhile')
-      again()
-      return undefined
+      again(ear)
     }
   }
 
-  function again(): void {
-    if (!wanted) return
-    current = undefined
+  function again(ear: Ear): void {
+    if (ear !== current) return
+    // It may be sound, as where a standby refuses to listen.
+    end(ear)
     world.after(RECONNECT_MS, () => {
-      if (wanted) current ??= connect()
+      if (ear === current) open()
     })
+  }
+
+  function end(ear: Ear): void {
+    const { listener } = ear
+    ear.listener = undefined
+    listener?.close().catch((error: unknown) => log.debug({ error }, 'cannot end a listening connection'))
   }
 
   return {
     pid: () => pid,
-    open() {
-      wanted = true
-      current ??= connect()
-    },
+    open,
     close() {
-      wanted = false
       const old = current
       current = undefined
-      void old?.then((listener) => listener?.close()).catch((error: unknown) => log.debug({ error }, 'cannot end a listening connection'))
+      if (old) end(old)
     },
   }
 }

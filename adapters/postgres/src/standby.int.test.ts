@@ -5,6 +5,7 @@ import { type PostgresServer, startPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { postgres } from './database.ts'
+import { wakeUps } from './notify.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import { namesIn, TABLES } from './test/postgres-test.ts'
 
@@ -79,6 +80,20 @@ describe('on a hot standby', () => {
     await expect(taken).rejects.toMatchObject({ code: 'ERR_SQL' })
     const { rows } = await admin.query("select 1 from pg_locks where locktype = 'advisory' and objid = 7")
     expect(rows).toEqual([])
+  })
+
+  it('no connection is left of those that were not allowed to listen', async () => {
+    const refused = vi.fn()
+    const url = Object.assign(new URL(server.url), { pathname: `/${database.name}` }).href
+    const deaf = postgres(url, { name: 'deaf', log: { ...silentLogger, debug: refused } })
+    const forget = wakeUps(deaf, 'news').onTold(() => {})
+    await vi.waitFor(() => expect(refused).toHaveBeenCalledTimes(3), { timeout: 20_000 })
+    await vi.waitFor(async () => {
+      const { rows } = await admin.query("select 1 from pg_stat_activity where application_name = 'banyan deaf' and query like 'listen%'")
+      expect(rows).toEqual([])
+    })
+    forget()
+    await deaf.close()
   })
 
   it('reads are served, however often one is cut', async () => {
