@@ -124,6 +124,11 @@ describe('what stores do outside of transactions', () => {
 })
 
 describe('opening', () => {
+  it('takes the longest limit that it allows', async () => {
+    const database = open({ transactionTimeoutMs: 2 ** 31 - 1 })
+    expect(await database.run("select 'there' as is from pg_sleep(0.1)")).toEqual([{ is: 'there' }])
+  })
+
   it('says what is wrong with a URL and an option, and never the password', async () => {
     expect(() => postgres('postgres://u:hunter2@[')).toThrow(
       expect.objectContaining({ code: 'ERR_DATABASE_OPEN', message: expect.not.stringContaining('hunter2') }),

@@ -1,4 +1,5 @@
 import { messageOf } from '@banyan/core'
+import { bounded } from './bounded.ts'
 import { type Connection, openConnection } from './connection.ts'
 import { PostgresError } from './postgres-error.ts'
 import { sqlStateOf } from './server-error.ts'
@@ -29,7 +30,7 @@ async function createAt(settings: Settings): Promise<void> {
   // The database that every server has, to speak from.
   const connection = await openConnection({ ...settings, url: Object.assign(new URL(settings.url), { pathname: '/postgres' }).href })
   try {
-    await create(connection, name)
+    await bounded(connection, settings, () => create(connection, name))
   } catch (cause) {
     if ([DUPLICATE_DATABASE, UNIQUE_VIOLATION].includes(sqlStateOf(cause) ?? '')) return
     throw new PostgresError('ERR_DATABASE_OPEN', `cannot make the database "${placeOf(settings.url)}": ${messageOf(cause)}`, { cause })

@@ -39,7 +39,7 @@ export function openDatabase(
   const [beginWrite, beginRead] = [beginTexts(settings, 'write'), beginTexts(settings, 'read')]
   const pool = connectionPool(() => openConnection(settings), settings)
   const outside = direct(pool, settings)
-  const migrate = (list: readonly Migration[]) => pool.use((connection) => runMigrations(connection, list, world.now))
+  const migrate = (list: readonly Migration[]) => pool.use((connection) => runMigrations(connection, list, settings))
   const lanes = takeTurns(world)
   const { inUse, close } = useCounter(async () => {
     await outside.close()

@@ -1,4 +1,4 @@
-import type { World } from '@banyan/core'
+import { bounded } from './bounded.ts'
 import { type Connection, openConnection, type Statement } from './connection.ts'
 import type { Pool } from './pool.ts'
 import type { Listener, PostgresDatabase } from './postgres-database.ts'
@@ -59,20 +59,6 @@ async function allOf(sent: readonly Promise<object[]>[]): Promise<object[][]> {
     if (outcome.status === 'rejected') throw outcome.reason
     return outcome.value
   })
-}
-
-/** Cuts a connection on which the server does not answer at all; where it does, its own limit has ended the statement before. */
-async function bounded<T>(
-  connection: Connection,
-  limits: { world: World; transactionTimeoutMs: number },
-  work: () => Promise<T>,
-): Promise<T> {
-  const timer = limits.world.after(2 * limits.transactionTimeoutMs, connection.destroy)
-  try {
-    return await work()
-  } finally {
-    timer.cancel()
-  }
 }
 
 function listenerOf(connection: Connection): Listener {

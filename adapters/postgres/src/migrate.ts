@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type Migration, messageOf } from '@banyan/core'
+import { bounded } from './bounded.ts'
 import type { Connection } from './connection.ts'
 import { PostgresError } from './postgres-error.ts'
 import { isDisconnect } from './server-error.ts'
+import type { Settings } from './settings.ts'
 
 /** Any number that nobody else takes an advisory lock on: "banyan" in ASCII. */
 const LOCK = 0x62616e79616en
@@ -11,26 +13,38 @@ const TABLE = 'create table if not exists banyan_migrations (id text primary key
 
 /**
  * Runs those of `migrations` that have not run yet, each in a transaction of its own. Processes that do so at the same time wait for
- * each other.
+ * each other. Where something ran, the connection is ended: what a migration sets in its session is not for others.
+ *
+ * A server that answers nothing is given up on, unless a migration of this process or of another one is running there: that may take long.
  *
  * @throws {TypeError} when two of the list share an id
- * @throws {PostgresError} `ERR_MIGRATION_CHANGED`, `ERR_MIGRATION_FAILED`
+ * @throws {PostgresError} `ERR_MIGRATION_CHANGED`, `ERR_MIGRATION_FAILED`, `ERR_DATABASE_UNREACHABLE`
  */
-export async function runMigrations(connection: Connection, migrations: readonly Migration[], now: () => number): Promise<void> {
+export async function runMigrations(connection: Connection, migrations: readonly Migration[], settings: Settings): Promise<void> {
   // Looks first: a database that is up to date is opened without waiting for a lock.
-  for (const migration of await pendingMigrations(connection, migrations)) await runMigration(connection, migration, now())
+  const pending = await bounded(connection, settings, () => pendingMigrations(connection, migrations))
+  if (pending.length === 0) return
+  try {
+    for (const migration of pending) await runMigration(connection, migration, settings)
+  } finally {
+    await connection.end()
+    connection.destroy()
+  }
 }
 
-async function runMigration(connection: Connection, migration: Migration, nowMs: number): Promise<void> {
+async function runMigration(connection: Connection, migration: Migration, settings: Settings): Promise<void> {
   // READ COMMITTED: what another process has committed while this one waited for the lock must be seen. No time limit: an index may take hours.
-  await connection.exec('begin isolation level read committed; set local statement_timeout = 0')
+  await bounded(connection, settings, () => connection.exec('begin isolation level read committed; set local statement_timeout = 0'))
   try {
     await connection.query({ text: 'select pg_advisory_xact_lock($1::bigint)', values: [LOCK] })
-    await connection.exec(TABLE)
-    if ((await pendingMigrations(connection, [migration])).length > 0) await apply(connection, migration, nowMs)
+    const pending = await bounded(connection, settings, async () => {
+      await connection.exec(TABLE)
+      return pendingMigrations(connection, [migration])
+    })
+    if (pending.length > 0) await apply(connection, migration, settings.world.now())
     await connection.exec('commit')
   } catch (error) {
-    if (!connection.isBroken()) await connection.exec('rollback')
+    if (!connection.isBroken()) await bounded(connection, settings, () => connection.exec('rollback'))
     throw error
   }
 }
