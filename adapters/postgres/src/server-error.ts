@@ -21,6 +21,9 @@ const MEANING: readonly (readonly [prefix: string, code: PostgresErrorCode, retr
   ['3D000', 'ERR_DATABASE_OPEN'],
 ]
 
+/** Errors that end the connection. The driver gives the severity as the server's language has it, and not the word that is always the same. */
+const ENDS_CONNECTION = /^(57P0[1-5]|25P0[34])$/
+
 const UNKNOWN_STATEMENT = '26000'
 
 /** How the driver says that it has no password, or an empty one, to answer the server with. */
@@ -28,6 +31,7 @@ const NO_PASSWORD = /client password must be a (non-empty )?string/
 const WANTED = 'wanted one in the URL, "postgres://user:password@host:5432/database", in PGPASSWORD or in a password file'
 
 const KINDS: Readonly<Record<string, BrokenConstraint['kind']>> = {
+  '23001': 'foreign-key',
   '23502': 'not-null',
   '23503': 'foreign-key',
   '23505': 'unique',
@@ -48,7 +52,7 @@ export function toPostgresError(error: unknown, action: string): PostgresError {
   }
   const cause = new ServerError(withoutValues(error.message, error.code), {
     sqlState: error.code,
-    fatal: error.severity === 'FATAL' || error.severity === 'PANIC',
+    fatal: error.severity === 'FATAL' || error.severity === 'PANIC' || ENDS_CONNECTION.test(error.code),
     stale: error.code === UNKNOWN_STATEMENT || error.routine === 'RevalidateCachedQuery',
   })
   const [, code = 'ERR_SQL', retryAfterMs] = MEANING.find(([prefix]) => cause.sqlState.startsWith(prefix)) ?? []
@@ -76,9 +80,12 @@ export function isDisconnect(error: unknown): boolean {
   return error.cause instanceof ServerError ? error.cause.fatal : error.code === 'ERR_DATABASE_UNREACHABLE'
 }
 
-/** Errors about data (class 22) quote the data: `invalid input syntax for type integer: "..."`. */
+/** From the first quotation mark of any language to the last; what is not closed, to the end. */
+const QUOTED = /["«»‹›„“”「」『』](?:.*["«»‹›„“”「」『』]|.*$)/s
+
+/** Errors about data (class 22) quote the data, each in its language, or its bytes: `invalid input syntax for type integer: "..."`. */
 function withoutValues(message: string, sqlState: string): string {
-  return sqlState.startsWith('22') ? message.replace(/(: )?".*$/s, '') : message
+  return sqlState.startsWith('22') ? message.replace(QUOTED, '"..."').replace(/0x[0-9a-f]{2}(?: 0x[0-9a-f]{2})*/g, '0x...') : message
 }
 
 function constraintOf(error: pg.DatabaseError, sqlState: string): BrokenConstraint {
