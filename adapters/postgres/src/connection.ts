@@ -15,6 +15,8 @@ export interface Statement {
   /** One statement, with `$1`, `$2`, ... */
   readonly text: string
   readonly values?: readonly PostgresValue[]
+  /** What stands before, between and behind the values, where they come once each and in order: a template's texts. */
+  readonly parts?: readonly string[]
 }
 
 /** What a statement gave. */

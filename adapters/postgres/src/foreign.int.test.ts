@@ -162,6 +162,14 @@ for (const [name, layer] of Object.entries(layers)) {
       expect(await stored()).toEqual({ orders: [], events: [] })
     })
 
+    it('leaves a dollar and a number in a literal alone', async () => {
+      await within(async (tx) => {
+        await tx.sql`insert into orders values (${'o-1'}), ('costs $5, or $1'), (${'o-2'}) -- $3`
+        await tx.flush()
+      })
+      expect((await stored()).orders).toEqual(['o-1', 'costs $5, or $1', 'o-2'])
+    })
+
     it('takes nothing after the flush', async () => {
       await within(async (tx) => {
         await tx.flush()
@@ -249,6 +257,22 @@ describe('what comes while a transaction is flushed', () => {
 })
 
 describe('what cannot be used', () => {
+  it('is a transaction in another database, also where that has tables of Banyan', async () => {
+    const elsewhere = await testPostgres()
+    const payments = postgres(elsewhere.url, { log: silentLogger })
+    await payments.migrate([])
+    const client = new pg.Client(elsewhere.url)
+    await client.connect()
+    await client.query('begin')
+    const refused = fromPg(client, { database })
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_NOT_FLUSHED', message: expect.stringContaining('it is in the database') })
+    await client.query('rollback; begin')
+    await expect(fromPg(client, { database: payments })).resolves.toBeDefined()
+    await client.end()
+    await payments.close()
+    await elsewhere.drop()
+  })
+
   it('is a client without an open transaction, and a database that is not the one meant', async () => {
     const client = await pool.connect()
     await expect(fromPg(client, { database })).rejects.toMatchObject({

@@ -31,28 +31,24 @@ export interface ForeignOptions {
   database: PostgresDatabase
 }
 
-/** Runs one statement in the transaction. Numbers stand for the values: `$1`, `$2`. */
-export type ForeignQuery = (text: string, values: PostgresValue[]) => Promise<object[]>
+/** Runs one statement in the transaction. Numbers stand for the values: `$1`, `$2`; `parts` is the text without them, of a template. */
+export type ForeignQuery = (text: string, values: PostgresValue[], parts?: readonly string[]) => Promise<object[]>
 
-/** Databases whose tables are there. */
-const migrated = new WeakSet<PostgresDatabase>()
+/** What databases whose tables are there are called on their servers. */
+const names = new WeakMap<PostgresDatabase, string>()
 
 /**
  * Makes a {@link ForeignTransaction} of a way to run statements.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is one of another database
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is in a database of another name or without Banyan's tables
  */
 export async function foreignTransaction(query: ForeignQuery, { database }: ForeignOptions): Promise<ForeignTransaction> {
-  if (!migrated.has(database)) {
-    await database.migrate([])
-    migrated.add(database)
-  }
-  const guard = await placeGuard(query)
+  const guard = await placeGuard(query, names.get(database) ?? (await prepare(database)))
   const state = foreignState()
-  const read = readTransaction(async <Row extends object>({ text, values = [] }: Statement) => {
+  const read = readTransaction(async <Row extends object>({ text, values = [], parts }: Statement) => {
     state.assertOpen('run a statement')
     // The caller names the shape of the rows: SQL cannot be checked against it here.
-    return { rows: (await query(text, [...values])) as Row[], command: '' }
+    return { rows: (await query(text, [...values], parts)) as Row[], command: '' }
   })
 
   return {
@@ -131,9 +127,22 @@ function foreignState() {
   }
 }
 
-async function placeGuard(query: ForeignQuery): Promise<string> {
+async function prepare(database: PostgresDatabase): Promise<string> {
+  await database.migrate([])
+  const [row] = await database.run<{ name: string }>('select current_database() as name')
+  const name = row?.name ?? ''
+  names.set(database, name)
+  return name
+}
+
+async function placeGuard(query: ForeignQuery, wanted: string): Promise<string> {
   try {
-    const [row] = await query('insert into banyan_unflushed (call) values (1) returning ctid::text as place', [])
+    const [row] = await query(
+      'insert into banyan_unflushed (call) values (1) returning ctid::text as place, current_database() as name',
+      [],
+    )
+    // A service's tables, Banyan's among them, may be in each of several databases.
+    if (row && 'name' in row && row.name !== wanted) throw new Error(`it is in the database "${row.name}" and not in "${wanted}"`)
     if (row && 'place' in row && typeof row.place === 'string') return row.place
     throw new Error('the row was not given back')
   } catch (cause) {

@@ -31,27 +31,29 @@ export interface DrizzleSql<Query> {
  *
  * Rows of `tx.sql` come as your driver makes them: 64-bit numbers as text, unless you taught it otherwise.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction of another database
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name
  */
 export function fromDrizzle<Query>(
   drizzle: DrizzleTransaction<Query>,
   { sql, ...options }: ForeignOptions & { sql: DrizzleSql<Query> },
 ): Promise<ForeignTransaction> {
-  return foreignTransaction(async (text, values) => {
-    const { strings, order } = templateOf(text)
+  return foreignTransaction(async (text, values, parts) => {
+    const { strings, given } = parts ? { strings: parts, given: values } : partsOf(text, values)
     // `param` keeps an array one value; Drizzle would make a list of it.
-    const parameters = order.map((number) => sql.param(values[number - 1])) as never[]
-    return rowsOf(await drizzle.execute(sql(strings, ...parameters)))
+    const parameters = given.map((value) => sql.param(value)) as never[]
+    return rowsOf(await drizzle.execute(sql(Object.assign([...strings], { raw: strings }), ...parameters)))
   }, options)
 }
 
-/** The text as a template: what stands between `$1`, `$2`, ..., and which of them stand there. One that comes twice is given twice. */
-function templateOf(text: string): { strings: TemplateStringsArray; order: number[] } {
+/**
+ * A store's text as a template: what stands between `$1`, `$2`, ..., and the values that stand there; one that comes twice is given twice.
+ * No store has such a number in a literal; users' templates may, and their parts are known.
+ */
+function partsOf(text: string, values: readonly unknown[]): { strings: readonly string[]; given: readonly unknown[] } {
   // With a group in the pattern every second part is a number.
   const parts = text.split(/\$(\d+)/)
-  const strings = parts.filter((_, index) => index % 2 === 0)
-  const order = parts.filter((_, index) => index % 2 === 1).map(Number)
-  return { strings: Object.assign(strings, { raw: strings }), order }
+  const numbers = parts.filter((_, index) => index % 2 === 1).map(Number)
+  return { strings: parts.filter((_, index) => index % 2 === 0), given: numbers.map((number) => values[number - 1]) }
 }
 
 function rowsOf(result: unknown): object[] {

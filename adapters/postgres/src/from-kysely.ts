@@ -30,7 +30,7 @@ export interface KyselyQuery {
  *
  * Rows of `tx.sql` come as your `pg` makes them: 64-bit numbers as text, unless you taught it otherwise.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction of another database
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name
  */
 export function fromKysely(trx: KyselyTransaction, options: ForeignOptions): Promise<ForeignTransaction> {
   const plain = trx.withoutPlugins()

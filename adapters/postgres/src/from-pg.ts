@@ -19,7 +19,7 @@ export interface PgClient {
  * tx.committed()
  * ```
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is one of another database
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is in a database of another name
  */
 export function fromPg(client: PgClient, options: ForeignOptions): Promise<ForeignTransaction> {
   return foreignTransaction(async (text, values) => (await client.query({ text, values, types: rowTypes })).rows, options)

@@ -177,7 +177,7 @@ export function readTransaction(send: <Row extends object>(statement: Statement)
     async sql<Row extends object>(strings: TemplateStringsArray, ...values: SqlValue[]) {
       const text = textOf(strings)
       assertValues(values, text)
-      return run<Row>(text, values)
+      return (await send<Row>({ text, values, parts: strings })).rows
     },
   }
 }
