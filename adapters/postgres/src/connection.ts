@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Socket } from 'node:net'
+import { messageOf } from '@banyan/core'
 import pg from 'pg'
 import { BeginningQuery } from './beginning-query.ts'
 import { COMMIT, CommittingQuery } from './committing-query.ts'
-import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
+import { PostgresError } from './postgres-error.ts'
+import { isDisconnect, isStale, sqlStateOf, toPostgresError } from './server-error.ts'
 import { placeOf, type Settings } from './settings.ts'
 import { shorten } from './statement.ts'
 import { type StatementNames, statementNames } from './statement-names.ts'
@@ -48,6 +50,8 @@ export interface Connection {
   inTransaction(): boolean
   /** Whether it is of no use any more. */
   isBroken(): boolean
+  /** If so, why `action` cannot be done: what the server said at its end, if it said anything. */
+  loss(action: string): PostgresError | undefined
   /** Calls back once when it is gone, whoever ended it. */
   onGone(call: () => void): void
   /** Calls back for each notification of a channel that it listens to. */
@@ -82,8 +86,10 @@ async function connect(settings: Settings): Promise<Connection> {
   const client = newClient(settings, socket)
   // Those under way hear of it themselves; this is for when there are none.
   let broken = false
-  const isGone = () => {
+  let reason: Error | undefined
+  const isGone = (error?: Error) => {
     broken = true
+    reason ??= error
   }
   client.on('error', isGone)
   client.on('end', isGone)
@@ -104,18 +110,30 @@ async function connect(settings: Settings): Promise<Connection> {
     socket.destroy()
   }
 
-  function noteLoss(error: unknown): never {
-    // Cut, and not only given up: whatever made it useless here, the server would keep its transaction, and its locks.
-    if (isDisconnect(error)) destroy()
-    throw error
+  function loss(action: string): PostgresError | undefined {
+    if (!broken) return undefined
+    const told = toPostgresError(reason ?? new Error('it was cut'), action)
+    // Whatever it was, in whatever language: the connection is gone.
+    return isDisconnect(told) ? told : new PostgresError('ERR_DATABASE_UNREACHABLE', told.message, { cause: told, retryAfterMs: 1_000 })
+  }
+
+  /** What `sent` gives, a statement by this text. */
+  function noteLoss<T>(text: string, sent: Promise<T>): Promise<T> {
+    return sent.catch((error) => {
+      // What the server said when it ended the connection, where nobody had asked it anything, says more than that it is gone.
+      const last = isDisconnect(error) && sqlStateOf(error) === undefined ? loss(runAction(text)) : undefined
+      // Cut, and not only given up: whatever made it useless here, the server would keep its transaction, and its locks.
+      if (isDisconnect(error)) destroy()
+      throw last ?? error
+    })
   }
   const names = prepare ? statementNames(client, maxStatements) : undefined
   return {
-    query: <Row extends object>(statement: Statement) => runStatement<Row>(client, names, statement).catch(noteLoss),
+    query: <Row extends object>(statement: Statement) => noteLoss(statement.text, runStatement<Row>(client, names, statement)),
     beginAndQuery: <Row extends object>(beginning: readonly string[], statement: Statement) =>
-      beginAndRun<Row>(client, names, beginning, statement).catch(noteLoss),
-    queryAndCommit: (statement) => runAndCommit(client, names, statement).catch(noteLoss),
-    exec: (text) => ask<Record<string, unknown>>(client, { text }).catch(noteLoss),
+      noteLoss(statement.text, beginAndRun<Row>(client, names, beginning, statement)),
+    queryAndCommit: (statement) => noteLoss(statement.text, runAndCommit(client, names, statement)),
+    exec: (text) => noteLoss(text, ask<Record<string, unknown>>(client, { text })),
     inOnePacket(send) {
       socket.cork()
       try {
@@ -126,6 +144,7 @@ async function connect(settings: Settings): Promise<Connection> {
     },
     inTransaction: () => ['T', 'E'].includes(client.getTransactionStatus() ?? ''),
     isBroken: () => broken,
+    loss,
     onGone: (call) => void (broken ? call() : client.once('end', call)),
     onNotification: (call) => void client.on('notification', ({ channel, payload = '' }) => call(channel, payload)),
     async end() {
@@ -137,7 +156,16 @@ async function connect(settings: Settings): Promise<Connection> {
   }
 }
 
-function newClient({ url, name, prepare, transactionTimeoutMs }: Settings, socket: Socket): pg.Client {
+function newClient(settings: Settings, socket: Socket): pg.Client {
+  try {
+    return clientOf(settings, socket)
+  } catch (cause) {
+    // A parameter of the URL that cannot be had, as the file of a certificate.
+    throw new PostgresError('ERR_DATABASE_OPEN', `cannot connect to "${placeOf(settings.url)}": ${messageOf(cause)}`, { cause })
+  }
+}
+
+function clientOf({ url, name, prepare, transactionTimeoutMs }: Settings, socket: Socket): pg.Client {
   return new pg.Client({
     connectionString: url,
     fallback_application_name: `banyan ${name}`,
@@ -209,11 +237,15 @@ function ask<Row extends object>(
 ): Promise<Result<Row>> {
   return new Promise((resolve, reject) => {
     const sent = make(query, (error, result) => {
-      if (error) reject(toPostgresError(error, `run "${shorten(query.text)}"`))
+      if (error) reject(toPostgresError(error, runAction(query.text)))
       // Of several statements in one exchange the driver gives a list. Rows come as the statement makes them: the caller names their shape,
       // and SQL cannot be checked against it here.
       else resolve((Array.isArray(result) ? result.at(-1) : result) as Result<Row>)
     })
     client.query(sent)
   })
+}
+
+function runAction(text: string): string {
+  return `run "${shorten(text)}"`
 }

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { manualWorld, silentLogger } from '@banyan/core'
+import { manualWorld, silentLogger, type Transaction } from '@banyan/core'
 import pg from 'pg'
 import { describe, expect, it, vi } from 'vitest'
 import { postgres } from './database.ts'
@@ -38,6 +38,28 @@ describe('connections', () => {
       await vi.waitFor(async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]))
     })
     expect(await other.run('select id from items')).toEqual([{ id: 2 }])
+  })
+
+  it('that the server ends since a body does nothing for too long are not replaced: the reason is told', async () => {
+    const database = await prepared({ maxConnections: 1 })
+    const other = open()
+    let runs = 0
+    const idling = (meanwhile: (tx: Transaction) => Promise<unknown>) =>
+      database.transaction(async (tx) => {
+        runs += 1
+        // As `transaction_timeout` of PostgreSQL 17 does, set for the whole database.
+        const [row] = await tx.sql<{
+          pid: number
+        }>`select pg_backend_pid() as pid, set_config('idle_in_transaction_session_timeout', '10', true)`
+        await vi.waitFor(async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]))
+        await meanwhile(tx)
+      })
+    const told = { code: 'ERR_TRANSACTION_TIMEOUT', message: expect.stringContaining('idle-in-transaction timeout') }
+    await expect(idling((tx) => tx.sql`select 2`)).rejects.toMatchObject(told)
+    await expect(idling(async () => {})).rejects.toMatchObject(told)
+    expect(runs).toBe(2)
+    await database.transaction((tx) => tx.sql`insert into items values (1, 'after it')`)
+    expect(await namesIn(database)).toEqual(['after it'])
   })
 
   it('that break between COMMIT and its answer leave it unknown, and say so', async () => {
@@ -134,12 +156,22 @@ describe('opening', () => {
       expect.objectContaining({ code: 'ERR_DATABASE_OPEN', message: expect.not.stringContaining('hunter2') }),
     )
     expect(() => postgres('mysql://u:hunter2@localhost/x')).toThrow('"mysql://"')
+    expect(() => postgres('postgres://u:hunter2@localhost/%zz')).toThrow(
+      expect.objectContaining({ code: 'ERR_DATABASE_OPEN', message: expect.not.stringContaining('hunter2') }),
+    )
     expect(() => postgres(url(), { attempts: 0 })).toThrow('"attempts" is 0')
     const wrong = postgres(url().replace(/:[0-9a-f]{32}@/, ':hunter2@'), { log: silentLogger })
     const error = await wrong.transaction((tx) => tx.sql`select 1`).catch((caught) => caught)
     expect(error).toMatchObject({ code: 'ERR_DATABASE_OPEN', message: expect.stringContaining('connect to "127.0.0.1') })
     expect(`${error.message}${error.stack}${JSON.stringify(error.cause)}`).not.toContain('hunter2')
     await wrong.close()
+  })
+
+  it('says which part of a URL cannot be had', async () => {
+    const certified = postgres(`${url()}?sslrootcert=/nowhere.pem`, { log: silentLogger })
+    const refused = { code: 'ERR_DATABASE_OPEN', message: expect.stringMatching(/^cannot connect to "127\.0\.0\.1.*\/nowhere\.pem/) }
+    await expect(certified.run('select 1')).rejects.toMatchObject(refused)
+    await certified.close()
   })
 
   it('says where a password is wanted when there is none', async () => {

@@ -18,7 +18,7 @@ import { assertNotInside } from './transaction-scope.ts'
  * they are first needed, and Banyan's own tables made before the first use. `synchronous_commit` stays as the server has it.
  *
  * A body runs again, up to `attempts` times, when PostgreSQL refuses it for the sake of others that run at the same time, and when the
- * connection breaks before COMMIT is sent: what it does besides the database must bear that.
+ * connection breaks before COMMIT is sent, unless the server says that it took too long: what it does besides the database must bear that.
  *
  * `int8` and whole numerics come back as numbers, those that a JavaScript number cannot hold exactly as bigint.
  *

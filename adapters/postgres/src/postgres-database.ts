@@ -10,7 +10,8 @@ export interface PostgresDatabase extends Database {
   readonly world: World
   readonly log: Logger
   /**
-   * For stores: runs one statement as a transaction of its own (READ COMMITTED), prepared, in one round trip.
+   * For stores: runs one statement as a transaction of its own, prepared, in one round trip. In the isolation that the database has by
+   * default: READ COMMITTED, unless somebody set `default_transaction_isolation`.
    *
    * @throws {PostgresError} `ERR_COMMIT_UNKNOWN` when the connection broke before the answer came
    */

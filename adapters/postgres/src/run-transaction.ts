@@ -79,6 +79,8 @@ function isOurs(error: unknown, ...codes: readonly PostgresErrorCode[]): boolean
 }
 
 function isRepeatable(error: PostgresError): boolean {
+  // The server ended a connection whose transaction took too long: it would again.
+  if (error.code === 'ERR_TRANSACTION_TIMEOUT') return false
   return error.code === 'ERR_SERIALIZATION' || isStale(error) || isDisconnect(error)
 }
 

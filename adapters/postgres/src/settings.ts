@@ -84,9 +84,12 @@ export function placeOf(url: string): string {
 }
 
 function databaseName(url: string): string {
-  let parsed: URL
+  let protocol: string
+  let name: string
   try {
-    parsed = new URL(url)
+    const parsed = new URL(url)
+    protocol = parsed.protocol
+    name = decodeURIComponent(parsed.pathname.slice(1))
   } catch (cause) {
     // Not the text itself: it may hold a password.
     throw new PostgresError(
@@ -94,11 +97,10 @@ function databaseName(url: string): string {
       `cannot open a database: its URL is none (${messageOf(cause)}), wanted "postgres://user:password@host:5432/database"`,
     )
   }
-  if (parsed.protocol === 'postgres:' || parsed.protocol === 'postgresql:')
-    return decodeURIComponent(parsed.pathname.slice(1)) || 'postgres'
+  if (protocol === 'postgres:' || protocol === 'postgresql:') return name || 'postgres'
   throw new PostgresError(
     'ERR_DATABASE_OPEN',
-    `cannot open a database: its URL begins with "${parsed.protocol}//", wanted "postgres://user:password@host:5432/database"`,
+    `cannot open a database: its URL begins with "${protocol}//", wanted "postgres://user:password@host:5432/database"`,
   )
 }
 

@@ -151,7 +151,8 @@ function statementSender(connection: Connection, begin: (firstText: string) => r
       await send(next)
       return commit(others)
     }
-    if (connection.isBroken()) fail(lostBeforeCommit())
+    const loss = connection.loss('commit')
+    if (loss) fail(loss)
     await finish(connection.inOnePacket(() => [...last.slice(0, -1).map((statement) => send(statement)), ...sendCommit(last.at(-1))]))
   }
 
@@ -196,12 +197,6 @@ async function finish(sent: readonly Promise<Result<object>>[]): Promise<void> {
     'ERR_COMMIT_FAILED',
     'cannot commit: PostgreSQL rolled the transaction back, since one of its statements had failed',
   )
-}
-
-function lostBeforeCommit(): PostgresError {
-  return new PostgresError('ERR_DATABASE_UNREACHABLE', 'cannot commit: the connection to PostgreSQL broke before COMMIT was sent', {
-    retryAfterMs: 1_000,
-  })
 }
 
 function unknownCommit(cause: unknown): PostgresError {
