@@ -8,6 +8,8 @@ import { namesIn, postgresTest, TABLES } from './test/postgres-test.ts'
 
 const { url, open, prepared } = postgresTest()
 
+const WAIT = { timeout: 8_000 }
+
 describe('connections', () => {
   it('that broke while nobody used them, or before COMMIT was sent, are replaced without a word', async () => {
     const database = await prepared()
@@ -35,7 +37,10 @@ describe('connections', () => {
       if (runs > 1) return
       await other.run('select pg_terminate_backend($1)', [row?.pid ?? 0])
       // The connection knows of it as soon as the server has said goodbye on it, and no statement asks for it.
-      await vi.waitFor(async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]))
+      await vi.waitFor(
+        async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]),
+        WAIT,
+      )
     })
     expect(await other.run('select id from items')).toEqual([{ id: 2 }])
   })
@@ -51,7 +56,10 @@ describe('connections', () => {
         const [row] = await tx.sql<{
           pid: number
         }>`select pg_backend_pid() as pid, set_config('idle_in_transaction_session_timeout', '10', true)`
-        await vi.waitFor(async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]))
+        await vi.waitFor(
+          async () => expect(await other.run('select 1 from pg_stat_activity where pid = $1', [row?.pid ?? 0])).toEqual([]),
+          WAIT,
+        )
         await meanwhile(tx)
       })
     const told = { code: 'ERR_TRANSACTION_TIMEOUT', message: expect.stringContaining('idle-in-transaction timeout') }

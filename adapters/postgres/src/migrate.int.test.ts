@@ -6,6 +6,8 @@ import { postgresTest, TABLES } from './test/postgres-test.ts'
 
 const { url, open, prepared } = postgresTest()
 
+const WAIT = { timeout: 15_000 }
+
 describe('what a migration sets in its session', () => {
   const SETTINGS = 'set session_replication_role = replica; set synchronous_commit = off'
   const settings = "select current_setting('session_replication_role') as role, current_setting('synchronous_commit') as commit"
@@ -65,10 +67,10 @@ describe('a server that falls silent behind the login', () => {
     const database = postgres(await silencedUrl(() => isSilent, silenced), { log: silentLogger, world, transactionTimeoutMs: 1_000 })
     const givenUp = vi.fn()
     const uses = Promise.allSettled([database.transaction((tx) => tx.sql`select 1`), database.migrate([TABLES])])
-    await vi.waitFor(() => expect(silenced).toHaveBeenCalled())
+    await vi.waitFor(() => expect(silenced).toHaveBeenCalled(), WAIT)
     isSilent = false
     void uses.then(givenUp)
-    await vi.waitFor(() => world.advance(200).then(() => expect(givenUp).toHaveBeenCalled()))
+    await vi.waitFor(() => world.advance(200).then(() => expect(givenUp).toHaveBeenCalled()), WAIT)
     const unreachable = { reason: { code: 'ERR_DATABASE_UNREACHABLE' } }
     expect(await uses).toMatchObject([unreachable, unreachable])
     expect(await database.run('select 1 as n')).toEqual([{ n: 1 }])

@@ -196,6 +196,7 @@ describe('statements', () => {
       for (const n of [id, id + 1]) void tx.sql`insert into items values (${n}, ${`item ${n}`})`
     }
     await database.transaction(hasty(1))
+    expect(await database.run('select count(distinct xmin::text) as transactions from items')).toEqual([{ transactions: 1 }])
     const failing = database.transaction(async (tx) => {
       await hasty(3)(tx)
       throw new Error('taken back')

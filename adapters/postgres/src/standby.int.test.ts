@@ -88,10 +88,13 @@ describe('on a hot standby', () => {
     const deaf = postgres(url, { name: 'deaf', log: { ...silentLogger, debug: refused } })
     const forget = wakeUps(deaf, 'news').onTold(() => {})
     await vi.waitFor(() => expect(refused).toHaveBeenCalledTimes(3), { timeout: 20_000 })
-    await vi.waitFor(async () => {
-      const { rows } = await admin.query("select 1 from pg_stat_activity where application_name = 'banyan deaf' and query like 'listen%'")
-      expect(rows).toEqual([])
-    })
+    await vi.waitFor(
+      async () => {
+        const { rows } = await admin.query("select 1 from pg_stat_activity where application_name = 'banyan deaf' and query like 'listen%'")
+        expect(rows).toEqual([])
+      },
+      { timeout: 15_000 },
+    )
     forget()
     await deaf.close()
   })
