@@ -65,7 +65,9 @@ describe('connections', () => {
     const told = { code: 'ERR_TRANSACTION_TIMEOUT', message: expect.stringContaining('idle-in-transaction timeout') }
     await expect(idling((tx) => tx.sql`select 2`)).rejects.toMatchObject(told)
     await expect(idling(async () => {})).rejects.toMatchObject(told)
-    expect(runs).toBe(2)
+    const ownWords = (tx: Transaction) => tx.sql`select 2`.catch(() => Promise.reject(new Error('too late')))
+    await expect(idling(ownWords)).rejects.toThrow('too late')
+    expect(runs).toBe(3)
     await database.transaction((tx) => tx.sql`insert into items values (1, 'after it')`)
     expect(await namesIn(database)).toEqual(['after it'])
   })
