@@ -96,7 +96,7 @@ describe('connections', () => {
       started()
       await held
     })
-    await vi.waitFor(() => expect(started).toHaveBeenCalled())
+    await vi.waitFor(() => expect(started).toHaveBeenCalled(), WAIT)
     const outcome = Promise.allSettled([database.read(async () => 'never'), database.transaction((tx) => tx.sql`select 1 as n`)])
     await vi.waitFor(async () => {
       await world.advance(100)
