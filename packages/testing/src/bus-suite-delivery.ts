@@ -90,15 +90,20 @@ function redeliveryTests({ open }: BusTest): void {
     const bus = open()
     let inside = 0
     let most = 0
+    const begun = Promise.withResolvers<void>()
     const collector = await collect(bus, 'g', {
       async onBatch() {
         inside += 1
         most = Math.max(most, inside)
+        begun.resolve()
         await new Promise((resolve) => setTimeout(resolve, 5))
         inside -= 1
       },
     })
-    for (const n of upTo(20)) await bus.publish([numbered(`k${n % 7}`, n)])
+    await bus.publish([numbered('k1', 1)])
+    await begun.promise
+    // While that one is being handled.
+    for (const n of upTo(20).slice(1)) await bus.publish([numbered(`k${n % 7}`, n)])
     await collector.until(20)
     expect(most).toBe(1)
     expect(collector.batches).toBeGreaterThan(1)
