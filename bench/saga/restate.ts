@@ -57,6 +57,8 @@ function startServer(folder: string, ...[ingress, admin, node]: (number | undefi
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       ...process.env,
+      // Its own temporary files go with the rest of the run.
+      TMPDIR: folder,
       RESTATE_LISTEN_MODE: 'tcp',
       RESTATE_BIND_IP: '127.0.0.1',
       RESTATE_ADVERTISED_HOST: '127.0.0.1',
