@@ -1,3 +1,5 @@
+import { shown } from '@banyan/core'
+
 /** May be 0: no pause, no time. All other numbers must be from 1. */
 const FROM_ZERO = new Set(['baseMs', 'capMs'])
 
@@ -15,6 +17,6 @@ export function checkOptions(action: string, options: Readonly<Record<string, nu
     const most = name.endsWith('Ms') ? LONGEST_MS : Number.MAX_SAFE_INTEGER
     if (Number.isInteger(value) && value >= least && value <= most) continue
     const upTo = most === LONGEST_MS ? ` to ${most} (a hundred years)` : ''
-    throw new RangeError(`cannot ${action}: "${name}" is ${value}, wanted a whole number from ${least}${upTo}`)
+    throw new RangeError(`cannot ${action}: "${name}" is ${shown(value)}, wanted a whole number from ${least}${upTo}`)
   }
 }

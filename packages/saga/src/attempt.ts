@@ -91,17 +91,23 @@ export async function inOneTransaction(
   try {
     return await database.transaction(body)
   } catch (error) {
-    return error instanceof RolledBack ? error.end : failed(world, error)
+    return RolledBack.is(error) ? error.end : failed(world, error)
   }
 }
 
 /** Ends a transaction without its writes, and not as a failure. */
 export class RolledBack extends Error {
   readonly end: AttemptEnd
+  readonly #mark = true
 
   constructor(end: AttemptEnd) {
     super('nothing of this is to be stored')
     this.end = end
+  }
+
+  /** `instanceof` runs code of what was thrown, which may throw. */
+  static is(error: unknown): error is RolledBack {
+    return typeof error === 'object' && error !== null && #mark in error
   }
 }
 

@@ -127,7 +127,7 @@ async function answer(tx: Transaction, one: Case): Promise<SagaRecord> {
       one,
       `it is ${record.status}${record.step === undefined ? '' : ` at step "${record.step}"`}, wanted one that waits for a person`,
     )
-  if (!record.parked) throw refusal(one, 'it has been answered already, and its worker has yet to hear of it')
+  if (!record.parked) throw refusal(one, 'a worker looks at it: it has been answered, or its time is over')
   const value = one.value === undefined ? undefined : JSON.parse(jsonOf(one, 'the value'))
   const said: Answer = { yes: action === 'approve', ...decided, ...(value !== undefined && { value }) }
   const body = signalBody(one.codec, JSON.stringify(said))

@@ -61,6 +61,18 @@ describe('what a step throws', () => {
     )
   })
 
+  it('what cannot even be looked at ends an attempt of a local step as any other', async () => {
+    const b = bench()
+    const definition = trip()
+      .local('hotel', { do: throws(new Proxy({}, { has: fails, get: fails, getPrototypeOf: fails })), undo: none, retry: { attempts: 2 } })
+      .done()
+    await b.run([definition])
+    await startSaga(b.database, definition, { tripId: 't1' })
+    await b.world.advance(1_000)
+    expect(await b.only()).toMatchObject({ status: 'compensated', failure: { code: 'ERR_UNKNOWN' } })
+    expect(b.logged.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
   it('a message of megabytes is cut', async () => {
     const { failure, history } = await acted(throws(Object.assign(new Error('m'.repeat(5_000_000)), { code: 'C'.repeat(1_000) })))
     expect(failure?.message).toBe(`${'m'.repeat(1_999)}…`)

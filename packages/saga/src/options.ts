@@ -1,10 +1,12 @@
+import { shown } from '@banyan/core'
+
 /**
  * The longest time that is stored, milliseconds: 1,000 years. A time so far ahead is a whole number that databases, JavaScript and a
  * `Date` hold.
  */
 export const LONGEST_MS: number = 1_000 * 365 * 24 * 60 * 60 * 1_000
 
-/** The longest time that a timer takes, milliseconds, about 24 days: a longer one would end at once. */
+/** The longest time of one attempt, of a lease and between two looks, milliseconds: about 24 days, as one timer of the runtime takes. */
 export const TIMER_LIMIT_MS: number = 2 ** 31 - 1
 
 /**
@@ -15,7 +17,7 @@ export const TIMER_LIMIT_MS: number = 2 ** 31 - 1
 export function checkWhole(action: string, name: string, value: number, least: number, most: number = Number.MAX_SAFE_INTEGER): void {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return
   const wanted = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
-  throw new RangeError(`cannot ${action}: "${name}" is ${value}, wanted a whole number ${wanted}`)
+  throw new RangeError(`cannot ${action}: "${name}" is ${shown(value)}, wanted a whole number ${wanted}`)
 }
 
 /**

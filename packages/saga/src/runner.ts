@@ -45,7 +45,7 @@ interface Work {
   readonly run: StepRun | 'arrive' | 'expire'
 }
 
-/** Timers take no more than 2^31 ms. */
+/** A pause that is longer is looked at once a day. */
 const LONGEST_TIMER_MS = 24 * 60 * 60 * 1_000
 
 /** What the parts of a runner share. */
