@@ -3,6 +3,7 @@
 // A service's database
 export { postgres } from './database.ts'
 export type { PostgresOptions } from './settings.ts'
+export { isServiceUrl } from './service-url.ts'
 export type { Listener, PostgresDatabase } from './postgres-database.ts'
 export type { Statement } from './connection.ts'
 export type { PostgresValue } from './values.ts'

@@ -4,6 +4,7 @@
 export { sqlite } from './database.ts'
 export type { SqliteOptions } from './database.ts'
 export type { SqliteDatabase } from './sqlite-database.ts'
+export { isServiceFile } from './service-file.ts'
 
 // The embedded bus
 export { sqliteBus } from './bus.ts'

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type Database, nearest } from '@banyan/core'
-import { sqlite } from '@banyan/sqlite'
+import { type Database, messageOf, nearest } from '@banyan/core'
+import { isServiceFile, sqlite } from '@banyan/sqlite'
 import type { Command } from 'commander'
 import { CliError } from './errors.ts'
-import { isServiceFile, isServiceUrl, placeOf } from './service-tables.ts'
 
 export interface DatabaseOptions {
   db?: string
@@ -40,16 +39,28 @@ function isPostgres(db: string | undefined): db is string {
 }
 
 async function openPostgres(url: string): Promise<Database> {
+  // Not the text itself: it may hold a password.
+  if (!URL.canParse(url)) throw new CliError('ERR_USAGE', '--db is no URL, wanted postgres://user:password@host:5432/database')
+  const { host, pathname } = new URL(url)
+  const place = `${host}${pathname}`
+  const { isServiceUrl, postgres } = await import('@banyan/postgres')
   // The server says here, and once, that it has no such database, or does not let us in.
-  if (!(await isServiceUrl(url))) throw foreign(placeOf(url))
-  const { postgres } = await import('@banyan/postgres')
+  if (!(await readable(`open the database "${place}"`, () => isServiceUrl(url)))) throw foreign(place)
   return postgres(url)
 }
 
 async function openFile(file: string): Promise<Database> {
   if (!existsSync(file)) throw new CliError('ERR_DATABASE_MISSING', `there is no database "${file}"${hint(file)}`)
-  if (!(await isServiceFile(file))) throw foreign(file)
+  if (!(await readable(`read the database "${file}"`, () => isServiceFile(file)))) throw foreign(file)
   return sqlite(file)
+}
+
+async function readable(action: string, look: () => boolean | Promise<boolean>): Promise<boolean> {
+  try {
+    return await look()
+  } catch (cause) {
+    throw new CliError('ERR_DATABASE_MISSING', `cannot ${action}: ${messageOf(cause)}`, { cause })
+  }
 }
 
 function foreign(place: string): CliError {
