@@ -5,6 +5,7 @@ import { renameSteps } from './migrate.ts'
 import { sagas } from './recover.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
+import { sagaSignalsPort } from './store.ts'
 import { type Bench, bench } from './test/bench.ts'
 
 interface Trip {
@@ -112,6 +113,35 @@ describe('the undo of a child', () => {
     await b.world.advance(400_000)
     expect(await statuses(b)).toEqual(['child completed', 'parent compensated'])
     expect(b.calls).toEqual(['last', 'kid back'])
+  })
+
+  it('sees the end that came while it waited for the channel, where the database lets it', async () => {
+    const b = bench()
+    const child = saga<Trip>('child', v1)
+      .pivot('go', { local: () => 1 })
+      .sleep('rest', 600_000)
+      .done()
+    const parent = saga<Trip>('parent', v1)
+      .child('kid', child, { input: (c) => c.input, undo: () => void b.calls.push('kid back') })
+      .done()
+    await b.run([child, parent])
+    const { id } = await startSaga(b.database, parent, t1)
+    await b.world.advance(1_000)
+    // As another transaction does that holds the channel first, and is seen after it: READ COMMITTED.
+    const signals = b.database.store(sagaSignalsPort)
+    const { take } = signals
+    const ended = JSON.stringify({ status: 'completed' })
+    Object.assign(signals, {
+      take: async (...asked: Parameters<typeof take>) => {
+        const [tx] = asked
+        await tx.sql`update banyan_sagas set status = 'completed', live = 0, state = ${ended}, wake_at = null where name = 'child'`
+        return take(...asked)
+      },
+    })
+    await b.admin.cancel(id, ada)
+    await b.world.advance(1_000)
+    expect(await statuses(b)).toEqual(['child completed', 'parent compensated'])
+    expect(b.calls).toEqual(['kid back'])
   })
 
   it('cancels one on its way also where nothing is to be undone after its end', async () => {
