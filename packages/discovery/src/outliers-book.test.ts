@@ -103,7 +103,9 @@ function naiveBook(limits: typeof limit) {
     learn(slot: number, ok: boolean, admitted: number, now: number) {
       if (sweepAt !== undefined && now >= sweepAt) {
         const judged = now < sweepAt + limits.intervalMs ? hosts.filter((host) => host.ok + host.failed > 0) : []
-        for (const worst of outliersOf(judged, limits)) {
+        // Of those who fail alike the first slot goes first, whoever entered first.
+        const bySlot = judged.toSorted((one, two) => one.slot - two.slot)
+        for (const worst of outliersOf(bySlot, limits)) {
           const host = hosts.find((each) => each.slot === worst)
           if (host && now >= host.until && hasRoom(now)) eject(host, now)
         }
