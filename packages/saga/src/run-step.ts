@@ -85,13 +85,14 @@ async function attemptAndStore(options: StepRunnerOptions, saga: LiveSaga, actio
   const { attempt, lane } = attemptOf(options, saga, action, name)
   const { step } = attempt
   const entry = { step: name, action, attempt: attempt.call.attempt, startedAt: world.now() }
-  let stored: Advance | undefined
-  /** In the transaction of the attempt. */
+  let stored: { readonly end: AttemptEnd; readonly advance: Advance } | undefined
+  /** In the transaction of the attempt, whose body may run again: then the end of the last run counts. */
   const advance = async (tx: Transaction, end: AttemptEnd, channel?: string) => {
-    stored = advanceFor(options, saga, end, entry, channel)
-    if (!(await options.store.advance(tx, stored.step)))
+    const made = advanceFor(options, saga, end, entry, channel)
+    stored = { end, advance: made }
+    if (!(await options.store.advance(tx, made.step)))
       throw new SagaError('ERR_SAGA_TAKEN', `saga "${saga.record.id}" was taken over by another worker`)
-    await reportEnd(tx, saga.definition.codec, saga.record, endOf(stored))
+    await reportEnd(tx, saga.definition.codec, saga.record, endOf(made))
   }
   let end: AttemptEnd
   if (action === 'do' && decides(step, isUnspread(lane, step))) end = decideStep(world, attempt, lane)
@@ -103,9 +104,8 @@ async function attemptAndStore(options: StepRunnerOptions, saga: LiveSaga, actio
   // A worker that lost the saga, or stops, has nothing to say about it.
   if (saga.lost.signal.aborted) return { end, stored: 'taken' as const }
   if (end.event.kind === 'failed' && end.event.failure.code === 'ERR_SAGA_TAKEN') return { end, stored: 'taken' as const }
-  const isStored = stored !== undefined && end.event.kind !== 'failed' && end.event.kind !== 'unreadable'
-  if (!isStored) return { end, stored: await settleEnd(options, saga, end, entry) }
-  if (stored) settle(options, saga, stored)
+  if (stored?.end !== end) return { end, stored: await settleEnd(options, saga, end, entry) }
+  settle(options, saga, stored.advance)
   return { end, stored: 'moved' as const }
 }
 
