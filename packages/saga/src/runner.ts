@@ -6,7 +6,7 @@ import { instruments } from './metrics.ts'
 import { type StepRun, type StepRunner, stepRunner } from './run-step.ts'
 import { type Slots, sagaSlots } from './slots.ts'
 import { statusOf } from './standing.ts'
-import { stepOfState } from './state.ts'
+import { pausesOf, stepOfState } from './state.ts'
 import { type SagaOwner, type SagaRecord, type SagaStore, sagaArchivePort } from './store.ts'
 import { actionsOf, after, canTurn } from './transition.ts'
 
@@ -181,22 +181,29 @@ function wait(room: Room, saga: LiveSaga, step: string, untilMs: number = Number
   const name = `${saga.state.status} ${step}`
   if (saga.timers.has(name)) return
   const deadline = canExpire(saga) ? saga.deadline : undefined
-  // All of it waiting, it would be parked if that took longer: the clock has been set back since the end of the pause was written.
-  const longestMs = statusOf(saga.state) === 'waiting' ? Math.min(parkAfterMs, LONGEST_TIMER_MS) : LONGEST_TIMER_MS
   const leftMs = Math.max(0, untilMs - world.now())
-  const delayMs = Math.min(longestMs, leftMs, Math.max(0, (deadline ?? untilMs) - world.now()))
+  const pauseMs = Math.min(leftMs, longestPauseMs(saga, untilMs, parkAfterMs))
+  const delayMs = Math.min(LONGEST_TIMER_MS, pauseMs, Math.max(0, (deadline ?? untilMs) - world.now()))
   const timer = world.after(delayMs, () => {
     saga.timers.delete(name)
-    void wakeUp(room, saga, step, delayMs === leftMs).catch((error) => afterBug(room, { saga, run: 'expire' }, error))
+    const passed = { due: delayMs === pauseMs, over: delayMs === leftMs }
+    void wakeUp(room, saga, step, passed).catch((error) => afterBug(room, { saga, run: 'expire' }, error))
   })
   saga.timers.set(name, timer)
 }
 
+/** All of it waiting, it would be parked if the first of its pauses took longer: the clock has been set back since their ends were written. */
+function longestPauseMs({ state }: LiveSaga, untilMs: number, parkAfterMs: number): number {
+  if (statusOf(state) !== 'waiting') return Number.POSITIVE_INFINITY
+  const first = Math.min(...pausesOf(state).map(({ wakeAt = untilMs }) => wakeAt))
+  return parkAfterMs + (untilMs > first ? untilMs - first : 0)
+}
+
 /**
- * Looks whether somebody has decided about it during the pause, so that nothing is attempted that is not wanted any more. `over`: all of
- * the pause has passed.
+ * Looks whether somebody has decided about it during the pause, so that nothing is attempted that is not wanted any more. `due`: it has
+ * paused long enough; `over`: all of the pause has passed.
  */
-async function wakeUp(room: Room, saga: LiveSaga, step: string, over: boolean): Promise<void> {
+async function wakeUp(room: Room, saga: LiveSaga, step: string, { due, over }: { due: boolean; over: boolean }): Promise<void> {
   if (!isHere(room, saga)) return
   const record = saga.flying === 0 ? await readRecord(room.options, saga) : saga.record
   if (!isHere(room, saga)) return
@@ -208,7 +215,7 @@ async function wakeUp(room: Room, saga: LiveSaga, step: string, over: boolean): 
   while (saga.storing) await saga.storing
   if (!isHere(room, saga)) return
   const now = room.options.world.now()
-  if (!isLate(saga, now)) saga.state = after(saga.definition, saga.state, { kind: 'due', step, over }, now).state
+  if (due && !isLate(saga, now)) saga.state = after(saga.definition, saga.state, { kind: 'due', step, over }, now).state
   resume(room, saga)
 }
 
