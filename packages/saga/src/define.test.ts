@@ -3,6 +3,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import type { UndoCause } from './context.ts'
 import { saga } from './define.ts'
 import type { Saga } from './definition.ts'
+import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
 
 interface Trip {
@@ -124,6 +125,32 @@ describe('does not compile', () => {
   it('a reason outside undo', () => {
     // @ts-expect-error Property 'reason' does not exist
     trip().step('hotel', { do: (c) => c.reason, undo: none })
+  })
+})
+
+describe('does not compile, wherever the input was made', () => {
+  const definition = trip().step('hotel', { do: book, undo: none }).done()
+  const part = { tripId: 't1' }
+  const read: unknown = JSON.parse('{}')
+
+  it('starting a saga with an input that is not its own', () => {
+    const starts = (tx: Transaction) => [
+      // @ts-expect-error Property 'guests' is missing
+      startSaga(tx, definition, part),
+      // @ts-expect-error 'undefined' is not assignable to 'Trip'
+      startSaga(tx, definition, undefined),
+      // @ts-expect-error 'unknown' is not assignable to 'Trip'
+      startSaga(tx, definition, read),
+    ]
+    expectTypeOf(starts).toBeFunction()
+  })
+
+  it('starting a child with an input that is not its own', () => {
+    const parent = saga<{ tripId: string }>('parent', { version: 1, key: (input) => input.tripId })
+    // @ts-expect-error Property 'guests' is missing
+    parent.child('inside', definition, { input: () => part, undo: none })
+    // @ts-expect-error Property 'guests' is missing
+    parent.pivot('pay', { do: book }).child('inside', definition, { input: () => ({ tripId: 't1' }) })
   })
 })
 

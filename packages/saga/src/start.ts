@@ -29,7 +29,7 @@ export interface StartedSaga {
  * @throws `ERR_NESTED_TRANSACTION`, with a database inside a transaction of it
  * @throws {TypeError} when the definition's `key` gives no text of 1 to 200 characters
  */
-export async function startSaga<Input>(to: Transaction | Database, definition: Saga<Input>, input: Input): Promise<StartedSaga> {
+export async function startSaga<Input>(to: Transaction | Database, definition: Saga<Input>, input: NoInfer<Input>): Promise<StartedSaga> {
   const store = to.store(sagaStorePort)
   const key = definition.keyOf(input)
   checkName(`start saga "${definition.name}"`, 'its key', key)

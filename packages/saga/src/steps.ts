@@ -139,13 +139,13 @@ export interface Approval {
 }
 
 export interface ChildOptions<Name extends string, Input, Results, ChildInput, Output> extends UndoOptions {
-  input: (c: SagaContext<Input, Results>) => ChildInput
+  input: (c: SagaContext<Input, Results>) => NoInfer<ChildInput>
   /** Takes back what a child did that came to its end. One that is on its way is cancelled before, and its end awaited. */
   undo: Nothing | ((c: UndoContext<Name, Input, Results, Output>) => unknown)
 }
 
 export interface FinalChildOptions<Name extends string, Input, Results, ChildInput> {
-  input: (c: SagaContext<Input, Results>) => ChildInput
+  input: (c: SagaContext<Input, Results>) => NoInfer<ChildInput>
   undo?: NoUndo<Name>
 }
 
