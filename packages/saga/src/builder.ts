@@ -50,7 +50,7 @@ export interface SagaBuilder<Input, Results> {
    * Adds steps that run if `predicate` says so when it is their turn; the decision is recorded, and is the result `name`. What they
    * gave may be missing to later steps.
    */
-  when<Name extends string, Inner>(
+  when<Name extends string, Inner extends Results & Record<Name, boolean>>(
     name: FreshName<Name, Results>,
     predicate: (c: SagaContext<Input, Results>) => boolean,
     build: (branch: SagaBuilder<Input, Results & Record<Name, boolean>>) => SagaBuilder<Input, Inner>,
@@ -107,7 +107,7 @@ export interface SagaPastPivot<Pivot extends string, Input, Results> {
   together<Added>(
     build: (group: FinalSagaGroup<Input, Results, Record<never, never>>) => FinalSagaGroup<Input, Results, Added>,
   ): SagaPastPivot<Pivot, Input, Results & Added>
-  when<Name extends string, Inner>(
+  when<Name extends string, Inner extends Results & Record<Name, boolean>>(
     name: FreshName<Name, Results>,
     predicate: (c: SagaContext<Input, Results>) => boolean,
     build: (branch: SagaPastPivot<Pivot, Input, Results & Record<Name, boolean>>) => SagaPastPivot<Pivot, Input, Inner>,

@@ -117,7 +117,7 @@ describe('does not compile, and does not run', () => {
     expect(twice).toThrow('another step has this name')
   })
 
-  it('a pivot, or an end, inside a branch; nothing in it', () => {
+  it('a pivot, or an end, inside a branch; another builder; nothing in it', () => {
     const pivot = () =>
       trip().when(
         'b',
@@ -134,6 +134,16 @@ describe('does not compile, and does not run', () => {
         (branch) => branch.done(),
       )
     expect(end).toThrow('"when" "b" has no steps')
+    const other = () =>
+      trip()
+        .step('a', { do: () => 1, undo: none })
+        .when(
+          'b',
+          () => false,
+          // @ts-expect-error another builder than the branch: what it adds would run whatever is decided
+          () => trip().sleep('c', 1).sleep('d', 1).sleep('e', 1),
+        )
+    expect(other).toThrow('"when" "b" gives back another builder than its branch')
     const empty = () =>
       trip().when(
         'b',

@@ -89,6 +89,8 @@ function groupOf(members: Group['members']): Group {
 function when(saga: Collected, name: string, place: StepShape['place'], build: (branch: Chain) => Chain): Chain {
   const branch = chain({ ...saga, inside: [...saga.inside, name], pastPivot: place === 'after' })
   const { steps } = build(branch)
+  if (!saga.steps.every((step, index) => steps[index] === step))
+    throw new TypeError(`cannot define saga "${saga.name}": "when" "${name}" gives back another builder than its branch`)
   if (steps.length === saga.steps.length) throw new TypeError(`cannot define saga "${saga.name}": "when" "${name}" has no steps`)
   return chain({ ...saga, steps })
 }
