@@ -12,7 +12,10 @@ export interface SagaOptions<Input> {
    * raised. Default: no end.
    */
   deadlineMs?: number
-  /** How many of these sagas make a step at the same time in one worker, 1 to 10,000. Default: the worker's `concurrency`. */
+  /**
+   * How many of these sagas make a step at the same time in one worker, 1 to 10,000: those of all its versions together, by what the newest
+   * says. Default: the worker's `concurrency`.
+   */
   concurrency?: number
   /** How input, results, output and signals are stored, for personal data. Default: as JSON. */
   codec?: SagaCodec

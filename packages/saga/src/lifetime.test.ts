@@ -227,4 +227,33 @@ describe('concurrency', () => {
     expect(Object.fromEntries(most)).toEqual({ narrow: 2, wide: 4 })
     expect(await b.admin.list({ status: 'completed' })).toHaveLength(16)
   })
+
+  it.each([
+    ['fewer', 3, 1],
+    ['more', 1, 3],
+  ])('is that of the newest version for all, whichever began first: %s than before', async (_what, old, most) => {
+    const b = bench()
+    const open: (() => void)[] = []
+    const version = (version: number, concurrency: number) =>
+      saga<Trip>('trip', { version, key: ({ tripId }) => tripId, concurrency })
+        .step('a', {
+          do: async (c) => {
+            b.calls.push(c.input.tripId)
+            await new Promise<void>((resolve) => open.push(resolve))
+          },
+          undo: nothing('x'),
+        })
+        .done()
+    const [before, now] = [version(1, old), version(2, most)]
+    await b.run([now, before])
+    for (const tripId of ['1', '2', '3', '4']) await startSaga(b.database, before, { tripId })
+    for (const tripId of ['5', '6']) await startSaga(b.database, now, { tripId })
+    for (let ended = 0; ended < 6; ended += most) {
+      await b.world.advance(0)
+      expect(b.calls).toHaveLength(ended + most)
+      for (const one of open.splice(0)) one()
+    }
+    await b.world.advance(0)
+    expect(await b.admin.list({ status: 'completed' })).toHaveLength(6)
+  })
 })

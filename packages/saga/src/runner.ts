@@ -17,6 +17,8 @@ export interface SagaRunnerOptions {
   readonly log: Logger
   readonly service: string
   readonly concurrency: number
+  /** How many sagas of a name, whatever their version, make a step at the same time. */
+  readonly limits: ReadonlyMap<string, number | undefined>
   readonly parkAfterMs: number
   readonly definitionOf: (record: SagaRecord) => AnySaga | undefined
   readonly owner: () => SagaOwner | undefined
@@ -61,7 +63,7 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
   const sagas = new Map<string, LiveSaga>()
   const slots = sagaSlots<Work>({
     concurrency: options.concurrency,
-    kindOf: ({ saga: { definition } }) => ({ name: definition.name, most: definition.concurrency }),
+    kindOf: ({ saga: { definition } }) => ({ name: definition.name, most: options.limits.get(definition.name) }),
     isOpen: () => owner() !== undefined,
     run: (work) => drive(room, work).catch((error) => afterBug(room, work, error)),
   })

@@ -41,7 +41,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   const byName = definitionsByName(definitions)
   const names = [...byName.values()].map(({ name }) => name)
   const definitionOf = (record: DefinitionName) => byName.get(nameOf(record))?.definition
-  const runner: SagaRunner = sagaRunner({ ...settings, store, definitionOf, owner: () => lease.owner() })
+  const runner: SagaRunner = sagaRunner({ ...settings, store, definitionOf, limits: limitsOf(definitions), owner: () => lease.owner() })
   const lease = workerLease({ ...settings, workers, onLost: runner.dropAll, onHeld: runner.wake })
   const room = () => settings.maxSagas - runner.size()
   const expected = expectedStarts({ ...settings, identity: () => lease.identity(), take: runner.take })
@@ -100,6 +100,12 @@ function definitionsByName(definitions: readonly AnySaga[]): Map<string, { name:
     if (!known || one.definition.version === one.name.version) byName.set(nameOf(one.name), one)
   }
   return byName
+}
+
+/** What versions call is the same: they share a limit, that of the newest. */
+function limitsOf(definitions: readonly AnySaga[]): ReadonlyMap<string, number | undefined> {
+  const byVersion = definitions.toSorted((one, other) => one.version - other.version)
+  return new Map(byVersion.map(({ name, concurrency }) => [name, concurrency]))
 }
 
 /** Sagas that run under a name or version this program does not know are another program's business, and somebody should know. */
