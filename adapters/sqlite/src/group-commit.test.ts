@@ -270,6 +270,16 @@ describe('group commit', () => {
     expect(notify).toHaveBeenCalledTimes(2)
   })
 
+  it('logs an afterCommit that rejects, whose rejection nobody would take: it would end the process', async () => {
+    const log = { ...silentLogger, error: vi.fn() }
+    const commits = groupCommit(naiveEngine(), optionsOf(manualWorld(), { log }))
+    const error = new Error('no letter')
+    // As "() => void" takes an async function.
+    await commits.run(async (member) => member.afterCommit(async () => Promise.reject(error)))
+    await new Promise(setImmediate)
+    expect(log.error.mock.calls).toEqual([[{ error }, 'an afterCommit call threw']])
+  })
+
   it('rejects all of a group that cannot even be rolled back, and goes on', async () => {
     const engine = naiveEngine()
     let broken = true

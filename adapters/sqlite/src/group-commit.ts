@@ -293,7 +293,9 @@ function timedOut(transactionTimeoutMs: number): SqliteError {
 function notify(calls: Iterable<() => void>, log: Logger): void {
   for (const call of calls) {
     try {
-      call()
+      // Also one that is async after all: nobody waits for it, and its rejection would end the process.
+      const said: unknown = call()
+      if (said instanceof Promise) said.catch((error) => logThrown(log, error))
     } catch (error) {
       // The commit stands and the others wait for theirs.
       logThrown(log, error)
