@@ -155,6 +155,22 @@ describe('keys', () => {
     expect(await state('d')).toBeDefined()
   })
 
+  it('are remembered from their last use, also where that was a repetition', async () => {
+    const { world, reserve, release, effects } = receiver()
+    const days = (count: number) => world.advance(count * 24 * 3_600_000)
+    await reserve('k')
+    await release('gone')
+    for (let round = 0; round < 2; round += 1) {
+      await days(20)
+      await reserve('k')
+      await release('gone')
+    }
+    await days(20)
+    await reserve('k')
+    expect(await reserve('gone')).toMatchObject({ refused: 'cancelled' })
+    expect(await effects()).toEqual(['reserved 1'])
+  })
+
   it('are texts of 1 to 255 characters', async () => {
     const { reserve } = receiver()
     await expect(reserve('')).rejects.toThrow('cannot guard a participant: "key" is "", wanted a text of 1 to 255 characters')

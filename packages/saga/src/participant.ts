@@ -30,7 +30,7 @@ export interface ParticipantState {
   readonly state: ParticipantRecord['state']
   /** What the last body gave back. */
   readonly result: unknown
-  /** Milliseconds since 1970. */
+  /** Its last use, milliseconds since 1970. */
   readonly at: number
 }
 
@@ -82,6 +82,7 @@ async function doOnce(tx: Transaction, { key, operation, fingerprint }: DoOption
   const hash = content === undefined ? undefined : fingerprintOf(content)
   const before = await store.begin(tx, { key, operation, state: 'done', fingerprint: hash, result: undefined, at: store.world.now() })
   if (before) {
+    await used(tx, before)
     if (before.state === 'cancelled' || before.state === 'undone') return refuse('cancelled', `"${key}" was undone before`)
     checkReuse(before, operation, hash)
     return fromJson(before.result)
@@ -97,10 +98,19 @@ async function undoOnce(tx: Transaction, { key, operation }: UndoOptions, body: 
   const now = store.world.now()
   const before = await store.begin(tx, { key, operation, state: 'cancelled', fingerprint: undefined, result: undefined, at: now })
   if (!before) return undefined
-  if (before.state === 'undone' || before.state === 'cancelled') return fromJson(before.result)
+  if (before.state === 'undone' || before.state === 'cancelled') {
+    await used(tx, before)
+    return fromJson(before.result)
+  }
   const result = before.state === 'done' ? await body(fromJson(before.result)) : undefined
   await store.finish(tx, key, { state: 'undone', result: resultJson(key, result), at: store.world.now() })
   return result
+}
+
+/** A repetition is a use, too: whoever still asks must not find the key forgotten. */
+function used(tx: Transaction, { key, state, result }: ParticipantRecord): Promise<void> {
+  const store = tx.store(participantPort)
+  return store.finish(tx, key, { state, result, at: store.world.now() })
 }
 
 function resultJson(key: string, result: unknown): string | undefined {
