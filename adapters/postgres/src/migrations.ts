@@ -8,6 +8,7 @@ import { isolation } from './migrations/006-isolation.ts'
 import { sagaAlone } from './migrations/007-saga-alone.ts'
 import { sagaRows } from './migrations/008-saga-rows.ts'
 import { sagaSnapshots } from './migrations/009-saga-snapshots.ts'
+import { participants } from './migrations/010-participants.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run before the first use of a database. */
 export const banyanMigrations: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const banyanMigrations: readonly Migration[] = [
   sagaAlone,
   sagaRows,
   sagaSnapshots,
+  participants,
 ]

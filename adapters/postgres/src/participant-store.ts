@@ -32,10 +32,11 @@ const find: ParticipantStore['find'] = async (tx, key) => {
   return row && recordOf(row)
 }
 
-const forget: ParticipantStore['forget'] = async (tx, before, limit) => {
+const forget: ParticipantStore['forget'] = async (tx, operation, before, limit) => {
   const gone = await tx.sql`
     delete from banyan_participants where key = any(array(
-      select key from banyan_participants where at < ${before} order by at limit ${limit} for update skip locked))
+      select key from banyan_participants where operation = ${operation} and at < ${before}
+      order by at limit ${limit} for update skip locked))
     returning 1`
   return gone.length
 }

@@ -24,9 +24,10 @@ const finish: ParticipantStore['finish'] = async (tx, key, { state, result = nul
   await tx.sql`update banyan_participants set state = ${state}, result = ${result}, at = ${at} where key = ${key}`
 }
 
-const forget: ParticipantStore['forget'] = async (tx, before, limit) => {
+const forget: ParticipantStore['forget'] = async (tx, operation, before, limit) => {
   const gone = await tx.sql`
-    delete from banyan_participants where key in (select key from banyan_participants where at < ${before} order by at limit ${limit})
+    delete from banyan_participants where key in (
+      select key from banyan_participants where operation = ${operation} and at < ${before} order by at limit ${limit})
     returning 1`
   return gone.length
 }

@@ -9,8 +9,8 @@ export interface ParticipantStore {
   finish(tx: Transaction, key: string, change: Pick<ParticipantRecord, 'state' | 'result' | 'at'>): Promise<void>
   /** What is known of a key. */
   find(tx: Transaction, key: string): Promise<ParticipantRecord | undefined>
-  /** Forgets at most `limit` keys that were last used before `before`, the oldest first. Gives how many. */
-  forget(tx: Transaction, before: number, limit: number): Promise<number>
+  /** Forgets at most `limit` keys of an operation that were last used before `before`, the oldest first. Gives how many. */
+  forget(tx: Transaction, operation: string, before: number, limit: number): Promise<number>
 }
 
 export interface ParticipantRecord {

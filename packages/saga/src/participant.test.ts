@@ -155,6 +155,19 @@ describe('keys', () => {
     expect(await state('d')).toBeDefined()
   })
 
+  it('are remembered as long as their own operation says, whatever another one says', async () => {
+    const { world, database, reserve, effects } = receiver()
+    const ask = (key: string) =>
+      database.transaction((tx) => participant(tx, { key, operation: 'meals', kind: 'do', retentionMs: 1_000 }, () => 'a meal'))
+    await reserve('k')
+    await ask('m1')
+    await world.advance(2_000)
+    await ask('m2')
+    expect(await database.transaction((tx) => participantState(tx, 'm1'))).toBeUndefined()
+    await reserve('k')
+    expect(await effects()).toEqual(['reserved 1'])
+  })
+
   it('are remembered from their last use, also where that was a repetition', async () => {
     const { world, reserve, release, effects } = receiver()
     const days = (count: number) => world.advance(count * 24 * 3_600_000)

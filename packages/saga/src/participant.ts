@@ -9,7 +9,10 @@ interface Options {
   key: string
   /** What is done under the key. A `do` of another operation under the same key is an error. */
   operation: string
-  /** How long a key is remembered after its last use, milliseconds from 1,000. Default 30 days. */
+  /**
+   * How long the keys of this operation are remembered after their last use, milliseconds from 1,000: give all calls of the operation the
+   * same. A key is of the operation that it came with first. Default 30 days.
+   */
   retentionMs?: number
 }
 
@@ -47,8 +50,8 @@ const LONGEST_KEY = 36 + 1 + 200 + 18
  * `undo` is refused with `cancelled`. What `body` writes with `tx` and the key commit together; when `body` throws, so does this,
  * and the key stays unused once the transaction is rolled back.
  *
- * Keys are forgotten `retentionMs` after their last use, a few with each new one: the table holds the keys of that time. Choose it
- * longer than any saga lives.
+ * Keys are forgotten `retentionMs` after their last use, a few with each call of the same operation: the table holds the keys of that
+ * time. Choose it longer than any saga lives.
  *
  * @throws {SagaError} `ERR_KEY_REUSED` (status 422) for a `do` with another operation or fingerprint; `ERR_RESULT_NOT_JSON`
  * @see Seata's TCC fence ("empty rollback", "suspension"); draft-ietf-httpapi-idempotency-key-header
@@ -65,7 +68,7 @@ export async function participant(tx: Transaction, options: DoOptions | UndoOpti
   checkName(`guard participant key "${key}"`, '"operation"', operation)
   checkWhole(`guard participant key "${key}"`, 'retentionMs', retentionMs, 1_000)
   const store = tx.store(participantPort)
-  await store.forget(tx, store.world.now() - retentionMs, 2)
+  await store.forget(tx, operation, store.world.now() - retentionMs, 2)
   // The body's types are those of the overload that was called; what `do` gave back came from a body of the same pair.
   return options.kind === 'do' ? doOnce(tx, options, body as () => unknown) : undoOnce(tx, options, body as (done: unknown) => unknown)
 }

@@ -10,7 +10,7 @@ export function participantSuite(name: string, options: StoreSuiteOptions): void
     it('takes a key once among many at the same time', withDatabase(options, takesOnceConcurrently))
     it('forgets what rolled back', withDatabase(options, forgetsRolledBack))
     it('keeps how a key ended', withDatabase(options, keepsEnd))
-    it('forgets the oldest keys, a bounded number at a time', withDatabase(options, forgets))
+    it('forgets the oldest keys of an operation, a bounded number at a time', withDatabase(options, forgets))
   })
 }
 
@@ -65,11 +65,15 @@ async function keepsEnd(database: Database): Promise<void> {
 
 async function forgets(database: Database): Promise<void> {
   for (const at of [3, 1, 2, 4]) await begin(database, recordFor(`k${at}`, { at }))
-  const forget = (before: number, limit: number) => database.transaction((tx) => tx.store(participantPort).forget(tx, before, limit))
+  await begin(database, recordFor('m0', { operation: 'meals', at: 0 }))
+  const forget = (before: number, limit: number, operation = 'seats') =>
+    database.transaction((tx) => tx.store(participantPort).forget(tx, operation, before, limit))
   expect(await forget(4, 2)).toBe(2)
   expect([await find(database, 'k1'), await find(database, 'k2')]).toEqual([undefined, undefined])
   expect(await find(database, 'k3')).toBeDefined()
   expect(await forget(4, 2)).toBe(1)
   expect(await forget(4, 2)).toBe(0)
+  expect(await find(database, 'm0')).toBeDefined()
+  expect(await forget(4, 2, 'meals')).toBe(1)
   expect(await find(database, 'k4')).toBeDefined()
 }
