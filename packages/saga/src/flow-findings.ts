@@ -59,7 +59,8 @@ function repetitions(known: readonly Known[]): Finding[] {
 /** Events known to have happened after one that stands behind them. */
 function inversions(known: readonly Known[], graceMs: number): Finding[] {
   return known.flatMap((event) => {
-    const later = known.find((other) => other.place > event.place && isBefore(other, event, graceMs))
+    // The furthest of them: after its end is after its end, whatever else it stands behind.
+    const later = furthest(known.filter((other) => other.place > event.place && isBefore(other, event, graceMs)))
     if (!later) return []
     const kind = later.kind === 'end' ? 'after-end' : 'undeclared'
     return [{ kind, event: event.type, detail: `${event.type} came after ${later.type}`, from: event.seenAt }]
@@ -72,35 +73,36 @@ function isBefore(one: Known, other: Known, graceMs: number): boolean {
 
 /** What came although the flow had left its way. */
 function detours(known: readonly Known[]): Finding[] {
-  const detour = known.find(({ kind, leads }) => kind === 'step' && leads === 'out')
+  const [detour] = known.filter(({ kind, leads }) => kind === 'step' && leads === 'out').sort((one, other) => one.place - other.place)
   if (!detour) return []
   return known
     .filter(({ place, kind, leads }) => place > detour.place && !(kind === 'end' && leads === 'out'))
     .map(({ type, seenAt }) => ({ kind: 'undeclared', event: type, detail: `${type} came although ${detour.type} had`, from: seenAt }))
 }
 
-/** Places that were passed over, each told of once: by the first event behind it. Of a way out only the start is sure. */
+/**
+ * Places that were passed over, each told of once: by the event behind it that was seen first, which stays so whatever else comes. Of a
+ * way out only the start is sure.
+ */
 function gaps(shape: FlowShape, known: readonly Known[], graceMs: number): Finding[] {
   const told = new Set<FlowPlace>()
   const isEmpty = ({ events }: FlowPlace) => !events.some(({ type }) => known.some((one) => one.type === type))
-  return known
-    .toSorted((one, other) => one.place - other.place)
-    .flatMap(({ type, place, kind: at, leads, seenAt }) => {
-      const needed = shape.places.slice(0, at === 'end' && leads === 'out' ? 1 : place)
-      const missing = needed.filter((one) => one.kind !== 'maybe' && isEmpty(one) && !told.has(one))
-      if (missing.length === 0) return []
-      for (const one of missing) told.add(one)
-      const kind = missing.some((one) => one.kind === 'start') ? 'no-start' : 'undeclared'
-      const names = missing.map(({ events }) => events.map((event) => event.type).join(' or '))
-      return [{ kind, event: type, detail: `${type} came without ${names.join(', ')}`, from: seenAt + graceMs }]
-    })
+  return known.flatMap(({ type, place, kind: at, leads, seenAt }) => {
+    const needed = shape.places.slice(0, at === 'end' && leads === 'out' ? 1 : place)
+    const missing = needed.filter((one) => one.kind !== 'maybe' && isEmpty(one) && !told.has(one))
+    if (missing.length === 0) return []
+    for (const one of missing) told.add(one)
+    const kind = missing.some((one) => one.kind === 'start') ? 'no-start' : 'undeclared'
+    const names = missing.map(({ events }) => events.map((event) => event.type).join(' or '))
+    return [{ kind, event: type, detail: `${type} came without ${names.join(', ')}`, from: seenAt + graceMs }]
+  })
 }
 
 /** No end in time: by the watcher's clock while there is none, by the publishers' clocks when there is. */
 function overdue({ withinMs }: FlowShape, known: readonly Known[], graceMs: number): Finding[] {
   const start = known.find(({ kind }) => kind === 'start')
   if (!start) return []
-  const end = known.find(({ kind }) => kind === 'end')
+  const [end] = known.filter(({ kind }) => kind === 'end').sort((one, other) => one.time - other.time)
   if (!end) {
     const event = furthest(known)?.type ?? start.type
     return [

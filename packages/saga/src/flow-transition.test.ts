@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { Flow } from './flow.ts'
-import type { FlowFlag, FlowState, Followed, SeenEvent } from './flow-state.ts'
+import { type Flow, flow } from './flow.ts'
+import { type FlowFlag, type FlowState, type Followed, openFlags, type SeenEvent } from './flow-state.ts'
 import { acknowledged, after } from './flow-transition.ts'
-import { chain, checkout, MINUTE } from './test/flow-events.ts'
+import { chain, checkout, MINUTE, paid, placed, rejected, reserved, scanned, shipped, short } from './test/flow-events.ts'
 
 const GRACE = 30_000
 const START = 1_000_000
@@ -74,10 +74,53 @@ describe('a flow', () => {
     ['two ends', ['placed', 'reserved', 'paid', 'shipped', 'rejected'], ['ended-twice rejected']],
     ['one end twice', ['placed', 'reserved', 'paid', 'shipped', 'shipped'], ['ended-twice shipped']],
     ['a step after its end', ['placed', 'cancelled', 'reserved'], ['after-end reserved']],
+    ['what may come after all of it', ['placed', 'reserved', 'paid', 'shipped', 'checked'], ['after-end checked']],
     ['no start', ['reserved', 'paid', 'shipped'], ['no-start reserved']],
     ['its start twice', ['placed', 'placed', 'short', 'rejected'], ['undeclared placed']],
   ])('with %s is flagged', (_what, types, kinds) => {
     expect(follow(chain(types), LATER).kinds).toEqual(kinds)
+  })
+
+  it.each([
+    ['in their order', ['placed', 'short', 'scanned', 'rejected']],
+    ['the second first', ['placed', 'scanned', 'short', 'rejected']],
+  ])('that leaves its way twice is flagged, when the events arrive %s', (_what, arrival) => {
+    const twice = flow('twice', { version: 1 })
+      .starts(placed)
+      .then(reserved)
+      .otherwise(short)
+      .then(paid)
+      .otherwise(scanned)
+      .ends(shipped, rejected)
+      .withinMs(5 * MINUTE)
+    const events = chain(['placed', 'short', 'scanned', 'rejected'])
+    const arrived = arrival.flatMap((type) => events.filter((event) => event.type === type))
+    expect(follow(arrived, LATER, twice).kinds).toEqual(['undeclared scanned'])
+  })
+
+  it.each([
+    ['its end', ['placed', 'shipped', 'rejected']],
+    ['the second end', ['placed', 'rejected', 'shipped']],
+  ])('that ends in time, and later again, has not stopped, also where %s arrives first', (_what, arrival) => {
+    const quick = flow('quick', { version: 1 })
+      .starts(placed)
+      .ends(shipped, rejected)
+      .withinMs(5 * MINUTE)
+    const events = chain(['placed', 'shipped', 'rejected']).map((event) =>
+      event.type === 'rejected' ? { ...event, time: START + 10 * MINUTE } : event,
+    )
+    const arrived = arrival.flatMap((type) => events.filter((event) => event.type === type))
+    expect(openFlags(follow(arrived, LATER, quick).state).map(({ kind }) => kind)).toEqual(['ended-twice'])
+  })
+
+  it('is flagged as long as something is missing, also when something else that was comes', () => {
+    const [first, second, third, fourth] = chain(['placed', 'reserved', 'paid', 'shipped'])
+    if (!first || !second || !third || !fourth) throw new Error('four events')
+    const { state } = follow([first, fourth], LATER)
+    const seen = (event: typeof first) => ({ kind: 'seen', event: { ...event, seenAt: LATER }, follows: true }) as const
+    const paidCame = after(checkout, state, seen(third), { now: LATER, graceMs: GRACE })
+    expect(openFlags(paidCame.state)).toMatchObject([{ kind: 'undeclared', event: 'shipped' }])
+    expect(openFlags(after(checkout, paidCame.state, seen(second), { now: LATER, graceMs: GRACE }).state)).toEqual([])
   })
 
   it('is flagged for what is missing only after the grace, and the flag is cleared when it comes', () => {
