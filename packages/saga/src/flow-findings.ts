@@ -31,13 +31,19 @@ export function findings(shape: FlowShape, events: readonly SeenEvent[], graceMs
 }
 
 function withCauses(shape: FlowShape, events: readonly SeenEvent[]): Known[] {
-  const byId = new Map(events.map((event) => [event.id, event]))
+  const byId = Map.groupBy(events, ({ id }) => id)
   return events.flatMap((event) => {
     const placed = placeOf(shape, event.type)
     if (!placed) return []
     const causes = new Set<string>()
     // A chain that bites its tail, which only a publisher that makes ids up could write, ends where it began.
-    for (let id = event.cause; id !== undefined && !causes.has(id); id = byId.get(id)?.cause) causes.add(id)
+    for (let id = event.cause; id !== undefined && !causes.has(id); ) {
+      const [cause, another] = byId.get(id) ?? []
+      // Publishers that count alike: which of them is meant, a causation id does not say.
+      if (another) break
+      causes.add(id)
+      id = cause?.cause
+    }
     return [{ ...event, ...placed, causes }]
   })
 }

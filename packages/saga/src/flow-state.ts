@@ -22,8 +22,10 @@ export interface Followed {
 
 /** An event of a flow. */
 export interface SeenEvent {
-  /** The envelope's. */
+  /** The envelope's: unique within its source. */
   readonly id: string
+  /** Who published it; `undefined` for one that an older version has stored. */
+  readonly source?: string
   readonly type: string
   /** When it was published, by the publisher's clock, milliseconds since 1970. */
   readonly time: number

@@ -165,6 +165,19 @@ describe('a flow', () => {
     expect(ended.state.status).toBe('ended')
   })
 
+  it('takes events of two publishers that count alike for two', () => {
+    const [start, one] = chain(['placed', 'reserved'])
+    if (!start || !one) throw new Error('two events')
+    const numbered = [
+      { ...start, id: '1', source: 'orders', cause: undefined },
+      { ...one, id: '1', source: 'inventory', cause: undefined },
+      { ...one, id: '1', source: 'another inventory', cause: undefined },
+    ]
+    const { state, kinds } = follow(numbered)
+    expect(state.events).toHaveLength(3)
+    expect(kinds).toEqual(['undeclared reserved'])
+  })
+
   it('changes nothing when an event comes again', () => {
     const [placed] = chain(['placed'])
     if (!placed) throw new Error('one event')

@@ -51,10 +51,14 @@ export function acknowledged(
 
 function withEvent(state: Followed | undefined, event: SeenEvent): Followed {
   const before = state ?? { ...NOTHING_YET, standsAt: event.type }
-  if (before.events.some(({ id }) => id === event.id)) return before
+  if (before.events.some((one) => isSameEvent(one, event))) return before
   const isFirst = !before.events.some(({ type }) => type === event.type)
   if (before.events.length >= MOST_EVENTS && !isFirst) return { ...before, more: before.more + 1 }
   return { ...before, events: [...before.events, event] }
+}
+
+function isSameEvent(one: SeenEvent, other: SeenEvent): boolean {
+  return one.id === other.id && (one.source === other.source || one.source === undefined)
 }
 
 function judged(shape: FlowShape, state: Followed, { now, graceMs }: FlowTimes): FlowChange {

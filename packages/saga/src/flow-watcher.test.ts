@@ -109,6 +109,17 @@ describe('watchFlows', () => {
     await Promise.all([first.stop(), second.stop()])
   })
 
+  it('follows events of publishers that count alike', async () => {
+    const { world, deliver, people, logged } = await setUp()
+    const sources = ['orders', 'stock', 'money', 'post']
+    await deliver(
+      ...eventsOf('o1', GOOD).map((envelope, index) => ({ ...envelope, id: '1', source: sources[index] ?? '', causationid: '1' })),
+    )
+    await world.advance(10 * MINUTE)
+    expect(await people.list()).toMatchObject([{ status: 'ended', standsAt: 'shipped', open: [] }])
+    expect(logged).toEqual([])
+  })
+
   it('lets orders pass that are not to be followed', async () => {
     const { world, deliver, people } = await setUp()
     await deliver(...eventsOf('o1', ['placed', 'shipped'], { by: 'saga' }).toReversed())

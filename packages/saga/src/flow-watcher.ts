@@ -66,8 +66,8 @@ export function watchFlows(flows: readonly Flow[], options: FlowWatcherOptions =
 }
 
 /** An event of any type: the data has passed its schema. */
-function seenOf({ id, type, time, causationid }: Envelope) {
-  return { id, type, time: Date.parse(time), cause: causationid }
+function seenOf({ id, source, type, time, causationid }: Envelope) {
+  return { id, source, type, time: Date.parse(time), cause: causationid }
 }
 
 function correlationOf({ correlationid, id }: Envelope): string {
