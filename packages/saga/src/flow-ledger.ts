@@ -66,7 +66,14 @@ async function move(
   const now = store.world.now()
   const { state, raised } = after(definition, record?.state, happening, { now, graceMs })
   if (state === record?.state) return
-  await store.save(tx, { ...key, version: definition.version, state, createdAt: record?.createdAt ?? now, updatedAt: now })
+  // It stays of the version it began under: an instance that has that one may be beside one that has another.
+  await store.save(tx, {
+    ...key,
+    version: record?.version ?? definition.version,
+    state,
+    createdAt: record?.createdAt ?? now,
+    updatedAt: now,
+  })
   const isStart = happening.kind === 'seen' && placeOf(definition, happening.event.type)?.kind === 'start'
   tx.afterCommit(() => {
     const attributes = { 'banyan.service': service, 'banyan.flow': key.flow }

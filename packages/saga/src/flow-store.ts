@@ -32,7 +32,7 @@ export interface FlowKey {
 }
 
 export interface FlowRecord extends FlowKey {
-  /** Of the declaration it is judged by. */
+  /** Of the declaration it began under, which judges it where it is known. */
   readonly version: number
   readonly state: FlowState
   /** Milliseconds since 1970. */

@@ -13,13 +13,13 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { flow } from './flow.ts'
 import { type FlowWatcherOptions, watchFlows } from './flow-watcher.ts'
 import { flows } from './flows.ts'
-import { chain, checkout, MINUTE, placed, reserved, shipped } from './test/flow-events.ts'
+import { chain, checkout, MINUTE, paid, placed, reserved, shipped } from './test/flow-events.ts'
 
 /** A watcher, and a bus that brings what the test says. */
-async function setUp(watched = [checkout], options: FlowWatcherOptions = {}) {
+async function setUp(watched = [checkout], options: FlowWatcherOptions = {}, error: Logger['error'] = failTest) {
   const world = manualWorld()
   const logged: { message: string; fields: object }[] = []
-  const log: Logger = { debug() {}, info() {}, warn: (fields, message) => void logged.push({ message, fields }), error: failTest }
+  const log: Logger = { debug() {}, info() {}, warn: (fields, message) => void logged.push({ message, fields }), error }
   const database = sqlite(':memory:', { name: 'orders', world, log })
   let subscription: BusSubscription | undefined
   const bus: Bus = {
@@ -170,6 +170,21 @@ describe('watchFlows', () => {
       ['new', 2, []],
       ['old', 1, ['undeclared']],
     ])
+  })
+
+  it('judges a flow by the version it began under again, where an instance that does not have that one took an event between', async () => {
+    const { world, deliver, people, watcher, start } = await setUp()
+    await watcher.stop()
+    const next = flow('checkout', { version: 2 }).starts(placed).then(paid).ends(shipped).withinMs(MINUTE)
+    const events = eventsOf('o1', ['placed', 'paid', 'shipped'])
+    for (const [index, known] of [[checkout, next], [checkout], [checkout, next]].entries()) {
+      const instance = await start(known)
+      await deliver(...events.slice(index, index + 1))
+      await instance.stop()
+    }
+    await start([checkout, next])
+    await world.advance(10 * MINUTE)
+    expect(await people.list()).toMatchObject([{ version: 2, status: 'ended', open: [] }])
   })
 
   it('counts what starts, ends and is flagged, by flow and flag', async () => {
