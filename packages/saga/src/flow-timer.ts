@@ -62,12 +62,15 @@ export function flowTimer(options: FlowTimerOptions): FlowTimer {
 function stopped(): void {}
 
 /** Whether there may be more. */
-async function wakeDue({ database, world, ledger }: FlowTimerOptions): Promise<boolean> {
+async function wakeDue({ database, world, log, ledger }: FlowTimerOptions): Promise<boolean> {
   const store = database.store(flowStorePort)
   const due = await database.read((tx) => store.due(tx, ledger.names, world.now(), CHUNK))
-  // One transaction each: what a flow cannot be stored for must not keep the others from being flagged.
-  await Promise.all(due.map((key) => database.transaction((tx) => ledger.wake(tx, key))))
-  return due.length === CHUNK
+  // One transaction each: what a flow cannot be stored for must not keep the others from being flagged, nor old ones from being forgotten.
+  const ended = await Promise.allSettled(due.map((key) => database.transaction((tx) => ledger.wake(tx, key))))
+  const failed = ended.flatMap((one, index) => (one.status === 'rejected' ? [{ ...due[index], error: one.reason }] : []))
+  if (failed.length > 0)
+    log.error({ ...failed[0], flows: failed.length }, 'cannot look at flows whose time has come; it will be tried again')
+  return due.length === CHUNK && failed.length === 0
 }
 
 /** Whether there may be more. */

@@ -187,6 +187,26 @@ describe('watchFlows', () => {
     expect(await people.list()).toMatchObject([{ version: 2, status: 'ended', open: [] }])
   })
 
+  it('forgets old flows, also while one whose time has come cannot be stored', async () => {
+    const errors: string[] = []
+    const { world, database, deliver, people, watcher } = await setUp(
+      [checkout],
+      { retentionMs: 1_000, flaggedRetentionMs: 1_000 },
+      (_fields, message) => errors.push(message),
+    )
+    await database.transaction(
+      (tx) => tx.sql`
+      create trigger no_luck before update on banyan_flows when old.correlation_id = 'unlucky' begin select raise(abort, 'no luck'); end`,
+    )
+    await deliver(...eventsOf('unlucky', ['placed']))
+    await world.advance(10 * MINUTE)
+    await deliver(...eventsOf('good', GOOD))
+    await world.advance(10 * MINUTE)
+    expect((await people.list()).map(({ correlationId }) => correlationId)).toEqual(['unlucky'])
+    expect(errors.length).toBeGreaterThan(0)
+    await watcher.stop()
+  })
+
   it('counts what starts, ends and is flagged, by flow and flag', async () => {
     const counts = countInto(new Map())
     const { deliver } = await setUp()
