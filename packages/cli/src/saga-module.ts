@@ -1,4 +1,4 @@
-import type { explainSaga } from '@banyan/saga'
+import { explainSaga } from '@banyan/saga'
 import { CliError } from './errors.ts'
 import { type LoadedModule, loadModule } from './load-module.ts'
 
@@ -38,13 +38,24 @@ export async function loadSagas(file: string): Promise<SagaModule> {
   return found
 }
 
-/** The sagas that a module exports, and those of what it takes to explore one. */
+/** The sagas that a module exports, and those of what it takes to explore one; each once, however many exports have it. */
 export async function sagasIn(module: LoadedModule): Promise<SagaModule> {
-  const exports = Object.entries(module)
-  const explorables = exports.flatMap(([, value]) => (isExplorable(value) ? [value] : []))
-  const declared = exports.flatMap(([, value]) => (isDefinition(value) ? [value] : []))
-  const definitions = [...declared, ...(await Promise.all(explorables.map((one) => one.definition())))]
+  const exports = [...new Set(Object.values(module))]
+  const explorables = exports.filter(isExplorable)
+  const declared = exports.filter(isDefinition)
+  const texts = new Set(declared.map(textOf))
+  const definitions = [...declared]
+  for (const explored of await Promise.all(explorables.map((one) => one.definition()))) {
+    // A definition made of simulated clients is another object than the service's own.
+    if (texts.has(textOf(explored))) continue
+    texts.add(textOf(explored))
+    definitions.push(explored)
+  }
   return { definitions, explorables }
+}
+
+function textOf(saga: SagaShape): string {
+  return explainSaga(saga).text
 }
 
 function whatInstead(exports: readonly (readonly [string, unknown])[]): string {

@@ -70,6 +70,7 @@ describe('banyan flow', () => {
     const { status, out } = await run('diagram', example)
     expect(status).toBe(0)
     expect(out).toContain('flowchart LR\n  e0_0(["order.created"])')
+    expect(out.match(/flowchart/g)).toHaveLength(1)
     expect((await run('diagram', example, '--name', 'checkot')).err).toContain('did you mean "checkout"?')
     expect((await run('diagram', fileURLToPath(import.meta.resolve('../table.ts')))).err).toContain(
       'exports no flow; wanted an export made by flow()',

@@ -25,6 +25,11 @@ describe('banyan saga verify', () => {
     expect(await run('verify', file('fine'))).toEqual({ status: 0, out: 'saga fine, version 1: nothing found\n', err: '' })
   })
 
+  it('takes a saga for one, however many exports have it', async () => {
+    expect(await run('verify', file('both-ways'))).toMatchObject({ out: 'saga both-ways, version 1: nothing found\n', status: 0 })
+    expect((await run('diagram', file('both-ways'))).out.match(/saga both-ways/g)).toHaveLength(1)
+  })
+
   it('says what may be wrong, a line each, and ends with 1', async () => {
     const { status, out, err } = await run('verify', file('doubtful'))
     expect(status).toBe(1)

@@ -13,3 +13,4 @@ const orderCreated: EventType<'order.created', typeof schema> = event('order.cre
 export const orderShipped: EventType<'order.shipped', typeof schema> = event('order.shipped', { schema, key: ({ id }) => id })
 
 export const checkout: Flow = flow('checkout', { version: 1 }).starts(orderCreated).ends(orderShipped).withinMs(1_000)
+export default checkout
