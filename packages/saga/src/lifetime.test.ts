@@ -162,6 +162,22 @@ describe('a codec', () => {
     expect((await b.admin.show(id)).status).toBe('completed')
   })
 
+  it.each([
+    ['nothing', () => undefined, 'undefined'],
+    ['a promise', () => Promise.reject(new Error('no key')), 'an instance of Promise'],
+  ])('that gives %s for a text stops the saga, and starts none', async (_what, answer, said) => {
+    const { b, codec, definition, id, world } = await begun()
+    // As a codec does that was written without types.
+    Object.assign(codec, { encode: answer, decode: answer })
+    await b.admin.approve(id, ada)
+    await world.advance(0)
+    const { status, failure } = await b.admin.show(id)
+    expect([status, failure?.code]).toEqual(['stuck', 'ERR_SAGA_UNREADABLE'])
+    expect(failure?.message).toContain(`"decode" of its codec gave ${said}, wanted a text`)
+    const starting = startSaga(b.database, definition, { tripId: 't2', name: 'x' })
+    await expect(starting).rejects.toThrow(`"encode" of its codec gave ${said}, wanted a text`)
+  })
+
   it('that cannot read a signal stops the saga, which finds it afterwards', async () => {
     const { b, id, readers, world, codec } = await begun()
     await readers.approve(id, { ...ada, value: 'yes' })
