@@ -162,6 +162,17 @@ describe('a codec', () => {
     expect((await b.admin.show(id)).status).toBe('completed')
   })
 
+  it('that cannot read lets people see what the saga is, but for what it cannot read', async () => {
+    const { codec, id, readers, world } = await begun()
+    codec.broken = true
+    await readers.approve(id, ada)
+    await world.advance(0)
+    expect(await readers.show(id)).toMatchObject({
+      ...{ readable: false, status: 'stuck', failure: { code: 'ERR_SAGA_UNREADABLE' }, input: undefined, results: {} },
+      decisions: [{ action: 'approve' }],
+    })
+  })
+
   it.each([
     ['nothing', () => undefined, 'undefined'],
     ['a promise', () => Promise.reject(new Error('no key')), 'an instance of Promise'],

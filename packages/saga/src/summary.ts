@@ -28,7 +28,7 @@ export interface SagaSummary {
 
 /** Everything about a saga. */
 export interface SagaDetails extends SagaSummary {
-  /** False: what it stores can be read with its definition's codec alone, which was not given. */
+  /** False: some of what it stores, left out here, is read by its definition's codec alone, which was not given or cannot. */
   readonly readable: boolean
   readonly input: unknown
   /** By step name. */
@@ -66,16 +66,23 @@ export function detailsOf(
   record: SagaRecord,
   about: { history: SagaHistoryEntry[]; decisions: SagaDecision[]; codec: SagaCodec | undefined; readable: boolean },
 ): SagaDetails {
-  const { history, decisions, codec, readable } = about
-  const read = (text: string | undefined, what: string) => (text === undefined || !readable ? undefined : open(codec, text, what))
-  return {
-    ...summaryOf(record),
-    readable,
-    input: read(record.input, 'the input'),
-    results: record.results === '{}' ? {} : ((read(record.results, 'the results') ?? {}) as Record<string, unknown>),
-    output: read(record.output, 'the output'),
-    ...{ state: stateOf(record), traceparent: record.traceparent, history, decisions },
+  const { history, decisions, codec } = about
+  let { readable } = about
+  const read = (text: string | undefined, what: string) => {
+    if (text === undefined || !about.readable) return undefined
+    try {
+      return open(codec, text, what)
+    } catch {
+      // It may be what the saga is stuck at, which people must be able to see.
+      readable = false
+      return undefined
+    }
   }
+  const input = read(record.input, 'the input')
+  const results = record.results === '{}' ? {} : ((read(record.results, 'the results') ?? {}) as Record<string, unknown>)
+  const output = read(record.output, 'the output')
+  const state = stateOf(record)
+  return { ...summaryOf(record), readable, input, results, output, state, traceparent: record.traceparent, history, decisions }
 }
 
 /** The definition of a saga among some; one of another version has the same codec. */
