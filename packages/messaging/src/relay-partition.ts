@@ -25,10 +25,14 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
   let failures = 0
   let trouble: unknown
   let idleMs = minPollMs
+  let done = 0
   let running: Promise<void> = Promise.resolve()
   let forget = () => {}
 
-  /** Says whether it got anywhere: having the lease again is not enough. */
+  /**
+   * Says whether the partition got anywhere, by this relay or by another. That the lease comes or goes is not enough: relays that fail
+   * alike hand it to each other.
+   */
   async function round(): Promise<boolean> {
     const step = await shift.step(failures, abort.signal)
     if (step.kind === 'moved') {
@@ -41,7 +45,10 @@ export function partitionMover(options: PartitionOptions): PartitionMover {
       // What woke it may have to wait for a slower writer, and nobody wakes it again then: it looks again soon.
       idleMs = (await wakeUp.sleep(idleMs)) ? minPollMs : Math.min(maxPollMs, idleMs * 2)
     }
-    return step.kind !== 'claimed'
+    if (step.kind === 'empty') return true
+    const before = done
+    done = step.done
+    return step.kind === 'moved' || done > before
   }
 
   async function loop(): Promise<void> {

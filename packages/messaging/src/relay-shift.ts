@@ -13,11 +13,15 @@ const WIDER_FROM = 4
 const WIDEST = 6
 const NONE: ReadonlySet<string> = new Set()
 
-/** What a step did: moved events, of which there may be `more`, took the lease, found nothing, or found the lease with another. */
+/**
+ * What a step did: found nothing, moved events, of which there may be `more`, took the lease, or found it with another. Everything up to
+ * `done` is sent.
+ */
 export type Step =
-  | { readonly kind: 'moved'; readonly more: boolean }
-  | { readonly kind: 'claimed' | 'empty' }
-  | { readonly kind: 'busy'; readonly waitMs: number }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'moved'; readonly done: number; readonly more: boolean }
+  | { readonly kind: 'claimed'; readonly done: number }
+  | { readonly kind: 'busy'; readonly done: number; readonly waitMs: number }
 
 /** A turn at work: what it reads, what it has marked, and whether its group has parked keys. */
 interface Shift {
@@ -57,7 +61,7 @@ export function shiftOf(options: PartitionOptions): { step(failures: number, sig
     const mayBeParked = await database.read((tx) => database.store(keyQueuePort).holds(tx, group))
     const { turn } = claimed
     shift = { turn, feed: outboxFeed(outbox, partition, turn.done), setbacks, mayBeParked, marked: turn.done, marking: undefined }
-    return { kind: 'claimed' }
+    return { kind: 'claimed', done: turn.done }
   }
 
   async function giveBack(): Promise<void> {
@@ -104,8 +108,10 @@ async function move(options: PartitionOptions, current: Shift, at: { failures: n
   })
   // One after another: what is marked later lies behind what is marked before.
   await marked(options, current)
+  let done = current.marked
   if (sent.upTo !== undefined) {
     const part = upToBatch(sent, sent.upTo, entries, batchSize)
+    done = part.upTo
     current.marking = settle(options, turn, part).then(() => {
       current.marked = part.upTo
     })
@@ -117,7 +123,7 @@ async function move(options: PartitionOptions, current: Shift, at: { failures: n
     if (current.mayBeParked || sent.error !== undefined) await marked(options, current)
   }
   if (sent.error !== undefined) throw sent.error
-  return { kind: 'moved', more: entries.length >= batchSize }
+  return { kind: 'moved', done, more: entries.length >= batchSize }
 }
 
 /** Waits for the batch before to be marked; when that fails, all that is not marked is read and sent again. */

@@ -229,6 +229,21 @@ describe('relay', () => {
     await component.stop()
   })
 
+  it('finds the keys behind such events also where several relays hand each other the lease meanwhile', async () => {
+    const { world, database, bus, context } = setUp()
+    const relays = Array.from({ length: 4 }, () => relay({ batchSize: 5 }))
+    bus.onPublish = (batch) => {
+      if (batch.some(({ subject }) => subject === 'bad')) throw new Error('too large')
+    }
+    await take(database, ...Array.from({ length: 300 }, (_, n) => `bad-${n}`), 'good-1', 'good-2')
+    for (const [n, component] of relays.entries()) await component.start({ ...context, instanceId: `orders-${n}` })
+    await world.advance(300_000)
+    expect(once(bus)).toEqual(['good-1', 'good-2'])
+    expect(await deadLetters(database).stats()).toMatchObject([{ parkedKeys: 1, waiting: 300 }])
+    await Promise.all(relays.map((component) => component.stop()))
+    expect(await timersLeft(world)).toBe(0)
+  })
+
   it.each(['all is quiet', 'others publish', 'one call in four succeeds'])(
     'makes no dead letter of a parked event while the bus is away, where %s',
     async (meanwhile) => {

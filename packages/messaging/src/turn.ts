@@ -14,7 +14,7 @@ export interface Turn {
 /** The answer to a claim: the turn, or whose it is and when to ask again. */
 export type Claimed =
   | { readonly kind: 'mine'; readonly turn: Turn }
-  | { readonly kind: 'busy'; readonly lease: Lease; readonly waitMs: number }
+  | { readonly kind: 'busy'; readonly lease: Lease; readonly done: number; readonly waitMs: number }
 
 export interface TurnOptions {
   readonly database: Database
@@ -48,7 +48,7 @@ async function claim(options: TurnOptions, unchangedMs: (lease: Lease) => number
   const { lease, done, changed } = await change(options, asked)
   if (lease.kind === 'free') throw new Error('a claimed lease cannot be free')
   if (changed) return { kind: 'mine', turn: { epoch: lease.epoch, done, expiresAt: lease.expiresAt } }
-  return { kind: 'busy', lease, waitMs: Math.max(1, Math.min(leaseMs, lease.expiresAt - world.now())) }
+  return { kind: 'busy', lease, done, waitMs: Math.max(1, Math.min(leaseMs, lease.expiresAt - world.now())) }
 }
 
 /** Does `work` while the lease is renewed, so that a slow bus does not make others take over. */
