@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
+import { someText } from './option-values.ts'
 
 /** Who decides about something by hand, and why; it is kept. */
 export interface DecisionOptions {
@@ -19,10 +20,10 @@ export function withDecisionOrDryRun(command: Command): Command {
     .option('--dry-run', 'only say what would be done')
 }
 
-const WHY = ['--why <reason>', 'why; it is kept with the decision'] as const
+const WHY = ['--why <reason>', 'why; it is kept with the decision', someText] as const
 
 function withDecider(command: Command): Command {
-  return command.option('--by <who>', 'who decides', userName())
+  return command.option('--by <who>', 'who decides', someText, userName())
 }
 
 function userName(): string {

@@ -10,6 +10,12 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   }
 }
 
+/** Reads a text. None is refused: a script's variable that is not set must not say what leaving the option out would. */
+export function someText(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('Wanted a text that is not empty.')
+}
+
 /** Reads one of some words; a near miss is told the right one. */
 export function oneOf<const Word extends string>(words: readonly Word[]): (text: string) => Word {
   return (text) => {

@@ -58,6 +58,14 @@ describe('banyan dead-letters', () => {
     expect((await run('list')).out).toContain('no address')
   })
 
+  it.each(['--group', '--type', '--key', '--why', '--by'])('takes no empty %s: it would mean all, or say nothing', async (option) => {
+    const words = ['discard', '--all', ...(option === '--why' ? [] : ['--why', 'a test order']), option, '']
+    const { status, out, err } = await run(...words)
+    expect({ status, out }).toEqual({ status: 2, out: '' })
+    expect(err).toContain(`option '${option} <`)
+    expect((await run('list')).out).toContain('no address')
+  })
+
   it('keeps the reason with the decision', async () => {
     expect(await run('redrive', '1', '--why', 'the address is known', '--by', 'ada')).toMatchObject({ status: 0, out: 'redrove 1: 1\n' })
     expect((await run('list')).out).toBe('no dead letters\n')

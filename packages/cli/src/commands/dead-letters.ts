@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { type DecisionOptions, withDecisionOrDryRun } from '../decision.ts'
 import { CliError } from '../errors.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
-import { wholeNumber } from '../option-values.ts'
+import { someText, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { table, timeText } from '../table.ts'
 
@@ -56,9 +56,9 @@ export function deadLettersCommand(output: Output): Command {
 
 function withFilter(command: Command): Command {
   return command
-    .option('--group <name>', 'only those of this group of consumers')
-    .option('--type <event>', 'only events of this type')
-    .option('--key <key>', 'only events of this key')
+    .option('--group <name>', 'only those of this group of consumers', someText)
+    .option('--type <event>', 'only events of this type', someText)
+    .option('--key <key>', 'only events of this key', someText)
 }
 
 function list(output: Output, options: FilterOptions & { limit: number; json?: boolean }): Promise<void> {
