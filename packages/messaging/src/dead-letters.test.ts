@@ -44,6 +44,21 @@ describe('dead letters', () => {
     await stop()
   })
 
+  it.each<[string, object]>([
+    ['id', { id: undefined }],
+    ['key, type', { key: undefined, type: null }],
+    ['keys', { keys: ['A1'] }],
+  ])('are not all taken for meant by a filter that names %s and says nothing', async (names, filter) => {
+    const { letters, stop } = await setUp(['A1', 'B1'])
+    for (const action of ['redrive', 'discard'] as const)
+      await expect(letters[action](filter, eva)).rejects.toThrow(
+        new TypeError(`cannot ${action}: the filter says nothing by "${names}", wanted an id, group, type, key or reason, or {} for all`),
+      )
+    expect(await letters.history()).toEqual([])
+    expect(await letters.redrive({ key: 'A1', type: undefined }, eva)).toMatchObject({ ids: [expect.any(Number)] })
+    await stop()
+  })
+
   it('says what was decided, and not what somebody else was faster with', async () => {
     const { world, database, letters, stop } = await setUp(['A1', 'B1'])
     const slower = deadLetters(beatenAt(1, database), { world })

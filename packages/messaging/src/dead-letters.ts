@@ -75,9 +75,17 @@ export interface DeadLetters {
   list(filter?: DeadLetterFilter & { limit?: number; after?: number }): Promise<DeadLetter[]>
   /** @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN` */
   show(id: number): Promise<DeadLetterDetails>
-  /** Runs them again, at once and with all their attempts; those behind them follow in order. `{}` means all. */
+  /**
+   * Runs them again, at once and with all their attempts; those behind them follow in order. `{}` means all.
+   *
+   * @throws {TypeError} for a filter that is not `{}` and says nothing, as `{ id: undefined }`
+   */
   redrive(filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided>
-  /** Throws them away; those behind them flow on. `{}` means all. */
+  /**
+   * Throws them away; those behind them flow on. `{}` means all.
+   *
+   * @throws {TypeError} for a filter that is not `{}` and says nothing, as `{ id: undefined }`
+   */
   discard(filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided>
   /**
    * Replaces the data and redrives; the id of the message stays. With `redrive: false` it stays a dead letter.
@@ -102,6 +110,7 @@ export function deadLetters(database: Database, options: { world?: World } = {})
 
   /** Decides about all that match now; what dies meanwhile, as one behind a discarded one may, is for the next decision. */
   async function decide(action: 'redrive' | 'discard', filter: DeadLetterFilter, decision: BulkDecision): Promise<Decided> {
+    assertSaysWhich(action, filter)
     const { dryRun = false } = decision
     const now = await database.read((tx) => matching(store, tx, filter))
     if (dryRun) return { ids: [...now.keys()], dryRun }
@@ -158,6 +167,15 @@ export function deadLetters(database: Database, options: { world?: World } = {})
     stats: () => database.read((tx) => store.stats(tx)),
     history: (limit = 100) => database.read((tx) => store.history(tx, undefined, limit)),
   }
+}
+
+/** Who looked for one and has not found it does not mean all. */
+function assertSaysWhich(action: string, filter: DeadLetterFilter): void {
+  const names = Object.keys(filter)
+  const { id, group, type, key, reason } = filter
+  if (names.length === 0 || [id, group, type, key, reason].some((value) => value !== undefined && value !== null)) return
+  const wanted = 'wanted an id, group, type, key or reason, or {} for all'
+  throw new TypeError(`cannot ${action}: the filter says nothing by "${names.join(', ')}", ${wanted}`)
 }
 
 /** The revisions of all that match, by position. Clocks have no say: they may be set back between a failure and a decision. */
