@@ -59,6 +59,14 @@ describe('dead letters', () => {
     await stop()
   })
 
+  it.each([0, -1, 1.5, Number.POSITIVE_INFINITY, Number.NaN])('are not listed %d at most', async (limit) => {
+    const { letters, stop } = await setUp([])
+    const wanted = new RangeError(`cannot list dead letters: "limit" is ${limit}, wanted a whole number from 1`)
+    await expect(letters.list({ limit })).rejects.toThrow(wanted)
+    await expect(letters.history(limit)).rejects.toThrow(RangeError)
+    await stop()
+  })
+
   it('says what was decided, and not what somebody else was faster with', async () => {
     const { world, database, letters, stop } = await setUp(['A1', 'B1'])
     const slower = deadLetters(beatenAt(1, database), { world })

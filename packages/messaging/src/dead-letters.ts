@@ -10,6 +10,7 @@ import {
   type World,
 } from '@banyan/core'
 import { MessagingError } from './errors.ts'
+import { checkOptions } from './options.ts'
 import { after, DEFAULT_RETRY, type Failure, type FailureReason } from './parking.ts'
 import {
   type AuditRecord,
@@ -71,7 +72,7 @@ export interface Decided {
 
 /** What people do about messages that failed for good. */
 export interface DeadLetters {
-  /** Oldest first, up to `limit`, default 100, above the id `after`. */
+  /** Oldest first, up to `limit`, a whole number from 1, default 100, above the id `after`. */
   list(filter?: DeadLetterFilter & { limit?: number; after?: number }): Promise<DeadLetter[]>
   /** @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN` */
   show(id: number): Promise<DeadLetterDetails>
@@ -95,7 +96,7 @@ export interface DeadLetters {
   edit(id: number, data: unknown, decision: Decision & { redrive?: boolean }): Promise<void>
   /** How each group stands. */
   stats(): Promise<ParkedStats[]>
-  /** The latest decisions about any dead letter, newest first, up to `limit`, default 100. */
+  /** The latest decisions about any dead letter, newest first, up to `limit`, a whole number from 1, default 100. */
   history(limit?: number): Promise<AuditRecord[]>
 }
 
@@ -143,6 +144,7 @@ export function deadLetters(database: Database, options: { world?: World } = {})
 
   return {
     async list({ limit = 100, after: last = 0, ...filter } = {}) {
+      checkOptions('list dead letters', { limit })
       const found = await database.read((tx) => store.find(tx, filter, last, limit))
       return found.map(letterOf)
     },
@@ -165,7 +167,10 @@ export function deadLetters(database: Database, options: { world?: World } = {})
         await queue.save(tx, id, parking, raw)
       }),
     stats: () => database.read((tx) => store.stats(tx)),
-    history: (limit = 100) => database.read((tx) => store.history(tx, undefined, limit)),
+    async history(limit = 100) {
+      checkOptions('list decisions about dead letters', { limit })
+      return database.read((tx) => store.history(tx, undefined, limit))
+    },
   }
 }
 
