@@ -1,5 +1,6 @@
 import type { ReadTransaction } from '@banyan/core'
 import { type AuditRecord, type DeadLetterStore, type ParkedRow, type ParkedStats, parkedMessageOf } from '@banyan/messaging/internal'
+import { storable } from './storable.ts'
 
 /** The people's side of the key queue. */
 export function postgresDeadLetters(): DeadLetterStore {
@@ -11,7 +12,7 @@ const find: DeadLetterStore['find'] = async (tx, { id = null, group = null, type
     select * from banyan_key_queue
     where state = 'dead' and position > ${after}
       and (${id}::bigint is null or position = ${id}) and (${group}::text is null or grp = ${group}) and (${type}::text is null or type = ${type})
-      and (${key}::text is null or key = ${key}) and (${reason}::text is null or reason = ${reason})
+      and (${key && storable(key)}::text is null or key = ${key && storable(key)}) and (${reason}::text is null or reason = ${reason})
     order by position limit ${limit}`
   return rows.map(parkedMessageOf)
 }
@@ -25,7 +26,7 @@ const followers: DeadLetterStore['followers'] = async (tx, group, lane) => {
 const audit: DeadLetterStore['audit'] = async (tx, { deadLetter, action, by, why, at, group, messageId, raw }) => {
   await tx.sql`
     insert into banyan_dead_letter_audit (dead_letter, action, decided_by, why, at, grp, message_id, raw)
-    values (${deadLetter}, ${action}, ${by}, ${why}, ${at}, ${group}, ${messageId}, ${raw})`
+    values (${deadLetter}, ${action}, ${by}, ${why}, ${at}, ${group}, ${storable(messageId)}, ${raw})`
 }
 
 const history: DeadLetterStore['history'] = (tx, deadLetter, limit) => tx.sql<AuditRecord>`

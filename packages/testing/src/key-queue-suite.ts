@@ -23,6 +23,7 @@ export function keyQueueSuite(name: string, options: StoreSuiteOptions): void {
     it('finds by group, type, key, reason and id, page by page', withDatabase(options, findsDead))
     it('counts keys, dead letters and those that wait', withDatabase(options, counts))
     it('keeps the decisions, newest first', withDatabase(options, audits))
+    it('finds, and keeps a decision about, what holds the character NUL', withDatabase(options, decidesNul))
   })
 }
 
@@ -198,4 +199,15 @@ async function audits(database: Database): Promise<void> {
     { ...record, deadLetter: 1, action: 'redrive' },
     { ...record, deadLetter: 1, action: 'edit' },
   ])
+}
+
+async function decidesNul(database: Database): Promise<void> {
+  const store = database.store(deadLettersPort)
+  await push(database, dead('a\0', 'm\0'), dead('b', 'n'))
+  const found = await database.read((tx) => store.find(tx, { key: 'a\0' }, 0, 10))
+  expect(found).toMatchObject([{ messageId: expect.stringMatching(/^m.$/s) }])
+  // As the envelope has it: in its JSON the character is a word.
+  const record = { deadLetter: 1, action: 'discard', by: 'eva', why: 'fixed', at: 5, group: 'g', messageId: 'm\0', raw: '{}' } as const
+  await database.transaction((tx) => store.audit(tx, record))
+  expect(await database.read((tx) => store.history(tx, 1, 10))).toEqual([{ ...record, messageId: expect.stringMatching(/^m.$/s) }])
 }
