@@ -484,6 +484,10 @@ describe('consume', () => {
     expect(() => consume(seatTaken, async () => {}, { handlerTimeoutMs: 2 ** 52 })).toThrow('to 3155760000000 (a hundred years)')
     consume(seatTaken, async () => {}, { handlerTimeoutMs: 30 * 86_400_000 })
     expect(() => consume([], async () => {})).toThrow(RangeError)
+    // A program without types may give any word, and a key's order must not hang on its spelling.
+    for (const ordering of ['keys', 'KEY', '', null] as never[])
+      expect(() => consume(seatTaken, async () => {}, { ordering })).toThrow(`wanted "key" or "none"`)
+    expect(() => consume(seatTaken, async () => {}, { group: '' })).toThrow('"group" is empty, wanted a name')
   })
 })
 

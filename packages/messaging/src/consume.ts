@@ -7,6 +7,7 @@ import {
   type EventType,
   messageOf,
   type Subscription,
+  shown,
 } from '@banyan/core'
 import { handleBatch } from './batch.ts'
 import type { ConsumedEvent, EventHandler, EventTypes, Prepare } from './consumed-event.ts'
@@ -118,6 +119,9 @@ function settingsOf<T extends EventTypes, P>(names: readonly string[], options: 
   const retry = { ...DEFAULT_RETRY, ...options.retry }
   const action = `consume ${names.join(', ')}`
   if (names.length === 0) throw new RangeError('cannot consume: no event types given')
+  if (ordering !== 'key' && ordering !== 'none')
+    throw new RangeError(`cannot ${action}: "ordering" is ${shown(ordering)}, wanted "key" or "none"`)
+  if (options.group === '') throw new RangeError(`cannot ${action}: "group" is empty, wanted a name`)
   checkOptions(action, { concurrency, handlerTimeoutMs, inboxRetentionMs, pollMs, ...retry })
   return { concurrency, ordering, handlerTimeoutMs, inboxRetentionMs, pollMs, retry }
 }
