@@ -44,7 +44,9 @@ export function parkedSender({ bus, answers, service, ...options }: ParkedSender
     },
     failureOf: relayFailure,
     inDoubt: (message, { reason }) => (reason === 'failed' ? doubts.about(message) : 0),
-    onRun(_message, result) {
+    onRun(message, result) {
+      // What it failed of before does not count once it is redriven.
+      if (result === 'dead') doubts.over(message)
       const { relayed, retries, deadLetters } = instruments()
       const counter = { done: relayed, retry: retries, dead: deadLetters }[result]
       counter.add(1, attributes)
@@ -55,7 +57,7 @@ export function parkedSender({ bus, answers, service, ...options }: ParkedSender
 interface Doubts {
   /** The bus has not taken it. */
   failed(message: ParkedMessage, watched: Watched): void
-  /** The bus has taken it. */
+  /** The bus has taken it, or it is a dead letter. */
   over(message: ParkedMessage): void
   /** How often in a row it may not have been to blame. */
   about(message: ParkedMessage): number

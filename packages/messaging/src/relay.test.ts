@@ -273,6 +273,29 @@ describe('relay', () => {
     },
   )
 
+  it('makes no dead letter of an event that is redriven while the bus is away', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay({ retry: { attempts: 1 } })
+    await component.start(context)
+    const letters = deadLetters(database, { world })
+    let isThere = true
+    bus.onPublish = (batch) => {
+      if (!isThere || batch.some(({ subject }) => subject === 'bad')) throw new Error('connection refused')
+    }
+    await take(database, 'bad-1', 'good-1')
+    await busy(world, database, 60_000)
+    expect(await letters.stats()).toMatchObject([{ deadLetters: 1 }])
+    // The first time the bus is there, and the event is to blame once more.
+    await letters.redrive({}, { by: 'eva', reason: 'limit raised' })
+    await busy(world, database, 200_000)
+    expect(await letters.stats()).toMatchObject([{ deadLetters: 1 }])
+    isThere = false
+    await letters.redrive({}, { by: 'eva', reason: 'limit raised further' })
+    await busy(world, database, 200_000)
+    expect(await letters.stats()).toMatchObject([{ deadLetters: 0, waiting: 1 }])
+    await component.stop()
+  })
+
   it('parks no key when the bus comes back while events are sent one by one, whenever that is', async () => {
     for (const backAfter of [1, 7, 40, 110]) {
       const { world, database, bus, context } = setUp()
