@@ -90,7 +90,7 @@ async function takeParked(delivery: Delivery, admission: Admission, { database, 
   })
 }
 
-/** Parks a message that has just failed; `undefined` when somebody else has settled it meanwhile. */
+/** Parks a message that has just failed; `undefined` when somebody else has settled it meanwhile, or it waits behind others of its lane. */
 async function parkFailed(
   delivery: Delivery,
   admission: Admission,
@@ -99,12 +99,13 @@ async function parkFailed(
 ): Promise<Parking | undefined> {
   const now = world.now()
   const parking = after(firstInLine(now), { kind: 'failed', error, random: world.random() }, now, retry)
-  const taken = await database.transaction(async (tx) => {
-    if ((await tx.store(inboxPort).admit(tx, admission, now)) === 'duplicate') return false
-    await tx.store(keyQueuePort).push(tx, parkedMessage(delivery, admission, parking, now))
-    return true
+  const admitted = await database.transaction(async (tx) => {
+    const answer = await tx.store(inboxPort).admit(tx, admission, now)
+    if (answer !== 'duplicate') await tx.store(keyQueuePort).push(tx, parkedMessage(delivery, admission, parking, now))
+    return answer
   })
-  if (!taken) return undefined
+  // One that waits has this run before it once more, and is told of then.
+  if (admitted !== 'new') return undefined
   const { retries, deadLetters } = instruments()
   if (parking.kind === 'dead') deadLetters.add(1, attributes)
   else retries.add(1, attributes)

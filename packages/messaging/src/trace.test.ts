@@ -16,6 +16,7 @@ import {
 } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { consume } from './consume.ts'
+import { deadLetters } from './dead-letters.ts'
 import { publish } from './publish.ts'
 import { relay } from './relay.ts'
 import { contextOf, testDatabase } from './test/database.ts'
@@ -128,6 +129,20 @@ describe('telemetry of messaging', () => {
       'banyan.messages.duplicates': 1,
     })
     await Promise.all([handler.stop(), mover.stop()])
+  })
+
+  it('counts a dead letter when it is one, and not while it waits behind another of its key', async () => {
+    const world = manualWorld()
+    const database = testDatabase(world)
+    const bus = memoryBus()
+    const handler = consume(seatTaken, async () => {})
+    await handler.start(contextOf(world, { database, bus }))
+    await bus.deliver(taken('A1', 1, { data: 'rubbish' }), taken('A1', 2, { data: 'rubbish' }))
+    expect(Object.fromEntries(counts)).toEqual({ 'banyan.messages.dead_letters': 1 })
+    await deadLetters(database, { world }).discard({}, { by: 'eva', reason: 'rubbish' })
+    await world.advance(0)
+    expect(Object.fromEntries(counts)).toEqual({ 'banyan.messages.dead_letters': 2 })
+    await handler.stop()
   })
 
   it('tells of the error of a handler, all of it as text', async () => {
