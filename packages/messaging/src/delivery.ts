@@ -4,7 +4,7 @@ import type { Attributes } from '@opentelemetry/api'
 import { failedAttempt, MessagingError, reasonOf } from './errors.ts'
 import type { EventRunner } from './handling.ts'
 import { messageIdOf } from './message-id.ts'
-import { instruments } from './metrics.ts'
+import { instruments, recordAttempts } from './metrics.ts'
 import { after, type FailedAttempt, firstInLine, type Parking, type RetrySchedule } from './parking.ts'
 import { type Admission, inboxPort, keyQueuePort, type NewParkedMessage } from './ports.ts'
 import { short } from './short.ts'
@@ -95,7 +95,7 @@ async function parkFailed(
   delivery: Delivery,
   admission: Admission,
   error: FailedAttempt,
-  { database, world, retry, attributes }: DeliveryOptions,
+  { database, world, group, retry, attributes }: DeliveryOptions,
 ): Promise<Parking | undefined> {
   const now = world.now()
   const parking = after(firstInLine(now), { kind: 'failed', error, random: world.random() }, now, retry)
@@ -107,8 +107,10 @@ async function parkFailed(
   // One that waits has this run before it once more, and is told of then.
   if (admitted !== 'new') return undefined
   const { retries, deadLetters } = instruments()
-  if (parking.kind === 'dead') deadLetters.add(1, attributes)
-  else retries.add(1, attributes)
+  if (parking.kind === 'dead') {
+    deadLetters.add(1, attributes)
+    recordAttempts(group, parking.attempts)
+  } else retries.add(1, attributes)
   return parking
 }
 

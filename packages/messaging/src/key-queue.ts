@@ -1,5 +1,5 @@
 import type { Database, Logger, Transaction, World } from '@banyan/core'
-import { instruments } from './metrics.ts'
+import { recordAttempts } from './metrics.ts'
 import { outage } from './outage.ts'
 import { after, type FailedAttempt, type RetrySchedule } from './parking.ts'
 import { type KeyQueue, keyQueuePort, type ParkedMessage } from './ports.ts'
@@ -155,10 +155,6 @@ async function noteFailure(options: KeyQueueOptions, queue: KeyQueue, message: P
   else if (times > 0) log.debug({ ...fields, dueAt: parking.dueAt }, 'a parked message failed again, maybe through no fault of its own')
   else log.warn({ ...fields, dueAt: parking.dueAt }, 'a parked message failed again and will be retried')
   options.onRun(message, parking.kind === 'dead' ? 'dead' : 'retry')
-}
-
-function recordAttempts(group: string, attempts: number): void {
-  instruments().attempts.record(attempts, { 'banyan.group': group })
 }
 
 function messageOfAttempt({ code, message }: FailedAttempt): string {

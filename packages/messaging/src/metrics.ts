@@ -52,6 +52,11 @@ export function instruments(): Instruments {
   return fresh
 }
 
+/** A message of `group` that was in trouble is done, or a dead letter, after so many runs. */
+export function recordAttempts(group: string, attempts: number): void {
+  instruments().attempts.record(attempts, { 'banyan.group': group })
+}
+
 const UNHEARD = createNoopMeter().createCounter('')
 
 /** Whether anybody hears what a counter counts: telemetry is set up. */

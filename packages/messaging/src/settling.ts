@@ -1,7 +1,7 @@
 import { decodeEnvelope, type Envelope, EnvelopeError } from '@banyan/core'
 import { MessagingError } from './errors.ts'
 import { messageIdOf } from './message-id.ts'
-import { instruments } from './metrics.ts'
+import { instruments, recordAttempts } from './metrics.ts'
 import { after, firstInLine, type Parking } from './parking.ts'
 import type { PartitionOptions } from './partition-options.ts'
 import { keyQueuePort, type NewParkedMessage, type OutboxEntry, outboxLogPort } from './ports.ts'
@@ -46,8 +46,10 @@ export async function settle(
       { service, key: entry.key, position: entry.position, error: error.message },
       'the bus does not take an event; its key is parked',
     )
-    const counter = error.reason === 'failed' && retry.attempts > 1 ? retries : deadLetters
+    const isDead = error.reason !== 'failed' || retry.attempts === 1
+    const counter = isDead ? deadLetters : retries
     counter.add(1, { ...attributes, 'banyan.group': group })
+    if (isDead) recordAttempts(group, 1)
   }
 }
 

@@ -35,6 +35,7 @@ interface Seen extends SpanContext {
 
 const spans: Seen[] = []
 const counts = new Map<string, number>()
+const recorded: [string, number][] = []
 
 /** A tracer provider that keeps what it is told, so that this room needs no SDK to be tested. */
 function startSpan(name: string, { kind, attributes = {} }: SpanOptions = {}, parent: Context = ROOT_CONTEXT) {
@@ -79,6 +80,7 @@ function storageManager(): ContextManager {
 beforeEach(() => {
   spans.length = 0
   counts.clear()
+  recorded.length = 0
   const tracer = { startSpan, startActiveSpan: () => expect.fail('not used') }
   trace.setGlobalTracerProvider({ getTracer: () => tracer })
   context.setGlobalContextManager(storageManager())
@@ -86,6 +88,7 @@ beforeEach(() => {
   metrics.setGlobalMeterProvider({
     getMeter: () =>
       Object.assign(Object.create(noop) as typeof noop, {
+        createHistogram: (name: string) => ({ record: (value: number) => void recorded.push([name, value]) }),
         createCounter: (name: string) => ({ add: (value: number) => void counts.set(name, (counts.get(name) ?? 0) + value) }),
       }),
   })
@@ -143,6 +146,26 @@ describe('telemetry of messaging', () => {
     await world.advance(0)
     expect(Object.fromEntries(counts)).toEqual({ 'banyan.messages.dead_letters': 2 })
     await handler.stop()
+  })
+
+  it('tells how often an event in trouble was run, also where the first run made it a dead letter, in the consumer and in the relay', async () => {
+    const world = manualWorld()
+    const database = testDatabase(world)
+    const bus = memoryBus()
+    const attempts = () => recorded.filter(([name]) => name === 'banyan.messages.attempts').map(([, value]) => value)
+    const handler = consume(seatTaken, async () => {})
+    await handler.start(contextOf(world, { database, bus }))
+    await bus.deliver(taken('A1', 1, { data: 'rubbish' }), taken('B1', 1))
+    expect(attempts()).toEqual([1])
+    const mover = relay()
+    await mover.start(contextOf(world, { database, bus }))
+    bus.onPublish = () => {
+      throw Object.assign(new Error('too large'), { code: 'ERR_BUS_REFUSED' })
+    }
+    await database.transaction((tx) => publish(tx, seatTaken, { id: 'C1', n: 1 }))
+    await world.advance(0)
+    expect(attempts()).toEqual([1, 1])
+    await Promise.all([handler.stop(), mover.stop()])
   })
 
   it('tells of the error of a handler, all of it as text', async () => {
