@@ -68,6 +68,9 @@ const GOODBYE_MS = 1_000
 /** How long a connection is silent before the system asks whether the other side is there. */
 const KEEP_ALIVE_MS = 10_000
 
+/** For what does not say how isolated it is, whatever the database has for that. */
+const SINGLE_STATEMENTS = 'set session characteristics as transaction isolation level read committed'
+
 // A connection outlives whoever needed it first, and must not carry on their trace or their transaction.
 const outsideOfAll = AsyncLocalStorage.snapshot()
 
@@ -98,6 +101,7 @@ async function connect(settings: Settings): Promise<Connection> {
   )
   try {
     await client.connect()
+    if (prepare) await client.query(SINGLE_STATEMENTS)
   } catch (error) {
     socket.destroy()
     throw toPostgresError(error, `connect to "${placeOf(url)}"`)

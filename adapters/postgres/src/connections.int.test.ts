@@ -79,7 +79,11 @@ describe('connections', () => {
       postgresTransaction(tx).withCommit('select pg_terminate_backend(pg_backend_pid())')
     })
     await expect(lost).rejects.toMatchObject({ code: 'ERR_COMMIT_UNKNOWN' })
-    await expect(database.run('select pg_terminate_backend(pg_backend_pid())')).rejects.toMatchObject({ code: 'ERR_COMMIT_UNKNOWN' })
+    for (const prepare of [true, false]) {
+      const message = expect.stringContaining('whether "select pg_terminate_backend')
+      const cut = open({ prepare }).run('select pg_terminate_backend(pg_backend_pid())')
+      await expect(cut).rejects.toMatchObject({ code: 'ERR_COMMIT_UNKNOWN', message })
+    }
     expect(await namesIn(database)).toEqual([])
   })
 
@@ -113,6 +117,16 @@ describe('connections', () => {
 })
 
 describe('what stores do outside of transactions', () => {
+  it.each([true, false])('is read committed, whatever the database has for those that do not say (prepared: %s)', async (prepare) => {
+    const before = open()
+    await before.run(`alter database "${new URL(url()).pathname.slice(1)}" set default_transaction_isolation = 'serializable'`)
+    const database = open({ prepare })
+    const statement = { text: "select current_setting('transaction_isolation') as now" }
+    const all = [[{ now: 'read committed' }], [{ now: 'read committed' }]]
+    expect(await database.run(statement.text)).toEqual(all[0])
+    for (const atomic of [true, false]) expect(await database.runAll([statement, statement], { atomic })).toEqual(all)
+  })
+
   it('is one statement, or several in one round trip, each for itself or all together', async () => {
     const database = await prepared()
     const [rows, more] = await database.runAll(

@@ -10,15 +10,14 @@ export interface PostgresDatabase extends Database {
   readonly world: World
   readonly log: Logger
   /**
-   * For stores: runs one statement as a transaction of its own, prepared, in one round trip. In the isolation that the database has by
-   * default: READ COMMITTED, unless somebody set `default_transaction_isolation`.
+   * For stores: runs one statement as a transaction of its own, READ COMMITTED, prepared, in one round trip.
    *
    * @throws {PostgresError} `ERR_COMMIT_UNKNOWN` when the connection broke before the answer came
    */
   run<Row extends object = Record<string, unknown>>(text: string, values?: readonly PostgresValue[]): Promise<Row[]>
   /**
-   * For stores: several in one round trip. `atomic`: all in one transaction (READ COMMITTED); else each in its own, in order, and those
-   * after a failed one run too.
+   * For stores: several in one round trip, READ COMMITTED. `atomic`: all in one transaction; else each in its own, in order, and those after
+   * a failed one run too.
    *
    * @throws {PostgresError} what the first that failed threw
    */

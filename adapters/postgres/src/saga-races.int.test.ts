@@ -11,14 +11,21 @@ import { actLarge, halt, moveTo, newSaga, someoneWaits, standing } from './test/
 
 const WAYS = ['in a transaction', 'by itself', 'with another'] as const
 
-describe.each(['serializable', 'read committed'] as const)('%s', (isolation) => {
+/** What transactions say, and what those are that say nothing. */
+const ISOLATIONS = [
+  { isolation: 'serializable', byDefault: 'read committed' },
+  { isolation: 'read committed', byDefault: 'read committed' },
+  { isolation: 'serializable', byDefault: 'repeatable read' },
+] as const
+
+describe.each(ISOLATIONS)('$isolation, in a database that is $byDefault', ({ isolation, byDefault }) => {
   let place: TestDatabase
   let database: PostgresDatabase
   let first: Promise<unknown> | undefined
 
   beforeEach(async () => {
     place = await testPostgres()
-    await actLarge(place.url)
+    await actLarge(place.url, byDefault)
     database = postgres(place.url, { log: silentLogger, isolation })
   })
   afterEach(async () => {

@@ -42,9 +42,14 @@ export async function someoneWaits(database: PostgresDatabase): Promise<void> {
   })
 }
 
-/** As in a large database: where a small one is read as a whole, every write beside it is a conflict. Before it is opened. */
-export async function actLarge(url: string): Promise<void> {
+/**
+ * As in a large database: where a small one is read as a whole, every write beside it is a conflict. Before it is opened. `isolation`: of
+ * transactions that do not say theirs.
+ */
+export async function actLarge(url: string, isolation = 'read committed'): Promise<void> {
   const before = postgres(url, { log: silentLogger })
-  await before.run(`alter database "${new URL(url).pathname.slice(1)}" set enable_seqscan = off`)
+  const alter = `alter database "${new URL(url).pathname.slice(1)}"`
+  await before.run(`${alter} set enable_seqscan = off`)
+  await before.run(`${alter} set default_transaction_isolation = '${isolation}'`)
   await before.close()
 }
