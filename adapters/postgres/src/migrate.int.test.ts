@@ -86,4 +86,15 @@ describe('a migration', () => {
     await Promise.all([one.migrate([slow]), two.migrate([slow])])
     expect(await one.run('select name from items')).toEqual([{ name: 'slow' }])
   })
+
+  it('may take and be waited for as long, whatever limits the database has; its own locks are had in their time', async () => {
+    const before = await prepared()
+    const name = new URL(url()).pathname.slice(1)
+    await before.run(`alter database "${name}" set lock_timeout = 300`)
+    await before.run(`alter database "${name}" set transaction_timeout = 800`)
+    const slow = { id: 'slow', sql: "select pg_sleep(1.5); insert into items select 1, current_setting('lock_timeout')" }
+    const [one, two] = [open(), open()]
+    await Promise.all([one.migrate([slow]), two.migrate([slow])])
+    expect(await one.run('select name from items')).toEqual([{ name: '300ms' }])
+  })
 })

@@ -9,6 +9,17 @@ import type { Settings } from './settings.ts'
 /** Any number that nobody else takes an advisory lock on: "banyan" in ASCII. */
 const LOCK = 0x62616e79616en
 
+/**
+ * READ COMMITTED: what another process has committed while this one waited for the lock must be seen. No limit of a server or a role holds
+ * here: an index may take hours. Not each version of PostgreSQL has all of them.
+ */
+const BEGIN = `
+  begin isolation level read committed;
+  select set_config(name, '0', true) from pg_settings where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout')`
+
+/** What waits for another process; the migration's own locks are had in the time that whoever runs the server gives. */
+const TAKE_TURN = `select pg_advisory_xact_lock(${LOCK}); set local lock_timeout to default`
+
 const TABLE = 'create table if not exists banyan_migrations (id text primary key, hash text not null, ran_at text not null)'
 
 /**
@@ -33,10 +44,9 @@ export async function runMigrations(connection: Connection, migrations: readonly
 }
 
 async function runMigration(connection: Connection, migration: Migration, settings: Settings): Promise<void> {
-  // READ COMMITTED: what another process has committed while this one waited for the lock must be seen. No time limit: an index may take hours.
-  await bounded(connection, settings, () => connection.exec('begin isolation level read committed; set local statement_timeout = 0'))
+  await bounded(connection, settings, () => connection.exec(BEGIN))
   try {
-    await connection.query({ text: 'select pg_advisory_xact_lock($1::bigint)', values: [LOCK] })
+    await connection.exec(TAKE_TURN)
     const pending = await bounded(connection, settings, async () => {
       await connection.exec(TABLE)
       return pendingMigrations(connection, [migration])
