@@ -190,7 +190,10 @@ describe('the outbox of PostgreSQL', () => {
     await keeper.end()
   })
 
-  it('drops a partition of the table once all of it is sent and nothing can be written to it any more, and makes room ahead', async () => {
+  it.each(['on', 'off'])('drops a partition that is final and sent, and makes room ahead (standard strings: %s)', async (standard) => {
+    const before = postgres(place.url, { log: silentLogger })
+    await before.run(`alter database "${new URL(place.url).pathname.slice(1)}" set standard_conforming_strings = ${standard}`)
+    await before.close()
     const log = database.store(outboxLogPort)
     const append = (n: number) => database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', n)]))
     const partitions = async () =>

@@ -6,6 +6,8 @@ const AHEAD = 4_194_304
 const CHECK_EVERY = 100_000
 /** How long a drop may wait for whoever reads the table, milliseconds: writers wait behind it. */
 const DROP_WAIT_MS = 100
+/** The functions know partitions by a pattern with a backslash, which a server with the strings of old would take away. */
+const STANDARD_STRINGS = { text: 'set local standard_conforming_strings = on' }
 
 /** Makes partitions of the outbox ahead of its writers and drops those that are sent. */
 export interface OutboxRooms {
@@ -25,7 +27,7 @@ export function outboxRooms(database: PostgresDatabase): OutboxRooms {
   let checking = false
 
   async function extend(): Promise<void> {
-    await database.run('select banyan_outbox_extend($1)', [AHEAD])
+    await database.runAll([STANDARD_STRINGS, { text: 'select banyan_outbox_extend($1)', values: [AHEAD] }], { atomic: true })
   }
 
   return {
@@ -46,11 +48,12 @@ export function outboxRooms(database: PostgresDatabase): OutboxRooms {
     extend,
     async trim(final) {
       const statements = [
+        STANDARD_STRINGS,
         { text: `set local lock_timeout = ${DROP_WAIT_MS}` },
         { text: 'select banyan_outbox_trim($1) as dropped', values: [final] },
       ]
-      const [, rows] = await database.runAll(statements, { atomic: true })
-      // The column of the second statement.
+      const [, , rows] = await database.runAll(statements, { atomic: true })
+      // The column of the last statement.
       return (rows?.[0] as { dropped: boolean } | undefined)?.dropped === true
     },
   }
