@@ -13,11 +13,11 @@ import {
 } from '@banyan/saga/internal'
 import type { ExploredDatabase } from './explore-database.ts'
 import type { Engine } from './explore-engine.ts'
-import { ExploreError } from './explore-errors.ts'
 import { memo } from './explore-memo.ts'
 import { unlessMisused } from './explore-misuse.ts'
 import type { Begun, Moment } from './explore-moment.ts'
 import { type Asked, inRun, type Run, Unanswered } from './explore-run.ts'
+import { watched } from './explore-watch.ts'
 
 /** How far a body came: to a call without an answer, or to its end. `local`: what its own database has then, JSON. */
 export type BodyEnd = { readonly asked: Asked } | { readonly end: AttemptEnd; readonly local: string | undefined }
@@ -71,7 +71,7 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
       loaded = JSON.stringify(await database.save())
       return call ? { asked: call } : { end, local: loaded }
     }
-    return watched(attempt, body())
+    return watched(who(attempt), body())
   }
 
   function runRemote(attempt: Attempt, { answers }: Begun): Promise<BodyEnd> {
@@ -81,7 +81,7 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
     })
     const run: Run = { answers, next: 0, asked: (asked) => wake({ asked }), throws: false }
     const ended = inRun(run, () => attemptRemote(world, attempt)).then((end): BodyEnd => ({ end, local: undefined }))
-    return watched(attempt, Promise.race([ended, blocked]))
+    return watched(who(attempt), Promise.race([ended, blocked]))
   }
 
   async function runBeside(moment: Moment, body: (tx: Transaction) => unknown): Promise<{ local: string } | { error: string }> {
@@ -97,7 +97,10 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
   }
 
   return {
-    beside: (moment, name, body) => rememberBeside(`${name} ${moment.local}`, () => unlessMisused(() => runBeside(moment, body))),
+    beside: (moment, name, body) =>
+      rememberBeside(`${name} ${moment.local}`, () =>
+        unlessMisused(() => watched(() => `"${name}" of "meanwhile"`, runBeside(moment, body))),
+      ),
     run(moment, begun) {
       const attempt = attemptOf(options, moment, begun)
       if (begun.kind === 'do' && decides(attempt.step, engine.isUnspread(begun.step))) return Promise.resolve(decided(world, attempt))
@@ -125,6 +128,10 @@ function attemptOf({ saga, input, engine }: BodyOptions, moment: Moment, { kind,
   }
 }
 
+function who({ step, action }: Attempt): () => string {
+  return () => `the ${action} of step "${step.name}"`
+}
+
 /** A sleep is over at once: the schedule says what comes in between. */
 function decided(world: World, attempt: Attempt): BodyEnd {
   const until = world.now()
@@ -140,27 +147,4 @@ function decided(world: World, attempt: Attempt): BodyEnd {
 /** Local attempts ask their database for nothing but a transaction. */
 function asDatabase({ transaction }: ExploredDatabase): Database {
   return { transaction } as Database
-}
-
-/** Everything simulated is ready at once: what is not settled after a while waits for the real world. */
-async function watched({ step, action }: Attempt, end: Promise<BodyEnd>): Promise<BodyEnd> {
-  let timer: NodeJS.Timeout | undefined
-  let settled = false
-  const ended = end.finally(() => {
-    settled = true
-  })
-  // Most are settled by now, without a timer.
-  for (let turn = 0; turn < 64 && !settled; turn += 1) await undefined
-  if (settled) return ended
-  const outside = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const message = `step "${step.name}" waits for something that is not simulated to ${action}: a timer, a socket or a file`
-      reject(new ExploreError('ERR_OUTSIDE_SIMULATION', message))
-    }, 5_000)
-  })
-  try {
-    return await Promise.race([ended, outside])
-  } finally {
-    clearTimeout(timer)
-  }
 }

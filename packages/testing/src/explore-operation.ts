@@ -4,6 +4,7 @@ import { ExploreError } from './explore-errors.ts'
 import { misuse, unlessMisused } from './explore-misuse.ts'
 import { type Answer, answerOfError, answerOfValue, fromText, toText, valueOfAnswer } from './explore-run.ts'
 import type { AtomicStep, Operation, OperationCall } from './explore-service.ts'
+import { watched } from './explore-watch.ts'
 
 /** A call on its way to a service, or in the middle of being answered. Plain data. */
 export interface Letter {
@@ -37,7 +38,8 @@ export interface Book {
 
 /** Runs one atomic step of an operation. @throws {ExploreError} where it wants what is not simulated */
 export function handle(world: World, operation: Operation<never>, letter: Letter, book: string): Promise<Handled> {
-  return unlessMisused(() => handleLetter(world, operation, letter, book))
+  const who = () => `"${letter.operation}" of "${letter.service}"`
+  return unlessMisused(() => watched(who, handleLetter(world, operation, letter, book)))
 }
 
 async function handleLetter(world: World, operation: Operation<never>, letter: Letter, book: string): Promise<Handled> {

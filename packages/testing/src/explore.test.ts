@@ -1,12 +1,12 @@
 import { event, refuse } from '@banyan/core'
 import { publish } from '@banyan/messaging'
 import { saga } from '@banyan/saga'
-import { expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { explore } from './explore.ts'
 import { localState, type SimulatedContent } from './explore-database.ts'
 import type { Engine } from './explore-engine.ts'
 import { search, walkEvery } from './explore-search.ts'
-import { service } from './explore-service.ts'
+import { type AtomicStep, service } from './explore-service.ts'
 import { prepare } from './explore-setup.ts'
 
 interface Order {
@@ -167,19 +167,53 @@ it('says when it could not look at everything', async () => {
   expect(found.text).toContain('NOT ALL was looked at; raise maxMoments')
 })
 
-it('says which step waits for the real world', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  try {
-    const slow = () =>
-      saga<Order>('slow', { version: 1, key: (order) => order.orderId })
-        .pivot('fetch', { do: () => new Promise((resolve) => setTimeout(resolve, 60_000)) })
-        .done()
-    const failed = expect(explore(slow, options)).rejects.toThrow('step "fetch" waits for something that is not simulated to do')
-    await vi.advanceTimersByTimeAsync(6_000)
-    await failed
-  } finally {
-    vi.useRealTimers()
-  }
+describe('what waits for the real world is named', () => {
+  const forever = () => new Promise<never>(() => {})
+  const calling = (clients: { sky: { look(request: object): Promise<unknown> } }) =>
+    saga<Order>('calling', { version: 1, key: (order) => order.orderId })
+      .pivot('look', { do: () => clients.sky.look({}) })
+      .done()
+
+  it.each([
+    [
+      'a step',
+      'the do of step "fetch"',
+      () =>
+        explore(
+          () =>
+            saga<Order>('slow', { version: 1, key: (order) => order.orderId })
+              .pivot('fetch', { do: forever })
+              .done(),
+          options,
+        ),
+    ],
+    [
+      'an operation',
+      '"look" of "sky"',
+      () => explore(calling, { input, services: { sky: service({ state: {}, operations: { look: forever } }) } }),
+    ],
+    [
+      'an operation of several steps, after one of them',
+      '"look" of "sky"',
+      () => {
+        const steps = async (atomic: AtomicStep<object>) => {
+          await atomic(() => undefined)
+          await forever()
+        }
+        return explore(calling, { input, services: { sky: service({ state: {}, operations: { look: { steps } } }) } })
+      },
+    ],
+    ['somebody else', '"a clerk" of "meanwhile"', () => explore(two, { ...options, meanwhile: { 'a clerk': forever } })],
+  ])('%s', async (_what, who, run) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const failed = expect(run()).rejects.toThrow(`${who} waits for something that is not simulated: a timer, a socket or a file`)
+      await vi.advanceTimersByTimeAsync(6_000)
+      await failed
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })
 
 it.each([
