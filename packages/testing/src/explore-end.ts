@@ -86,14 +86,15 @@ function givesUp(over: Over, cost: 0 | 1, id: string, line: string): Move[] {
 /** The moment after the saga's advance is stored. */
 function storedAs({ site, moment, begun, end }: Over, { state, alert }: Settled): Moment {
   const { kind, step } = begun
-  const done = end.event.kind === 'done'
+  const isDone = kind === 'do' && end.event.kind === 'done'
+  const done = isDone && !moment.done.includes(step) ? [...moment.done, step].sort() : moment.done
   const name = site.engine.resultName(step, end.event)
   const results = kind === 'do' ? withResult(moment.results, name, end.result) : moment.results
-  const passed = moment.passed || (kind === 'do' && done && site.engine.step(step).place === 'pivot')
+  const passed = moment.passed || (isDone && site.engine.step(step).place === 'pivot')
   const stuck = state.status === 'stuck'
   const excused = moment.excused || (stuck && begun.hit)
   const wrong = alert && !begun.hit ? alertText({ site, moment, begun, end }, stuck) : undefined
-  return { ...withoutAttempt(moment, begun), state, results, passed, excused, wrong }
+  return { ...withoutAttempt(moment, begun), state, results, done, passed, excused, wrong }
 }
 
 function alertText(over: Over, stuck: boolean): string {

@@ -19,6 +19,8 @@ export interface Moment {
   readonly local: string
   /** Effects in force. */
   readonly effects: readonly Effect[]
+  /** The steps that were done, in one order: of those that leave no result nothing else tells. */
+  readonly done: readonly string[]
   /** What has happened beside the saga, of what may happen once. */
   readonly happened: readonly string[]
   /** Whether the pivot is behind it. */
@@ -64,8 +66,9 @@ export interface Effect {
 
 /** Equal for moments from which the same can happen. How they were reached, and by how many faults, does not count. */
 export function momentKey(moment: Moment): string {
-  const { state, results, attempts, wire, books, local, effects, happened, passed, excused, wrong } = moment
-  return hash('md5', JSON.stringify([state, results, attempts, wire, books, local, effects, happened, passed, excused, wrong]), 'base64url')
+  const { state, results, attempts, wire, books, local, effects, done, happened, passed, excused, wrong } = moment
+  const all = [state, results, attempts, wire, books, local, effects, done, happened, passed, excused, wrong]
+  return hash('md5', JSON.stringify(all), 'base64url')
 }
 
 /** Whether two actions are the same. */

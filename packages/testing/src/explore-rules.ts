@@ -82,15 +82,17 @@ function leftBehind(effects: readonly Effect[]): string | undefined {
   return left && `a compensated saga leaves no effect: that of "${left.step}" (${left.at}) is still there`
 }
 
-/** A saga that completes leaves what it leaves when nothing goes wrong: no effect lost, none more. */
-function unusual(usual: Map<string, Set<number>>, { effects, results, faults }: Moment): string | undefined {
-  const counts = new Map(Object.keys(readResults(results)).map((step) => [step, 0]))
+/**
+ * A saga that completes leaves what it leaves when nothing goes wrong: no effect lost, none more. Each step by itself, as whether one is
+ * done may depend on what others say or send.
+ */
+function unusual(usual: Map<string, Set<number>>, { effects, done, faults }: Moment): string | undefined {
+  const counts = new Map(done.map((step) => [step, 0]))
   for (const { step, count } of effects) counts.set(step, (counts.get(step) ?? 0) + count)
   if (faults === 0) {
     for (const [step, count] of counts) usual.set(step, (usual.get(step) ?? new Set()).add(count))
     return undefined
   }
-  for (const step of usual.keys()) if (!counts.has(step)) counts.set(step, 0)
   for (const [step, count] of counts) {
     const known = usual.get(step)
     if (!known || known.has(count)) continue

@@ -105,6 +105,7 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     books: Object.fromEntries(Object.entries(services).map(([name, { state }]) => [name, bookOf(state, {}, name)])),
     local: JSON.stringify(await database.save()),
     effects: [],
+    done: [],
     happened: [],
     passed: false,
     excused: false,

@@ -1,0 +1,59 @@
+import { event } from '@banyan/core'
+import { nothing, saga } from '@banyan/saga'
+import { describe, expect, it } from 'vitest'
+import { explore } from './explore.ts'
+import { service } from './explore-service.ts'
+
+interface Order {
+  readonly orderId: string
+}
+
+const input: Order = { orderId: 'o1' }
+const options = { version: 1, key: (order: Order) => order.orderId }
+const confirm = { local: () => undefined }
+
+describe('a saga that is right is not called broken', () => {
+  it.each([{ wrapped: true }, undefined])('where a step is skipped or done by what has come, and gives %j', async (answer) => {
+    const desk = service({
+      state: { asked: 0, wrapped: 0 },
+      operations: {
+        ask(state, _request: object) {
+          state.asked += 1
+        },
+        wrap: {
+          guard: 'desk',
+          do(state, _request: { key: string }) {
+            state.wrapped += 1
+            return answer
+          },
+        },
+        unwrap: {
+          guard: 'desk',
+          undo(state, _request: { key: string }) {
+            state.wrapped -= 1
+          },
+        },
+      },
+    })
+    const giftWanted = event('gift.wanted', { version: 1, schema: anything(), key: () => 'k' })
+    const wrapping = (clients: { desk: typeof desk.client }) =>
+      saga<Order>('wrapping', options)
+        .step('ask', { do: () => clients.desk.ask({}), undo: nothing('it only looks') })
+        .wait('gift', { for: giftWanted, where: (c) => c.input.orderId, withinMs: 1_000, otherwise: 'continue' })
+        .when(
+          'wanted',
+          (c) => c.gift !== undefined,
+          (branch) =>
+            branch.step('wrap', { do: (c) => clients.desk.wrap({ key: c.key }), undo: (c) => clients.desk.unwrap({ key: c.key }) }),
+        )
+        .pivot('confirm', confirm)
+        .done()
+    // A copy of the first call leaves a trace of its own, so that this end is not one that was seen without a fault.
+    const found = await explore(wrapping, { input, services: { desk }, faults: 2, answers: { gift: { paper: 'red' } } })
+    expect(found.text).toContain('nothing is broken')
+  })
+})
+
+function anything() {
+  return { '~standard': { version: 1 as const, vendor: 'test', validate: (value: unknown) => ({ value }) } }
+}
