@@ -52,6 +52,34 @@ describe('a saga that is right is not called broken', () => {
     const found = await explore(wrapping, { input, services: { desk }, faults: 2, answers: { gift: { paper: 'red' } } })
     expect(found.text).toContain('nothing is broken')
   })
+
+  it('where two of its steps do different things at one service that wants no key', async () => {
+    const orders = service({
+      state: { paid: false, shipped: false },
+      operations: {
+        pay(state, _request: { orderId: string }, call) {
+          if (!state.paid) call.did()
+          state.paid = true
+        },
+        unpay(state, _request: { orderId: string }, call) {
+          if (state.paid) call.undid()
+          state.paid = false
+        },
+        ship(state, _request: { orderId: string }, call) {
+          if (!state.shipped) call.did()
+          state.shipped = true
+        },
+      },
+    })
+    const shipping = (clients: { orders: typeof orders.client }) =>
+      saga<Order>('shipping', options)
+        .step('pay', { do: (c) => clients.orders.pay(c.input), undo: (c) => clients.orders.unpay(c.input) })
+        .pivot('confirm', confirm)
+        .step('ship', { do: (c) => clients.orders.ship(c.input) })
+        .done()
+    const found = await explore(shipping, { input, services: { orders }, faults: 1, kinds: ['error', 'lost', 'twice', 'crash', 'pause'] })
+    expect(found.text).toContain('nothing is broken')
+  })
 })
 
 function anything() {

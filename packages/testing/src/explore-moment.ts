@@ -97,7 +97,8 @@ export function withoutAttempt(moment: Moment, action: StepAction): Moment {
 /** The moment with the effects that a call made, or took back. */
 export function withEffects(moment: Moment, step: string, { service, key }: Letter, count: number): Moment {
   if (count === 0) return moment
-  const at = `${service} ${key}`
+  // What has no key is told apart by its step alone: two of one service are no repetition.
+  const at = key === '' ? `${service}, without a key, by ${step}` : `${service} ${key}`
   const before = moment.effects.find((effect) => effect.at === at)
   const rest = moment.effects.filter((effect) => effect !== before)
   const now = (before?.count ?? 0) + count
