@@ -115,14 +115,15 @@ async function replayed({
   const usual = await search({ site: { ...site, faults: 0 }, rules, first, maxMoments: REPLAY_MOMENTS, breathe })
   if (usual.broken?.path.length === 0) return { ...usual, path: [] }
   const all = { ...site, faults: MOST_FAULTS }
-  const choose = chooserOf(schedule)
+  const chooser = chooserOf(schedule)
   let moment = first
   const { made, over } = await walk(all, first, (moves, at) => {
-    const move = rules.onTheWay(all, moment) === undefined ? choose(moves, at) : undefined
+    const move = rules.onTheWay(all, moment) === undefined ? chooser.choose(moves, at) : undefined
     if (move) moment = move.to
     return move
   })
   const rule = rules.onTheWay(all, moment) ?? (over ? rules.atTheEnd(moment) : undefined)
+  if (rule === undefined) chooser.over(made.length)
   const path = made.map(({ id }) => id)
   const size = {
     moments: path.length + 1,
