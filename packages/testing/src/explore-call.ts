@@ -74,6 +74,9 @@ function late(call: Call): Move[] {
 
 function twice(call: Call): Move[] {
   if (call.letter.steps.length > 0) return []
+  // An operation that says itself when it refuses may refuse the one and not the other: the call is still to be answered.
+  if (typeof call.operation === 'object' && 'steps' in call.operation && refusalsOf(call.operation).length > 0)
+    return fault(call, 'twice', 'twice', () => [onTheWire(call, call.moment), `${callText(call)}; A COPY OF THE CALL is under way as well`])
   return fault(call, 'twice', 'twice', () => [
     onTheWire(call, moved(call)),
     `${callText(call)} -> ${answerText(call.handled)}; A COPY OF THE CALL is still under way`,
@@ -101,7 +104,7 @@ function crashes(call: Call): Move[] {
 
 async function refusals(call: Call): Promise<Move[]> {
   const { site, moment, begun, letter, operation } = call
-  const reasons = typeof operation === 'object' && 'refusals' in operation ? (operation.refusals ?? []) : []
+  const reasons = refusalsOf(operation)
   if (begun.kind === 'undo' || letter.steps.length > 0 || reasons.length === 0 || !mayFail(site, moment, 'refusal')) return []
   const moves: Move[] = []
   for (const reason of reasons) {
@@ -116,6 +119,10 @@ async function refusals(call: Call): Promise<Move[]> {
     )
   }
   return moves
+}
+
+function refusalsOf(operation: Operation<never>): readonly string[] {
+  return typeof operation === 'object' && 'refusals' in operation ? (operation.refusals ?? []) : []
 }
 
 function fault({ site, moment, begun }: Call, kind: FaultKind, id: string, make: () => [Moment, string]): Move[] {

@@ -1,9 +1,9 @@
 import { callMoves } from './explore-call.ts'
 import { endMoves, localMoves, neverBegun } from './explore-end.ts'
 import { type Begun, begunOf, type Moment, type Sent, withEffects } from './explore-moment.ts'
-import type { Move, Site } from './explore-site.ts'
+import { type Move, mayFail, type Site, sorted } from './explore-site.ts'
 import { waitMoves } from './explore-wait.ts'
-import { answerText, operationText } from './explore-words.ts'
+import { actionId, answerText, operationText } from './explore-words.ts'
 
 /** Everything that may happen next; what needs no fault comes first. Nothing: the schedule is over. */
 export async function movesOf(site: Site, moment: Moment): Promise<Move[]> {
@@ -16,7 +16,7 @@ export async function movesOf(site: Site, moment: Moment): Promise<Move[]> {
     if (!begun) moves.push(...neverBegun(site, moment, fresh))
   }
   if (moves.length > 0) moves.push(...cancelMoves(site, moment), ...(await besideMoves(site, moment)))
-  for (const sent of distinct(moment.wire)) moves.push(await letterMove(site, moment, sent))
+  for (const sent of distinct(moment.wire)) moves.push(await letterMove(site, moment, sent), ...diesHalfway(site, moment, sent))
   return distinctIds(moves.sort((one, other) => one.cost - other.cost))
 }
 
@@ -77,15 +77,24 @@ async function letterMove(site: Site, moment: Moment, sent: Sent): Promise<Move>
   const { letter, step, kind } = sent
   const handled = await site.handle(letter, moment.books)
   const rest = moment.wire.filter((other) => other !== sent)
-  const wire = handled.answer ? rest : [...rest, { ...sent, letter: { ...letter, steps: handled.steps } }]
+  const wire = handled.answer ? rest : sorted([...rest, { ...sent, letter: { ...letter, steps: handled.steps } }])
   const books = { ...moment.books, [letter.service]: handled.book }
   const to = withEffects({ ...moment, wire, books }, step, letter, handled.effects)
   return {
-    id: `${kind === 'undo' ? 'undo-' : ''}${step}.arrives`,
+    id: `${actionId({ kind, step })}.arrives`,
     cost: 0,
     to,
     tell: () => `a call of "${step}" that was under way arrives: ${operationText(letter)} -> ${answerText(handled)}; nobody waits for it`,
   }
+}
+
+/** Whoever answers a call that nobody waits for may die as well, and leave it half done. */
+function diesHalfway(site: Site, moment: Moment, sent: Sent): Move[] {
+  const { letter, step, kind } = sent
+  if (letter.steps.length === 0 || !mayFail(site, moment, 'error')) return []
+  const to = { ...moment, wire: moment.wire.filter((other) => other !== sent), faults: moment.faults + 1 }
+  const tell = () => `"${letter.service}" DIES HALFWAY through ${letter.operation}, a call of "${step}" that nobody waits for`
+  return [{ id: `${actionId({ kind, step })}.arrives-halfway`, cost: 1, to, tell }]
 }
 
 /** Copies of one call are alike: which of them arrives is no difference. */

@@ -2,7 +2,7 @@ import { isRefusal, refuse, type Transaction } from '@banyan/core'
 import { nothing, saga } from '@banyan/saga'
 import { type Exploration, explore } from '../explore.ts'
 import { localState } from '../explore-database.ts'
-import { hallOf, mail, type Order, pointsOf, readsFirst, shipping, stock, sureShipping, till, tillOf } from './planted-services.ts'
+import { hallOf, mail, type Order, pointsOf, readsFirst, seatsOf, shipping, stock, sureShipping, till, tillOf } from './planted-services.ts'
 
 // Sagas with one mistake each, as teams make them, and the same sagas without it.
 
@@ -243,6 +243,28 @@ const undoOfNothingFails: PlantedBug = {
   mended: () => explore(checkout, { input, services: { stock, till: tillOf({}) } }),
 }
 
+/** 14. Takes the seat, then looks whether it was given back before, and dies in between: nobody will ever give it back. */
+const lateAndHalfway: PlantedBug = {
+  name: 'a tombstone that is looked for last',
+  rule: /a compensated saga leaves no effect: that of "seat"/,
+  broken: (replay) => explore(seating, { input, services: { seats: seatsOf({ looksLast: true }) }, ...again(replay) }),
+  mended: () => explore(seating, { input, services: { seats: seatsOf({}) } }),
+}
+
+/** 15. Says no and keeps no note of it: a copy of the call that comes when there is a seat again takes it, for a saga that was refused. */
+const refusalForgotten: PlantedBug = {
+  name: 'a refusal that is forgotten',
+  rule: /a compensated saga leaves no effect: that of "seat"/,
+  broken: (replay) => explore(seating, { input, services: { seats: seatsOf({ forgetsRefusals: true }) }, ...again(replay) }),
+  mended: () => explore(seating, { input, services: { seats: seatsOf({}) } }),
+}
+
+const seating = ({ seats }: { seats: ReturnType<typeof seatsOf>['client'] }) =>
+  saga<Order>('seating', options)
+    .step('seat', { do: (c) => seats.take({ key: c.key }), undo: (c) => seats.giveBack({ key: c.key }) })
+    .pivot('confirm', confirm)
+    .done()
+
 const booking = ({ hall }: { hall: ReturnType<typeof hallOf>['client'] }) =>
   saga<Order>('booking', options)
     .pivot('seat', { do: (c) => hall.book({ key: c.key }) })
@@ -287,4 +309,6 @@ export const plantedBugs: readonly PlantedBug[] = [
   refusalSwallowed,
   timeoutAsRefusal,
   undoOfNothingFails,
+  lateAndHalfway,
+  refusalForgotten,
 ]

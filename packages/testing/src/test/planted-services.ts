@@ -164,6 +164,48 @@ export function readsFirst(locked: boolean) {
   })
 }
 
+interface SeatMistakes {
+  readonly looksLast?: boolean
+  readonly forgetsRefusals?: boolean
+}
+
+/** Seats without the guard, in transactions of their own: with the mistakes asked for. */
+export function seatsOf({ looksLast = false, forgetsRefusals = false }: SeatMistakes) {
+  return service({
+    state: { seats: {} as Record<string, 'held' | 'free' | 'refused'> },
+    operations: {
+      take: {
+        refusals: ['full'],
+        async steps(atomic, { key }: { key: string }, call) {
+          const before = await atomic(({ seats }) => {
+            const known = seats[key]
+            if (known === 'held' || known === 'refused' || (known === 'free' && !looksLast)) return known
+            if (call.refusal) {
+              if (!forgetsRefusals) seats[key] = 'refused'
+              return 'refused'
+            }
+            seats[key] = 'held'
+            call.did()
+            return known
+          })
+          if (before === 'refused') return refuse('full')
+          if (before !== 'free') return { seat: 1 }
+          if (!looksLast) return refuse('cancelled')
+          await atomic(({ seats }) => {
+            if (seats[key] === 'held') call.undid()
+            seats[key] = 'free'
+          })
+          return refuse('cancelled')
+        },
+      },
+      giveBack(state, { key }: { key: string }, call) {
+        if (state.seats[key] === 'held') call.undid()
+        state.seats[key] = 'free'
+      },
+    },
+  })
+}
+
 export function pointsOf(withKey: boolean) {
   const give = (state: { points: number }, _request: { key: string }) => {
     state.points += 10
