@@ -80,6 +80,39 @@ describe('a saga that is right is not called broken', () => {
     const found = await explore(shipping, { input, services: { orders }, faults: 1, kinds: ['error', 'lost', 'twice', 'crash', 'pause'] })
     expect(found.text).toContain('nothing is broken')
   })
+
+  it('where it is cancelled while a step is in the middle: the step comes to its end before it is undone', async () => {
+    const pair = service({
+      state: { left: false, right: false },
+      operations: {
+        setLeft(state, _request: object) {
+          state.left = true
+        },
+        setRight(state, _request: object) {
+          state.right = true
+        },
+      },
+    })
+    const setting = (clients: { pair: typeof pair.client }) =>
+      saga<Order>('setting', options)
+        .step('both', {
+          async do() {
+            await clients.pair.setLeft({})
+            await clients.pair.setRight({})
+          },
+          undo: nothing('for the test'),
+        })
+        .pivot('confirm', confirm)
+        .done()
+    const found = await explore(setting, {
+      input,
+      services: { pair },
+      faults: 0,
+      cancel: true,
+      invariants: { 'both or none': ({ services }) => services.pair.left === services.pair.right },
+    })
+    expect(found.text).toContain('nothing is broken; without a fault it ends compensated or completed')
+  })
 })
 
 function anything() {

@@ -15,7 +15,7 @@ export async function movesOf(site: Site, moment: Moment): Promise<Move[]> {
     moves.push(...(await attemptMoves(site, moment, begun ?? fresh)))
     if (!begun) moves.push(...neverBegun(site, moment, fresh))
   }
-  if (moves.length > 0) moves.push(...cancelMoves(site, moment), ...(await besideMoves(site, moment)))
+  if (moves.length > 0) moves.push(...(await cancelMoves(site, moment)), ...(await besideMoves(site, moment)))
   for (const sent of distinct(moment.wire)) moves.push(await letterMove(site, moment, sent), ...diesHalfway(site, moment, sent))
   return distinctIds(moves.sort((one, other) => one.cost - other.cost))
 }
@@ -59,7 +59,8 @@ async function besideMoves({ bodies, meanwhile }: Site, moment: Moment): Promise
 }
 
 /** Somebody cancels it, or its time is over: once, and only while it can still go back. */
-function cancelMoves({ engine, cancel }: Site, moment: Moment): Move[] {
+async function cancelMoves(site: Site, moment: Moment): Promise<Move[]> {
+  const { engine, cancel } = site
   const turned = (id: string, code: string, line: string): Move[] => {
     const state = moment.happened.includes(code) ? undefined : engine.cancelled(moment.state, { code, message: line })
     if (!state) return []
@@ -67,9 +68,14 @@ function cancelMoves({ engine, cancel }: Site, moment: Moment): Move[] {
   }
   const late = engine.deadlineMs === undefined ? [] : turned('deadline', 'ERR_SAGA_DEADLINE', 'the time of the saga is over')
   // Whoever cancels does it behind the worker's back, which reads the saga anew once what it has begun has ended, unheard.
-  const isFree = cancel && !moment.attempts.some(({ calling }) => calling)
-  const cancelled = isFree ? turned('cancel', 'ERR_SAGA_CANCELLED', 'somebody cancels the saga') : []
+  const cancelled = cancel && (await haveEnded(site, moment)) ? turned('cancel', 'ERR_SAGA_CANCELLED', 'somebody cancels the saga') : []
   return [...late, ...cancelled.map((move) => ({ ...move, to: { ...move.to, state: engine.resumed(move.to.state), attempts: [] } }))]
+}
+
+/** Whether no attempt is in the middle: each has come to its end, and is not stored. */
+async function haveEnded({ bodies }: Site, moment: Moment): Promise<boolean> {
+  for (const begun of moment.attempts) if (begun.calling || 'asked' in (await bodies.run(moment, begun))) return false
+  return true
 }
 
 /** A late call, or a copy of one, arrives. */
