@@ -16,7 +16,7 @@ import type { Engine } from './explore-engine.ts'
 import { memo } from './explore-memo.ts'
 import { unlessMisused } from './explore-misuse.ts'
 import type { Begun, Moment } from './explore-moment.ts'
-import { type Asked, inRun, type Run, Unanswered } from './explore-run.ts'
+import { type Asked, inRun, keptText, type Run, Unanswered } from './explore-run.ts'
 import { watched } from './explore-watch.ts'
 
 /** How far a body came: to a call without an answer, or to its end. `local`: what its own database has then, JSON. */
@@ -47,6 +47,8 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
   const rememberBeside = memo<{ local: string } | { error: string }>()
   let loaded: string | undefined
 
+  const saved = async () => localText(await database.save())
+
   async function load(wanted: string): Promise<void> {
     if (loaded === wanted) return
     await database.load(JSON.parse(wanted))
@@ -68,7 +70,7 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
       loaded = undefined
       const run: Run = { answers, next: 0, asked, throws: true }
       const end = await inRun(run, () => attemptLocal(world, asDatabase(database), attempt, advance))
-      loaded = JSON.stringify(await database.save())
+      loaded = await saved()
       return call ? { asked: call } : { end, local: loaded }
     }
     return watched(who(attempt), body())
@@ -89,7 +91,7 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
     loaded = undefined
     try {
       await database.transaction(async (tx) => body(tx))
-      loaded = JSON.stringify(await database.save())
+      loaded = await saved()
       return { local: loaded }
     } catch (error) {
       return { error: messageOf(error) }
@@ -142,6 +144,11 @@ function decided(world: World, attempt: Attempt): BodyEnd {
     ...(attempt.step.kind === 'sleep' && { until }),
   })
   return { end, local: undefined }
+}
+
+/** What a database has, as text. */
+export function localText(content: unknown): string {
+  return keptText(content, "what is in the saga's own database") ?? 'null'
 }
 
 /** Local attempts ask their database for nothing but a transaction. */

@@ -85,16 +85,47 @@ describe('a service that cannot be run', () => {
     await expect(found).rejects.toThrow('"send": say did() and undid() inside an atomic step')
   })
 
-  it('ends it where it keeps what is no JSON', async () => {
+  it.each([
+    [1n, '"sent" is a bigint'],
+    [new Date(0), '"sent" is an instance of Date'],
+    [new Map([['a', 1]]), '"sent" is an instance of Map'],
+    [Number.NaN, '"sent" is NaN'],
+    [[undefined], '"0" is undefined'],
+    [() => 1, '"sent" is a function'],
+  ])('ends it where it keeps what is no JSON, or would come back as something else: %s', async (value, why) => {
     const mails = service({
       state: { sent: 0 },
       operations: {
         send(state, _request: { key: string }) {
-          Object.assign(state, { sent: 1n })
+          Object.assign(state, { sent: value })
         },
       },
     })
     const found = explore(({ mails }) => sending(mails), { input, services: { mails }, faults: 0 })
-    await expect(found).rejects.toMatchObject({ code: 'ERR_NOT_JSON' })
+    await expect(found).rejects.toMatchObject({ code: 'ERR_NOT_JSON', message: expect.stringContaining(why) })
+    const begun = service({ state: { sent: value }, operations: { send: () => undefined } })
+    await expect(explore(({ begun }) => sending(begun), { input, services: { begun }, faults: 0 })).rejects.toThrow(why)
+  })
+
+  it('ends it where an atomic step is async: what it gives is not there when the step is over', async () => {
+    const mails = service({
+      state: { sent: 1 },
+      operations: {
+        send: {
+          async steps(atomic, _request: { key: string }) {
+            const before = await atomic(async ({ sent }) => sent)
+            await atomic((state) => Object.assign(state, { sent: before + 1 }))
+          },
+        },
+      },
+    })
+    const found = explore(({ mails }) => sending(mails), { input, services: { mails }, faults: 0 })
+    await expect(found).rejects.toThrow('cannot keep what a step of "send" gave back as JSON: it is an instance of Promise')
+  })
+
+  it("ends it where a local step keeps in the saga's own database what would come back as something else", async () => {
+    const dating = noting((tx) => void Object.assign(localState<object>(tx), { at: new Date(0) }))
+    const found = explore(dating, { input, services: {}, faults: 0 })
+    await expect(found).rejects.toThrow('cannot keep what is in the saga\'s own database as JSON: "at" is an instance of Date')
   })
 })

@@ -2,7 +2,7 @@ import { isRefusal, nearest, refuse, type StorePort, type Transaction, type Worl
 import { type ParticipantRecord, type ParticipantStore, participant, participantPort } from '@banyan/saga/internal'
 import { ExploreError } from './explore-errors.ts'
 import { misuse, unlessMisused } from './explore-misuse.ts'
-import { type Answer, answerOfError, answerOfValue, fromText, toText, valueOfAnswer } from './explore-run.ts'
+import { type Answer, answerOfError, answerOfValue, fromText, keptText, valueOfAnswer } from './explore-run.ts'
 import type { AtomicStep, Operation, OperationCall } from './explore-service.ts'
 import { watched } from './explore-watch.ts'
 
@@ -124,7 +124,7 @@ async function handleStep(body: SteppedBody, letter: Letter, book: string): Prom
       effects.open = true
       const value = step(state as never)
       after = bookOf(state, keys, letter.service)
-      done.push(answerOfValue(value, `what a step of "${letter.operation}" gave back`))
+      done.push({ value: keptText(value, `what a step of "${letter.operation}" gave back`) })
       return value
     } catch (error) {
       effects.count = 0
@@ -175,7 +175,7 @@ export function operationNamed(operations: Readonly<Record<string, Operation<nev
 
 /** Everything a service keeps, as JSON. */
 export function bookOf(state: unknown, keys: Book['keys'], service: string): string {
-  return toText({ state, keys }, `the state of "${service}"`) ?? '{}'
+  return keptText({ state, keys }, `the state of "${service}"`) ?? '{}'
 }
 
 /** The real guard over keys in memory. */

@@ -85,12 +85,41 @@ export function valueOfAnswer(answer: Answer): unknown {
 }
 
 /** JSON text of a value; `undefined` for `undefined`. */
-export function toText(value: unknown, what: string): string | undefined {
+export function toText(
+  value: unknown,
+  what: string,
+  replacer?: (this: unknown, name: string, value: unknown) => unknown,
+): string | undefined {
   try {
-    return JSON.stringify(value)
+    return JSON.stringify(value, replacer)
   } catch (cause) {
     throw misuse('ERR_NOT_JSON', `cannot keep ${what} as JSON: ${messageOf(cause)}`, { cause })
   }
+}
+
+/**
+ * JSON text of what is kept between moments, and read again as it was: what JSON would quietly change or drop is an error. Properties that
+ * are `undefined` are left out.
+ */
+export function keptText(value: unknown, what: string): string | undefined {
+  return toText(value, what, function (this: unknown, name, changed) {
+    // As it was before a `toJSON` of its own.
+    const kept: unknown = (this as Record<string, unknown>)[name]
+    const wrong = whyNotKept(kept, Array.isArray(this))
+    if (wrong) throw new TypeError(name === '' ? `it is ${wrong}` : `"${name}" is ${wrong}`)
+    return changed
+  })
+}
+
+function whyNotKept(value: unknown, isItem: boolean): string | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : String(value)
+  if (value === undefined) return isItem ? 'undefined' : undefined
+  if (typeof value !== 'object' || value === null)
+    return typeof value === 'string' || typeof value === 'boolean' || value === null ? undefined : `a ${typeof value}`
+  // Nobody waits for it, and its rejection would end the process.
+  if (value instanceof Promise) value.catch(() => {})
+  const prototype: unknown = Array.isArray(value) ? null : Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null ? undefined : `an instance of ${value.constructor?.name ?? 'a class'}`
 }
 
 /** The value of {@link toText}. */

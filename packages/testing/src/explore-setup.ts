@@ -1,6 +1,6 @@
 import { shown, type Transaction, type World } from '@banyan/core'
 import type { AnySaga, Saga } from '@banyan/saga/internal'
-import { bodyRunner } from './explore-body.ts'
+import { bodyRunner, localText } from './explore-body.ts'
 import { type ExploredDatabase, simulatedDatabase } from './explore-database.ts'
 import { engineOf } from './explore-engine.ts'
 import { FAULT_KINDS, type FaultKind } from './explore-fault.ts'
@@ -103,7 +103,7 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     attempts: [],
     wire: [],
     books: Object.fromEntries(Object.entries(services).map(([name, { state }]) => [name, bookOf(state, {}, name)])),
-    local: JSON.stringify(await database.save()),
+    local: localText(await database.save()),
     effects: [],
     done: [],
     happened: [],
