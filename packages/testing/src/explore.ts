@@ -39,9 +39,8 @@ export async function explore<Input, const Services extends AnyServices, Local =
   saga: Saga<Input> | ((clients: ClientsOf<Services>) => Saga<Input>),
   options: ExploreOptions<Input, Services, Local>,
 ): Promise<Exploration> {
-  const prepared = await prepare(saga, options)
   try {
-    return await exploreFrom(prepared, options)
+    return await exploreFrom(await prepare(saga, options), options)
   } finally {
     await options.database?.close?.()
   }
