@@ -31,7 +31,10 @@ export interface BodyRunner {
 
 export interface BodyOptions {
   readonly saga: AnySaga
+  /** As a worker reads it. */
   readonly input: unknown
+  /** The saga's key. */
+  readonly key: string
   readonly database: ExploredDatabase
   readonly engine: Engine
   readonly world: World
@@ -114,14 +117,14 @@ export function bodyRunner(options: BodyOptions): BodyRunner {
   }
 }
 
-function attemptOf({ saga, input, engine }: BodyOptions, moment: Moment, { kind, step }: Begun): Attempt {
+function attemptOf({ saga, input, key, engine }: BodyOptions, moment: Moment, { kind, step }: Begun): Attempt {
   const { state } = moment
   const results = readResults(moment.results)
   const item = itemOf(results, step)
   return {
     step: engine.step(step),
     action: kind,
-    sagaKey: saga.name,
+    sagaKey: key,
     call: { input: structuredClone(input), id: SAGA_ID, key: `${SAGA_ID}:${step}`, attempt: engine.failures(state, { kind, step }) + 1 },
     results: resultsFor(saga.steps, results),
     cause: state.status === 'undoing' ? state.cause : undefined,

@@ -66,6 +66,48 @@ describe('a saga that cannot be run', () => {
   })
 })
 
+describe('an input', () => {
+  it.each([
+    [{ orderId: 'o1', when: new Date(0) }, '"when" is an instance of Date'],
+    [{ orderId: 'o1', cents: 1n }, '"cents" is a bigint'],
+  ])('that startSaga() would refuse is refused here too', async (wrong, why) => {
+    const found = explore(
+      noting(() => undefined),
+      { input: wrong, services: {}, faults: 0 },
+    )
+    await expect(found).rejects.toMatchObject({ code: 'ERR_NOT_JSON', message: `cannot keep the input of saga "noting" as JSON: ${why}` })
+  })
+
+  it('gives the saga its key, which the output and what is published are told', async () => {
+    const keyed = () =>
+      saga<Order>('keyed', options)
+        .pivot('confirm', { local: () => undefined })
+        .done(({ key }) => key)
+    const found = await explore(keyed, {
+      input,
+      services: {},
+      faults: 0,
+      invariants: { 'it has the key of its order': ({ saga }) => saga.output === 'o1' || String(saga.output) },
+    })
+    expect(found.text).toContain('nothing is broken')
+  })
+})
+
+it('gives the database back also where it was asked for what there is not', async () => {
+  let closed = 0
+  const database = {
+    transaction: <T>(body: (tx: Transaction) => Promise<T>) => body({} as Transaction),
+    save: () => ({}),
+    load: () => {},
+    close: () => {
+      closed += 1
+    },
+  }
+  const saga = noting(() => undefined)
+  await expect(explore(saga, { input, services: {}, database, faults: 99 })).rejects.toThrow('"faults" is 99')
+  expect(closed).toBe(1)
+})
+
 describe('a service that cannot be run', () => {
   it('ends the exploration where it tells of an effect outside its atomic steps', async () => {
     const mails = service({

@@ -30,7 +30,10 @@ export type Invariants<World> = Readonly<Record<string, Invariant<World>>>
 
 export interface RuleOptions {
   readonly saga: AnySaga
+  /** As a worker reads it. */
   readonly input: unknown
+  /** The saga's key. */
+  readonly key: string
   readonly always: Invariants<ExploredWorld>
   readonly atEnd: Invariants<ExploredWorld>
 }
@@ -140,11 +143,11 @@ function promised(name: string, said: PromiseLike<unknown>): TypeError {
   return new TypeError(`cannot explore: the invariant "${name}" gives a promise; wanted one that is not async`)
 }
 
-function worldOf({ saga, input }: RuleOptions, moment: Moment): ExploredWorld {
+function worldOf({ saga, input, key }: RuleOptions, moment: Moment): ExploredWorld {
   const services = Object.fromEntries(Object.entries(moment.books).map(([name, book]) => [name, (JSON.parse(book) as Book).state]))
   const results = resultsFor(saga.steps, readResults(moment.results))
   const { status } = moment.state
-  const context = { ...results, input, id: SAGA_ID, key: SAGA_ID }
+  const context = { ...results, input, id: SAGA_ID, key }
   // The builder typed the function by the steps whose results these are.
   const output = status === 'completed' ? saga.outputOf(context as never) : undefined
   return { services, local: JSON.parse(moment.local), saga: { status, results, output } }

@@ -8,6 +8,7 @@ import { memo } from './explore-memo.ts'
 import type { Moment } from './explore-moment.ts'
 import { bookOf, type Handled, handle as handleLetter, operationNamed } from './explore-operation.ts'
 import { type ExploredWorld, type Invariants, type Rules, rulesOf } from './explore-rules.ts'
+import { fromText, keptText } from './explore-run.ts'
 import { clientOf } from './explore-service.ts'
 import type { Site } from './explore-site.ts'
 import { stillWorld } from './explore-world.ts'
@@ -96,7 +97,8 @@ export async function prepare<Input, Services extends AnyServices, Local>(
   const definition: AnySaga = typeof saga === 'function' ? saga(clientsOf(options.services)) : saga
   checkAnswers(definition, answers)
   const engine = engineOf(definition, world.now())
-  const bodies = bodyRunner({ saga: definition, input, database, engine, world })
+  const started = startedAs(definition, input)
+  const bodies = bodyRunner({ saga: definition, ...started, database, engine, world })
   const first: Moment = {
     state: engine.begin(),
     results: '{}',
@@ -128,11 +130,18 @@ export async function prepare<Input, Services extends AnyServices, Local>(
   // Invariants are typed by the services' states; here they are called with the same states.
   const rules = rulesOf({
     saga: definition,
-    input,
+    ...started,
     always: always as Invariants<ExploredWorld>,
     atEnd: invariants as Invariants<ExploredWorld>,
   })
   return { definition, site, rules, first, silent }
+}
+
+/** A worker knows a saga as it was stored. */
+function startedAs(definition: AnySaga, input: unknown): { input: unknown; key: string } {
+  // The saga's own input: its type was checked where explore() was called.
+  const key = definition.keyOf(input as never)
+  return { key, input: fromText(keptText(input, `the input of saga "${definition.name}"`) ?? 'null') }
 }
 
 function checkWhole(name: string, value: number, least: number, most: number): void {
