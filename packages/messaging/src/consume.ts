@@ -4,6 +4,7 @@ import {
   type ComponentContext,
   type Delivery,
   databaseOf,
+  decodeEnvelope,
   type EventType,
   messageOf,
   type Subscription,
@@ -16,7 +17,7 @@ import { observeKeyQueue } from './gauges.ts'
 import { type EventRunner, eventRunner } from './handling.ts'
 import { inboxCleaner } from './inbox-cleaner.ts'
 import { type KeyQueueWorker, keyQueueWorker } from './key-queue.ts'
-import { instruments } from './metrics.ts'
+import { instruments, recordLag } from './metrics.ts'
 import { checkOptions } from './options.ts'
 import { DEFAULT_RETRY, type RetrySchedule } from './parking.ts'
 import { deadLettersPort } from './ports.ts'
@@ -149,10 +150,11 @@ async function run(
     pollMs,
     run: runner.rerun,
     failureOf: runner.failureOf,
-    onRun(_message, result) {
+    onRun({ raw }, result) {
       const { handled, retries, deadLetters } = instruments()
       const counter = { done: handled, retry: retries, dead: deadLetters }[result]
       counter.add(1, attributes)
+      if (result === 'done') recordLag(decodeEnvelope(raw), world.now(), attributes)
     },
   })
   const marks = settledMarks()

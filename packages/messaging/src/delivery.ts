@@ -4,7 +4,7 @@ import type { Attributes } from '@opentelemetry/api'
 import { failedAttempt, MessagingError, reasonOf } from './errors.ts'
 import type { EventRunner } from './handling.ts'
 import { messageIdOf } from './message-id.ts'
-import { instruments, recordAttempts } from './metrics.ts'
+import { instruments, recordAttempts, recordLag } from './metrics.ts'
 import { after, type FailedAttempt, firstInLine, type Parking, type RetrySchedule } from './parking.ts'
 import { type Admission, inboxPort, keyQueuePort, type NewParkedMessage } from './ports.ts'
 import { short } from './short.ts'
@@ -36,10 +36,10 @@ export function deliveryHandler(options: DeliveryOptions): (delivery: Delivery) 
     try {
       if (!envelope) throw undecodable(delivery.raw)
       const result = await take(envelope, delivery, admission, options)
-      const { handled, duplicates, lag } = instruments()
+      const { handled, duplicates } = instruments()
       if (result === 'new') {
         handled.add(1, attributes)
-        lag.record(Math.max(0, options.world.now() - Date.parse(envelope.time)) / 1_000, attributes)
+        recordLag(envelope, options.world.now(), attributes)
       }
       if (result === 'duplicate') duplicates.add(1, attributes)
     } catch (error) {

@@ -1,4 +1,5 @@
-import { type Counter, createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
+import type { Envelope } from '@banyan/core'
+import { type Attributes, type Counter, createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 
 /** The counters of messaging; each has the attribute `banyan.service`. */
 export interface Instruments {
@@ -50,6 +51,11 @@ export function instruments(): Instruments {
   }
   known.set(provider, fresh)
   return fresh
+}
+
+/** The handler of an event published at `time` has committed at `now`. */
+export function recordLag({ time }: Pick<Envelope, 'time'>, now: number, attributes: Attributes): void {
+  instruments().lag.record(Math.max(0, now - Date.parse(time)) / 1_000, attributes)
 }
 
 /** A message of `group` that was in trouble is done, or a dead letter, after so many runs. */

@@ -134,6 +134,25 @@ describe('telemetry of messaging', () => {
     await Promise.all([handler.stop(), mover.stop()])
   })
 
+  it('tells how long an event took, also where it was handled in a later run', async () => {
+    const world = manualWorld()
+    const bus = memoryBus()
+    const time = new Date(world.now()).toISOString()
+    let fails = true
+    const handler = consume(seatTaken, async () => {
+      if (fails) throw new Error('not yet')
+    })
+    await handler.start(contextOf(world, { database: testDatabase(world), bus }))
+    await bus.deliver(taken('A1', 1, { time }))
+    await world.advance(50)
+    fails = false
+    await world.advance(10_000)
+    await bus.deliver(taken('B1', 1, { time }))
+    const lags = recorded.filter(([name]) => name === 'banyan.messages.lag').map(([, value]) => value)
+    expect(lags).toEqual([expect.closeTo(0.1, 0), 10.05])
+    await handler.stop()
+  })
+
   it('counts a dead letter when it is one, and not while it waits behind another of its key', async () => {
     const world = manualWorld()
     const database = testDatabase(world)
