@@ -67,6 +67,19 @@ describe('dead letters', () => {
     await stop()
   })
 
+  it('are not edited to data that JSON cannot hold, and it is said which', async () => {
+    const { letters, stop } = await setUp(['A1'])
+    const loop: { self?: object } = {}
+    loop.self = loop
+    for (const data of [{ n: 1n }, loop, { toJSON: () => JSON.parse('rubbish') }])
+      await expect(letters.edit(1, data, eva)).rejects.toThrow(/^cannot edit dead letter 1: the data cannot be written as JSON: /)
+    await expect(letters.edit(1, undefined, eva)).rejects.toThrow(
+      'cannot edit dead letter 1: the data is undefined, wanted what JSON can hold',
+    )
+    expect(await letters.show(1)).toMatchObject({ envelope: { data: { id: 'A1', n: 1 } }, history: [] })
+    await stop()
+  })
+
   it('says what was decided, and not what somebody else was faster with', async () => {
     const { world, database, letters, stop } = await setUp(['A1', 'B1'])
     const slower = deadLetters(beatenAt(1, database), { world })

@@ -4,6 +4,7 @@ import {
   type Envelope,
   EnvelopeError,
   encodeEnvelope,
+  messageOf,
   type ReadTransaction,
   systemWorld,
   type Transaction,
@@ -92,6 +93,7 @@ export interface DeadLetters {
    * Replaces the data and redrives; the id of the message stays. With `redrive: false` it stays a dead letter.
    *
    * @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN`, `ERR_DEAD_LETTER_UNDECODABLE`
+   * @throws {TypeError} for data that JSON cannot hold
    */
   edit(id: number, data: unknown, decision: Decision & { redrive?: boolean }): Promise<void>
   /** How each group stands. */
@@ -159,7 +161,7 @@ export function deadLetters(database: Database, options: { world?: World } = {})
     edit: (id, data, { redrive = true, ...decision }) =>
       database.transaction(async (tx) => {
         const message = oneOf(await store.find(tx, { id }, 0, 1), id)
-        const raw = encodeEnvelope({ ...editable(message), data })
+        const raw = edited(message, data)
         const now = world.now()
         if (!(await queue.claim(tx, message))) throw unknownLetter(id)
         await store.audit(tx, auditOf(message, 'edit', decision, now))
@@ -234,6 +236,20 @@ function editable({ raw, position }: ParkedMessage): Envelope {
   throw new MessagingError('ERR_DEAD_LETTER_UNDECODABLE', `dead letter ${position} cannot be edited: it is not an event; discard it`, {
     status: 409,
   })
+}
+
+function edited(message: ParkedMessage, data: unknown): string {
+  const envelope = editable(message)
+  const action = `cannot edit dead letter ${message.position}`
+  let raw: string
+  try {
+    raw = encodeEnvelope({ ...envelope, data })
+  } catch (cause) {
+    throw new TypeError(`${action}: the data cannot be written as JSON: ${messageOf(cause)}`, { cause })
+  }
+  // JSON leaves out what it has no word for: the event would have no data at all.
+  if (decodeEnvelope(raw).data === undefined) throw new TypeError(`${action}: the data is ${typeof data}, wanted what JSON can hold`)
+  return raw
 }
 
 function auditOf(
