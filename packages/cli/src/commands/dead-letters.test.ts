@@ -20,7 +20,14 @@ const letter: NewParkedMessage = {
   parking: {
     kind: 'dead',
     attempts: 6,
-    failure: { reason: 'failed', code: undefined, message: 'no address', stack: undefined, firstAt: 1, lastAt: 2 },
+    failure: {
+      reason: 'failed',
+      code: undefined,
+      message: 'no address\n  in "o1"\u001b[2J\u009b',
+      stack: undefined,
+      firstAt: 1,
+      lastAt: 2,
+    },
   },
   parkedAt: 2,
 }
@@ -49,6 +56,12 @@ describe('banyan dead-letters', () => {
     expect(await run('redrive', '--all', '--dry-run')).toEqual({ status: 0, out: 'would redrive 1: 1\n', err: '' })
     expect(await run('discard', '1', '--dry-run')).toEqual({ status: 0, out: 'would discard 1: 1\n', err: '' })
     expect((await run('list')).out).toContain('no address')
+  })
+
+  it('lists a dead letter in one line, whatever its error says', async () => {
+    const { out } = await run('list')
+    expect(out.split('\n')).toHaveLength(3)
+    expect(out).toMatch(/ {2}no address\\n {2}in "o1"\\u001b\[2J\\u009b\n$/)
   })
 
   it.each(['redrive', 'discard'])('asks why before it does %s anything, and does nothing until it is told', async (action) => {
