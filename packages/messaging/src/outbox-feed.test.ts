@@ -44,6 +44,21 @@ describe('outboxFeed', () => {
     expect(positions(await feed.next(3))).toEqual([2, 3, 4])
   })
 
+  it('reads several times as much in parts, where that is there', async () => {
+    const { outbox, asked } = outboxOf(5)
+    const feed = outboxFeed(outbox, 0, 0)
+    expect(positions(await feed.next(2, 2))).toEqual([1, 2, 3, 4])
+    expect(positions(await feed.next(2, 8))).toEqual([1, 2, 3, 4, 5])
+    expect(asked).toEqual([0, 2, 0, 2, 4, 5])
+  })
+
+  it('reads no further part once 64 MB are in memory', async () => {
+    // One text, so that this takes no memory.
+    const body = 'x'.repeat(20_000_000)
+    const read: OutboxLog['read'] = async (_partition, after = 0) => [{ ...entry(after + 1), body }]
+    expect(positions(await outboxFeed({ read } as OutboxLog, 0, 0).next(1, 64))).toEqual([1, 2, 3, 4])
+  })
+
   it('tells of a failed read when it comes to it, and only then', async () => {
     const { outbox, state } = outboxOf(5)
     const feed = outboxFeed(outbox, 0, 0)

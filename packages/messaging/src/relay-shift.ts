@@ -92,7 +92,7 @@ export function shiftOf(options: PartitionOptions): { step(failures: number, sig
 async function move(options: PartitionOptions, current: Shift, at: { failures: number; signal: AbortSignal }): Promise<Step> {
   const { bus, answers, batchSize, database, partition } = options
   const { turn } = current
-  const entries = await current.feed.next(windowOf(batchSize, at.failures))
+  const entries = await current.feed.next(batchSize, looksFor(at.failures))
   if (database.store(outboxLogPort).setbacks?.() !== current.setbacks)
     throw new MessagingError(
       'ERR_LEASE_LOST',
@@ -141,11 +141,11 @@ async function marked({ database, partition }: PartitionOptions, current: Shift)
 }
 
 /**
- * How many records to look at. More after many failures: a batch full of what the bus does not take, as of one busy key, must not
+ * How many batches to look at. More after many failures: a batch full of what the bus does not take, as of one busy key, must not
  * hide the others behind it for ever.
  */
-function windowOf(batchSize: number, failures: number): number {
-  return batchSize * 2 ** Math.min(Math.max(0, failures - WIDER_FROM), WIDEST)
+function looksFor(failures: number): number {
+  return 2 ** Math.min(Math.max(0, failures - WIDER_FROM), WIDEST)
 }
 
 async function parkedAmong(

@@ -1,7 +1,7 @@
-import { type Logger, type ManualWorld, manualWorld, silentLogger } from '@banyan/core'
+import { type Logger, type ManualWorld, manualWorld, type StorePort, silentLogger } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { deadLetters } from './dead-letters.ts'
-import { outboxLogPort } from './ports.ts'
+import { type OutboxLog, outboxLogPort } from './ports.ts'
 import { publish } from './publish.ts'
 import { relay } from './relay.ts'
 import { contextOf, type TestDatabase, testDatabase, timersLeft } from './test/database.ts'
@@ -226,6 +226,32 @@ describe('relay', () => {
     await letters.redrive({}, { by: 'eva', reason: 'limit raised' })
     await world.advance(5_000)
     expect(seatsOf(bus).filter((seat) => seat.startsWith('bad'))).toEqual(Array.from({ length: 40 }, (_, n) => `bad-${n}`))
+    await component.stop()
+  })
+
+  it('finds the keys behind such events also where they are large, and a read brings but a few of them', async () => {
+    const { world, database, bus, context } = setUp()
+    const asked: number[] = []
+    const log = database.store(outboxLogPort)
+    const few: OutboxLog = {
+      ...log,
+      async read(partition, after, limit) {
+        asked.push(limit)
+        return (await log.read(partition, after, limit)).slice(0, 5)
+      },
+    }
+    // The one port that is not as it was.
+    const store = <T>(port: StorePort<T>) => (port.name === outboxLogPort.name ? (few as T) : database.store(port))
+    bus.onPublish = (batch) => {
+      if (batch.some(({ subject }) => subject === 'bad')) throw new Error('too large')
+    }
+    await take(database, ...Array.from({ length: 100 }, (_, n) => `bad-${n}`), 'good-1', 'good-2')
+    const component = relay({ batchSize: 20 })
+    await component.start({ ...context, database: { ...database, store } })
+    await world.advance(300_000)
+    expect(once(bus)).toEqual(['good-1', 'good-2'])
+    // What the store would have to bring at once does not grow with the failures.
+    expect(Math.max(...asked)).toBe(20)
     await component.stop()
   })
 
