@@ -67,6 +67,15 @@ describe('dead letters', () => {
     await stop()
   })
 
+  it.each([undefined, Number.NaN, 1.5, 0])('are none with the number %s, and it is said so', async (id) => {
+    const { letters, stop } = await setUp(['A1'])
+    // A program without types may give what a look-up did not find.
+    const number = id as number
+    await expect(letters.show(number)).rejects.toThrow(`cannot show a dead letter: "id" is ${id}, wanted a whole number from 1`)
+    await expect(letters.edit(number, { id: 'A1', n: 2 }, eva)).rejects.toThrow(`cannot edit a dead letter: "id" is ${id}`)
+    await stop()
+  })
+
   it('are not edited to data that JSON cannot hold, and it is said which', async () => {
     const { letters, stop } = await setUp(['A1'])
     const loop: { self?: object } = {}

@@ -75,7 +75,10 @@ export interface Decided {
 export interface DeadLetters {
   /** Oldest first, up to `limit`, a whole number from 1, default 100, above the id `after`. */
   list(filter?: DeadLetterFilter & { limit?: number; after?: number }): Promise<DeadLetter[]>
-  /** @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN` */
+  /**
+   * @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN`
+   * @throws {RangeError} for an id that is no whole number from 1
+   */
   show(id: number): Promise<DeadLetterDetails>
   /**
    * Runs them again, at once and with all their attempts; those behind them follow in order. `{}` means all.
@@ -93,6 +96,7 @@ export interface DeadLetters {
    * Replaces the data and redrives; the id of the message stays. With `redrive: false` it stays a dead letter.
    *
    * @throws {MessagingError} `ERR_DEAD_LETTER_UNKNOWN`, `ERR_DEAD_LETTER_UNDECODABLE`
+   * @throws {RangeError} for an id that is no whole number from 1
    * @throws {TypeError} for data that JSON cannot hold
    */
   edit(id: number, data: unknown, decision: Decision & { redrive?: boolean }): Promise<void>
@@ -150,16 +154,19 @@ export function deadLetters(database: Database, options: { world?: World } = {})
       const found = await database.read((tx) => store.find(tx, filter, last, limit))
       return found.map(letterOf)
     },
-    show: (id) =>
-      database.read(async (tx) => {
+    async show(id) {
+      checkOptions('show a dead letter', { id })
+      return database.read(async (tx) => {
         const message = oneOf(await store.find(tx, { id }, 0, 1), id)
         const followers = await store.followers(tx, message.group, message.lane)
         return { ...letterOf(message), followers, history: await store.history(tx, id, 100) }
-      }),
+      })
+    },
     redrive: (filter, decision) => decide('redrive', filter, decision),
     discard: (filter, decision) => decide('discard', filter, decision),
-    edit: (id, data, { redrive = true, ...decision }) =>
-      database.transaction(async (tx) => {
+    async edit(id, data, { redrive = true, ...decision }) {
+      checkOptions('edit a dead letter', { id })
+      return database.transaction(async (tx) => {
         const message = oneOf(await store.find(tx, { id }, 0, 1), id)
         const raw = edited(message, data)
         const now = world.now()
@@ -167,7 +174,8 @@ export function deadLetters(database: Database, options: { world?: World } = {})
         await store.audit(tx, auditOf(message, 'edit', decision, now))
         const parking = redrive ? after(message.parking, { kind: 'redriven' }, now, DEFAULT_RETRY) : message.parking
         await queue.save(tx, id, parking, raw)
-      }),
+      })
+    },
     stats: () => database.read((tx) => store.stats(tx)),
     async history(limit = 100) {
       checkOptions('list decisions about dead letters', { limit })
