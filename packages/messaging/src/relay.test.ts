@@ -62,6 +62,18 @@ describe('relay', () => {
     expect(bus.published).toHaveLength(1)
   })
 
+  it('finds it so soon also where the longest poll is shorter than the shortest one is by default', async () => {
+    const { world, database, bus, context } = setUp()
+    const component = relay({ maxPollMs: 2 })
+    await component.start(context)
+    await settle(world)
+    const body = JSON.stringify(bodyOf('B'))
+    await database.transaction((tx) => tx.sql`insert into banyan_outbox (type, key, body, time) values ('seat.taken', 'B', ${body}, 0)`)
+    await world.advance(2)
+    expect(bus.published).toHaveLength(1)
+    await component.stop()
+  })
+
   it('repeats what it had not marked when it died, and the next one goes on from there within the lease', async () => {
     const { world, database, bus, context } = setUp()
     await take(database, 'A1-1', 'A1-2')
@@ -407,6 +419,12 @@ describe('relay', () => {
 
   it.each([{ batchSize: 0 }, { leaseMs: -1 }, { maxPollMs: 1.5 }, { retry: { attempts: 0 } }])('refuses %j', (options) => {
     expect(() => relay(options)).toThrow(RangeError)
+  })
+
+  it('refuses a shortest poll that is longer than the longest', () => {
+    const wanted = 'cannot create relay: "minPollMs" is 60000, wanted at most "maxPollMs", which is 1000'
+    expect(() => relay({ minPollMs: 60_000 })).toThrow(new RangeError(wanted))
+    expect(() => relay({ maxPollMs: Number.NaN })).toThrow('"maxPollMs" is NaN')
   })
 })
 

@@ -14,7 +14,7 @@ export interface RelayOptions {
   batchSize?: number
   /** How long a relay that fell silent keeps others waiting, milliseconds. Default 1,500. */
   leaseMs?: number
-  /** How soon to look again after the outbox was found empty, milliseconds; doubles up to `maxPollMs`. Default 5. */
+  /** How soon to look again after the outbox was found empty, milliseconds; doubles up to `maxPollMs`. Default 5, or `maxPollMs` if that is less. */
   minPollMs?: number
   /** How late another process's events are seen at most, milliseconds; this process's are seen at once. Default 1,000. */
   maxPollMs?: number
@@ -39,9 +39,11 @@ export interface RelayOptions {
  * @see Richardson, Microservices Patterns, 3.3.7, "Polling publisher"
  */
 export function relay(options: RelayOptions = {}): Component {
-  const { batchSize = 1_000, leaseMs = 1_500, minPollMs = 5, maxPollMs = 1_000 } = options
+  const { batchSize = 1_000, leaseMs = 1_500, maxPollMs = 1_000, minPollMs = Math.min(5, maxPollMs) } = options
   const retry = { ...DEFAULT_RETRY, baseMs: 1_000, ...options.retry }
-  checkOptions('create relay', { batchSize, leaseMs, minPollMs, maxPollMs, ...retry })
+  checkOptions('create relay', { batchSize, leaseMs, maxPollMs, minPollMs, ...retry })
+  if (minPollMs > maxPollMs)
+    throw new RangeError(`cannot create relay: "minPollMs" is ${minPollMs}, wanted at most "maxPollMs", which is ${maxPollMs}`)
   let running: { parts: { stop(): Promise<void> }[]; unobserve: () => void; detail: () => Promise<string> } | undefined
 
   return {
