@@ -29,6 +29,25 @@ test('an error is written with its code and causes', () => {
   expect(lines[0]?.error).toMatchObject({ message: 'outer', code: 'ERR_X', cause: { message: 'inner' } })
 })
 
+test.each<[string, unknown, object]>([
+  ['is frozen', Object.freeze(Object.assign(new Error('out of paper'), { code: 'ERR_X' })), { message: 'out of paper', code: 'ERR_X' }],
+  [
+    'has a frozen cause',
+    new Error('outer', { cause: Object.freeze(new Error('inner')) }),
+    { message: 'outer', stack: expect.stringContaining('logger.test') },
+  ],
+  ['cannot be looked at', new Proxy({}, { get: () => fail(), has: () => fail(), getPrototypeOf: () => fail() }), {}],
+  ['throws for its message', Object.defineProperty(new Error('x'), 'message', { get: fail }), {}],
+])('an error that %s is written all the same', (_what, error, fields) => {
+  const { lines, log } = setup()
+  log.error({ error }, 'failed')
+  expect(lines).toMatchObject([{ level: 'error', message: 'failed', error: fields }])
+})
+
+function fail(): never {
+  throw new Error('cannot be had')
+}
+
 test('carries the trace id of the active span', () => {
   const span = trace.wrapSpanContext({ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: 1 })
   const active: ContextManager = {

@@ -1,4 +1,4 @@
-import type { Logger } from '@banyan/core'
+import { codeOf, type Logger, messageOf } from '@banyan/core'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { type DestinationStream, pino, stdSerializers } from 'pino'
 
@@ -29,10 +29,30 @@ export function createLogger(options: LoggerOptions): Logger {
     base: { service },
     messageKey: 'message',
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { error: stdSerializers.errWithCause },
+    serializers: { error: errorFields },
     mixin: traceOf,
   }
   return destination ? pino(settings, destination) : pino(settings)
+}
+
+/**
+ * An error, with its stack and causes. Code throws what it likes: one that cannot be looked at, or not be marked as the serializer does
+ * since it is frozen, is told of in words, as whoever logs an error must not fail of it.
+ */
+function errorFields(error: unknown): unknown {
+  try {
+    return stdSerializers.errWithCause(error as Error)
+  } catch {
+    return { message: messageOf(error), code: codeOf(error), stack: stackOf(error) }
+  }
+}
+
+function stackOf(error: unknown): string | undefined {
+  try {
+    return error instanceof Error ? String(error.stack) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The level that an environment variable names, for hosts: unset or empty is `info`. */
