@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ReadTransaction } from '@banyan/core'
 import {
   type FlowArchive,
@@ -10,6 +11,7 @@ import {
   flowRecordOf,
 } from '@banyan/saga/internal'
 import { type PostgresDatabase, postgresRead } from './postgres-database.ts'
+import { storable } from './storable.ts'
 
 /** The first of the two numbers of this store's advisory locks; nothing else uses it. */
 const LOCKS = 1_003
@@ -27,14 +29,14 @@ export function postgresFlowArchive(): FlowArchive {
 const load: FlowStore['load'] = async (tx, key) => {
   // A row that is not there yet cannot be locked, so its name is. A statement of its own: under READ COMMITTED the next one then sees
   // what the holder before has written.
-  await tx.sql`select pg_advisory_xact_lock(${LOCKS}::integer, hashtext(${`${key.flow} ${key.correlationId}`}))`
+  await tx.sql`select pg_advisory_xact_lock(${LOCKS}::integer, hashtext(${`${key.flow} ${indexable(key.correlationId)}`}))`
   return find(tx, key)
 }
 
 const find = async (tx: ReadTransaction, { flow, correlationId }: FlowKey): Promise<FlowRecord | undefined> => {
   const [row] = await tx.sql<FlowRow>`
     select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
-    where flow = ${flow} and correlation_id = ${correlationId}`
+    where flow = ${flow} and correlation_id = ${indexable(correlationId)}`
   return row && flowRecordOf(row)
 }
 
@@ -42,7 +44,7 @@ const save: FlowStore['save'] = async (tx, { flow, correlationId, version, state
   const { flags, wakeAt } = flowColumnsOf(state)
   await tx.sql`
     insert into banyan_flows (flow, correlation_id, version, status, flags, state, wake_at, created_at, updated_at)
-    values (${flow}, ${correlationId}, ${version}, ${state.status}, ${flags}, ${JSON.stringify(state)}, ${wakeAt}, ${createdAt}, ${updatedAt})
+    values (${flow}, ${indexable(correlationId)}, ${version}, ${state.status}, ${flags}, ${JSON.stringify(state)}, ${wakeAt}, ${createdAt}, ${updatedAt})
     on conflict (flow, correlation_id) do update set version = excluded.version, status = excluded.status, flags = excluded.flags,
       state = excluded.state, wake_at = excluded.wake_at, updated_at = excluded.updated_at`
 }
@@ -93,13 +95,22 @@ const list: FlowArchive['list'] = async (tx, { flow = null, status = null, flag 
 const note: FlowArchive['note'] = async (tx, { flow, correlationId, flag, event, by, why, at }) => {
   await tx.sql`
     insert into banyan_flow_audit (flow, correlation_id, flag, event, decided_by, why, at)
-    values (${flow}, ${correlationId}, ${flag}, ${event}, ${by}, ${why}, ${at})`
+    values (${flow}, ${indexable(correlationId)}, ${flag}, ${event}, ${by}, ${why}, ${at})`
 }
 
 const decisions: FlowArchive['decisions'] = (tx, key, limit) => {
-  const { flow = null, correlationId = null } = key ?? {}
+  const { flow = null, correlationId = '' } = key ?? {}
   return tx.sql<FlowDecision>`
     select flow, correlation_id as "correlationId", flag, event, decided_by as "by", why, at from banyan_flow_audit
-    where ${flow}::text is null or (flow = ${flow} and correlation_id = ${correlationId})
+    where ${flow}::text is null or (flow = ${flow} and correlation_id = ${indexable(correlationId)})
     order by id desc limit ${limit}`
+}
+
+/**
+ * A correlation id as the index takes it, whoever made it up: an entry has 2,704 bytes. Of one longer than 500 characters the beginning and
+ * its SHA-256, 500 in all, so that what is stored is found as it is.
+ */
+function indexable(correlationId: string): string {
+  if (correlationId.length <= 500) return storable(correlationId)
+  return storable(correlationId.slice(0, 436)).toWellFormed() + createHash('sha256').update(correlationId).digest('hex')
 }

@@ -28,6 +28,7 @@ export interface FlowArchive {
 /** One flow: a declaration's name, and what its events share. */
 export interface FlowKey {
   readonly flow: string
+  /** The envelopes'. PostgreSQL has U+FFFD for NUL, and of one longer than 500 characters its beginning and its SHA-256. */
   readonly correlationId: string
 }
 
