@@ -11,7 +11,7 @@ export interface Followed {
   readonly status: 'running' | 'stopped' | 'ended'
   /** In the order they were seen. */
   readonly events: readonly SeenEvent[]
-  /** How many more events were seen than are kept: at most 200 are, of each type at least the first. */
+  /** How many more events were seen than are kept: 200 are, and beyond them the first of each type and what raises a flag. */
   readonly more: number
   /** The event furthest on the way. */
   readonly standsAt: string

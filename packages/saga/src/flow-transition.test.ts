@@ -165,6 +165,18 @@ describe('a flow', () => {
     expect(ended.state.status).toBe('ended')
   })
 
+  it.each([
+    ['an end that comes twice', ['shipped', 'shipped'], ['ended-twice shipped']],
+    ['what comes after its end', ['shipped', 'scanned'], ['after-end scanned']],
+    ['an event that may come once', ['paid', 'shipped'], ['undeclared paid']],
+  ])('that has more events than are kept is flagged for %s', (_what, last, kinds) => {
+    const scans = Array.from({ length: 300 }, () => 'scanned')
+    const events = chain(['placed', 'reserved', ...scans, 'paid', ...last]).map((event) => ({ ...event, time: START }))
+    const { state, kinds: found } = follow(events)
+    expect(found).toEqual(kinds)
+    expect(state.events.length).toBeLessThan(210)
+  })
+
   it('takes events of two publishers that count alike for two', () => {
     const [start, one] = chain(['placed', 'reserved'])
     if (!start || !one) throw new Error('two events')

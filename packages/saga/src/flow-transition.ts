@@ -23,7 +23,7 @@ export interface FlowChange {
   readonly raised: readonly FlowFlag[]
 }
 
-/** Events kept of one flow: enough for any path, few enough to write them back with each. */
+/** Events kept of one flow, but for those that a flag is about: enough for any path, few enough to write them back with each. */
 const MOST_EVENTS = 200
 
 const NOTHING_YET: Followed = { status: 'running', events: [], more: 0, standsAt: '', flags: [], wakeAt: undefined }
@@ -34,7 +34,7 @@ export function after(shape: FlowShape, state: FlowState | undefined, happening:
   if (happening.kind === 'woke') return judged(shape, state ?? NOTHING_YET, times)
   const { event, follows } = happening
   if (placeOf(shape, event.type)?.kind === 'start' && !follows) return { state: { status: 'ignored' }, raised: [] }
-  return judged(shape, withEvent(state, event), times)
+  return judged(shape, withEvent(shape, state, event, times), times)
 }
 
 /** Notes that somebody has looked at its open flags, at those of one kind where it is given. */
@@ -49,12 +49,17 @@ export function acknowledged(
   return { state: { ...state, flags }, flags: state.flags.filter(isMeant) }
 }
 
-function withEvent(state: Followed | undefined, event: SeenEvent): Followed {
+function withEvent(shape: FlowShape, state: Followed | undefined, event: SeenEvent, times: FlowTimes): Followed {
   const before = state ?? { ...NOTHING_YET, standsAt: event.type }
   if (before.events.some((one) => isSameEvent(one, event))) return before
+  const grown = { ...before, events: [...before.events, event] }
   const isFirst = !before.events.some(({ type }) => type === event.type)
-  if (before.events.length >= MOST_EVENTS && !isFirst) return { ...before, more: before.more + 1 }
-  return { ...before, events: [...before.events, event] }
+  return before.events.length < MOST_EVENTS || isFirst || isFlagged(shape, grown, times) ? grown : { ...before, more: before.more + 1 }
+}
+
+/** Whether something about the flow is wrong that no flag tells of yet: of each kind and event once, so that few are kept for it. */
+function isFlagged(shape: FlowShape, { events, flags }: Followed, { now, graceMs }: FlowTimes): boolean {
+  return findings(shape, events, graceMs).some((finding) => finding.from <= now && !flags.some((flag) => isSame(finding, flag)))
 }
 
 function isSameEvent(one: SeenEvent, other: SeenEvent): boolean {
