@@ -39,6 +39,13 @@ describe('banyan saga verify', () => {
     expect(err).toMatch(/^\d findings in .*doubtful\.ts\n$/)
   })
 
+  it('says what reading has found, also where a saga cannot be run', async () => {
+    const { status, out, err } = await run('verify', file('unsimulated'))
+    expect(status).toBe(1)
+    expect(out).toMatch(/^saga note, version 1: step "note" touches "note" without isolation.*\n$/)
+    expect(err).toBe('a simulated database has no SQL; give explore() a "database"\n')
+  })
+
   it('finds a step that nothing comes to', async () => {
     const { status, out } = await run('verify', file('dead-end'))
     expect(status).toBe(1)

@@ -63,9 +63,13 @@ export function addExploring(command: Command, output: Output): void {
 async function verify(output: Output, file: string): Promise<void> {
   const { definitions, explorables } = await loadSagas(file)
   const findings = findingsOf(definitions)
-  // With those who take part at hand, a few schedules show what no reading does: steps that nothing comes to.
-  for (const one of explorables) findings.push(...(await one.explore({ faults: 1 })).notes.map((note) => `${file}: ${note}`))
   for (const finding of findings) output.write(`${finding}\n`)
+  // With those who take part at hand, a few schedules show what no reading does: steps that nothing comes to.
+  for (const one of explorables) {
+    const found = (await one.explore({ faults: 1 })).notes.map((note) => `${file}: ${note}`)
+    for (const finding of found) output.write(`${finding}\n`)
+    findings.push(...found)
+  }
   if (findings.length > 0)
     throw new CliError('ERR_SAGA_FINDINGS', `${findings.length} ${findings.length === 1 ? 'finding' : 'findings'} in ${file}`)
   output.write(`${definitions.map(titleOf).join('; ')}: nothing found\n`)
