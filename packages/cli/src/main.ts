@@ -8,7 +8,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-process.exitCode = await runProgram(process.argv.slice(2), {
+const status = await runProgram(process.argv.slice(2), {
   write: (text) => void process.stdout.write(text),
   writeError: (text) => void process.stderr.write(text),
 })
+// A module of the user's that was read may hold a server or a pool of connections, which nobody here can close.
+process.stderr.write('', () => process.stdout.write('', () => process.exit(status)))
