@@ -159,6 +159,10 @@ describe('byValue', () => {
   it('refuses choices that leave inputs out, are never reached, or would start twice for one key', () => {
     expect(() => byValue([{ when: () => true, saga: quick }])).toThrow('some inputs would have no saga')
     expect(() => byValue([{ saga: quick }, { saga: careful }])).toThrow('version 1 has no "when" and is not the last')
+    expect(() => byValue([{ when: () => true, saga: named('pay', 2) }, { saga: careful }])).toThrow(
+      'two definitions of version 2 of "pay"; workers would run one for both',
+    )
+    expect(byValue([{ when: () => false, saga: careful }, { saga: careful }])({ id: 'a', cents: 1 })).toBe(careful)
     expect(() => byValue([{ when: () => true, saga: named('other', 1) }, { saga: quick }])).toThrow('give them one name and two versions')
   })
 })

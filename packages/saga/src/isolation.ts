@@ -111,7 +111,7 @@ export interface Choice<S extends Choosable> {
  *
  * Sagas of one key start once a name, so the choices share the name to keep it so: they are versions of one saga.
  *
- * @throws {TypeError} when the last choice has a `when`, another one has none, or their names differ
+ * @throws {TypeError} when the last choice has a `when`, another one has none, their names differ, or two of them are one version
  * @see Richardson, Microservices Patterns, 4.3.2, "By value"
  */
 export function byValue<S extends Choosable>(choices: readonly [...Choice<S>[], Choice<S>]): (input: Parameters<S['keyOf']>[0]) => S {
@@ -123,6 +123,8 @@ export function byValue<S extends Choosable>(choices: readonly [...Choice<S>[], 
     if (!when && saga !== last.saga) throw fail(`"${saga.name}" version ${saga.version} has no "when" and is not the last`)
     if (saga.name !== last.saga.name)
       throw fail(`"${saga.name}" and "${last.saga.name}" would both start for one key; give them one name and two versions`)
+    if (choices.some((other) => other.saga !== saga && other.saga.version === saga.version))
+      throw fail(`there are two definitions of version ${saga.version} of "${saga.name}"; workers would run one for both`)
   }
   return (input) => (choices.find(({ when }) => when?.(input)) ?? last).saga
 }
