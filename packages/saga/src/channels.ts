@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto'
+import type { Envelope } from '@banyan/core'
+
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
 /** Where the events of a type and key are kept for the sagas of a definition. */
 export function eventChannel(saga: string, event: string, key: string): string {
   return `${eventsOf(saga)}:${event}:${key}`
@@ -6,6 +11,18 @@ export function eventChannel(saga: string, event: string, key: string): string {
 /** What such an event is known by, so that it is kept once. */
 export function eventId(saga: string, id: string): string {
   return `${eventsOf(saga)}:${id}`
+}
+
+/**
+ * What an event of the bus is known by there. An id is unique within its source alone, and as long as its publisher likes, but for a UUID,
+ * as every event of Banyan's has.
+ */
+export function busEventId({ id, source }: Pick<Envelope, 'id' | 'source'>): string {
+  return UUID.test(id)
+    ? id
+    : createHash('sha256')
+        .update(JSON.stringify([source, id]))
+        .digest('base64url')
 }
 
 /** Where what only one step of one saga waits for is kept: a person's answer, a child's end. `key`: that of the step, see `stepKey`. */

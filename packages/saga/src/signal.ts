@@ -1,6 +1,6 @@
 import { type Component, checkEventData, type EventInput, type EventType, type Transaction } from '@banyan/core'
 import { consume } from '@banyan/messaging'
-import { eventChannel, eventId } from './channels.ts'
+import { busEventId, eventChannel, eventId } from './channels.ts'
 import type { AnySaga } from './definition.ts'
 import { toJson } from './json.ts'
 import { wakeLocalWorkers } from './local-workers.ts'
@@ -70,7 +70,8 @@ export function signalSagas(definitions: readonly AnySaga[], options: { group?: 
     throw new RangeError(`cannot signal sagas: none of ${names.map((name) => `"${name}"`).join(', ')} waits for an event`)
   return consume(
     [...waits.values()].map(({ type }) => type),
-    async ({ type, id, key, data }, tx) => {
+    async ({ type, key, data, envelope }, tx) => {
+      const id = busEventId(envelope)
       for (const definition of waits.get(type)?.sagas.values() ?? []) await sendEvent(tx, definition, { type, id, key, data })
     },
     options.group === undefined ? {} : { group: options.group },
