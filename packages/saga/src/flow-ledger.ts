@@ -30,9 +30,10 @@ export function flowLedger(flows: readonly Flow[], options: FlowLedgerOptions): 
     names: [...byName.keys()],
     async note(tx, event, correlationId, data) {
       for (const [flow, versions] of byName) {
-        if (!versions.some((version) => placeOf(version, event.type))) continue
+        const speaking = versions.filter((version) => placeOf(version, event.type))
+        if (speaking.length === 0) continue
         const record = await tx.store(flowStorePort).load(tx, { flow, correlationId })
-        const definition = definitionOf(versions, record?.version)
+        const definition = record ? definitionOf(versions, record.version) : newestOf(speaking)
         // Only another version than the one this flow began under speaks of it.
         if (!placeOf(definition, event.type)) continue
         const seenAt = tx.store(flowStorePort).world.now()
@@ -49,9 +50,12 @@ export function flowLedger(flows: readonly Flow[], options: FlowLedgerOptions): 
   }
 }
 
-function definitionOf(versions: readonly Flow[], version: number | undefined): Flow {
-  const newest = versions.reduce((best, one) => (one.version > best.version ? one : best))
-  return versions.find((one) => one.version === version) ?? newest
+function definitionOf(versions: readonly Flow[], version: number): Flow {
+  return versions.find((one) => one.version === version) ?? newestOf(versions)
+}
+
+function newestOf(versions: readonly Flow[]): Flow {
+  return versions.reduce((best, one) => (one.version > best.version ? one : best))
 }
 
 async function move(

@@ -13,7 +13,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { flow } from './flow.ts'
 import { type FlowWatcherOptions, watchFlows } from './flow-watcher.ts'
 import { flows } from './flows.ts'
-import { chain, checkout, MINUTE, paid, placed, reserved, shipped } from './test/flow-events.ts'
+import { chain, checked, checkout, MINUTE, paid, placed, reserved, shipped } from './test/flow-events.ts'
 
 /** A watcher, and a bus that brings what the test says. */
 async function setUp(watched = [checkout], options: FlowWatcherOptions = {}, error: Logger['error'] = failTest) {
@@ -185,6 +185,17 @@ describe('watchFlows', () => {
     await start([checkout, next])
     await world.advance(10 * MINUTE)
     expect(await people.list()).toMatchObject([{ version: 2, status: 'ended', open: [] }])
+  })
+
+  it('begins a flow under the highest version that speaks of its first event, whatever comes first', async () => {
+    const { world, deliver, people, watcher, start } = await setUp()
+    await watcher.stop()
+    const next = flow('checkout', { version: 2 }).starts(placed).then(checked).then(paid).ends(shipped).withinMs(MINUTE)
+    await start([checkout, next])
+    const events = eventsOf('old', GOOD)
+    await deliver(...events.slice(1, 2), ...events.slice(0, 1), ...events.slice(2))
+    await world.advance(10 * MINUTE)
+    expect(await people.list()).toMatchObject([{ version: 1, status: 'ended', open: [] }])
   })
 
   it('forgets old flows, also while one whose time has come cannot be stored', async () => {

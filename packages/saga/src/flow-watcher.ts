@@ -28,8 +28,8 @@ const DAY_MS = 24 * 60 * 60 * 1_000
  * flags those that stop, end twice, take a path nobody declared, go on after their end, or have no start. It only watches.
  *
  * Events may arrive in any order. A flag for something that is missing is raised after `graceMs`, and cleared should it come yet.
- * Of several versions of a flow, one in flight is judged by that which it began under, else by the highest: give the old one too
- * until what began under it has ended.
+ * A flow begins under the highest version that speaks of its first event, and is judged by that one as long as it is given, else by
+ * the highest: give the old one too until what began under it has ended.
  *
  * @throws {TypeError} {RangeError} for options out of range, no flows, or two declarations of one name and version
  */
