@@ -88,6 +88,16 @@ describe('banyan saga explore', () => {
     expect(again.out).toContain(`one schedule, 1 fault: BROKEN`)
   })
 
+  it('replays a schedule of one of several sagas', async () => {
+    const { out } = await run('explore', file('two-explorables'), '--faults', '1')
+    const schedule = /replay: (.*)/.exec(out)?.[1] ?? ''
+    const again = await run('explore', file('two-explorables'), '--replay', schedule)
+    expect(again).toMatchObject({ status: 1, out: expect.stringMatching(/^saga bonus, version 1, one schedule, 1 fault: BROKEN/) })
+    expect(again.err).toContain('1 of 1 sagas')
+    const none = await run('explore', file('two-explorables'), '--replay', '1:rubbish')
+    expect(none).toMatchObject({ status: 1, out: '', err: expect.stringContaining('move 1 cannot be "rubbish"') })
+  })
+
   it('prints a schedule that breaks nothing, too', async () => {
     const { status, out } = await run('explore', file('explorable'), '--replay', '')
     expect(status).toBe(0)

@@ -1,3 +1,4 @@
+import { CodedError } from '@banyan/core'
 import { diagramSaga } from '@banyan/saga'
 import type { Command } from 'commander'
 import { CliError } from '../errors.ts'
@@ -5,7 +6,7 @@ import { oneOf, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { findingsOf } from '../saga-checks.ts'
 import { sagaTable } from '../saga-diagram.ts'
-import { loadSagas, type SagaShape } from '../saga-module.ts'
+import { type ExplorableSaga, type ExploredSaga, loadSagas, type SagaShape } from '../saga-module.ts'
 
 const FORMATS = ['text', 'mermaid'] as const
 
@@ -44,7 +45,7 @@ export function addExploring(command: Command, output: Output): void {
       'run a saga through every schedule with a few faults; exit status 1 with the shortest that breaks a rule, or if not all was looked at',
     )
     .option('--faults <number>', 'the most faults in one schedule; left out, what the module says, or 3', wholeNumber(0, 10))
-    .option('--replay <schedule>', 'go through this one schedule, as a report has printed it')
+    .option('--replay <schedule>', 'go through this one schedule, as a report has printed it, of each saga that it is one of')
     .option(
       '--max-moments <number>',
       'give up after looking at so many moments; left out, what the module says, or 1000000',
@@ -82,19 +83,36 @@ async function explore(output: Output, file: string, options: { faults?: number;
     const wanted = 'wanted explorable(saga, () => ({ input, services })) of @banyan/testing/explore'
     throw new CliError('ERR_USAGE', `"${file}" exports ${names}, but nobody who takes part in it: ${wanted}`)
   }
-  let broken = 0
-  let unfinished = 0
-  for (const one of explorables) {
-    const found = await one.explore(options)
-    output.write(`${found.text}\n`)
-    if (found.broken) broken += 1
-    else if (!found.complete) unfinished += 1
-  }
-  if (broken > 0) throw new CliError('ERR_SAGA_BROKEN', `${broken} of ${explorables.length} sagas in ${file} can be broken`)
+  const found = await exploreAll(output, explorables, options)
+  const broken = found.filter((one) => one.broken).length
+  const unfinished = found.filter((one) => !one.broken && !one.complete).length
+  if (broken > 0) throw new CliError('ERR_SAGA_BROKEN', `${broken} of ${found.length} sagas in ${file} can be broken`)
   if (unfinished > 0) {
-    const what = `${unfinished} of ${explorables.length} sagas in ${file} ${unfinished === 1 ? 'was' : 'were'} not looked at in full`
+    const what = `${unfinished} of ${found.length} sagas in ${file} ${unfinished === 1 ? 'was' : 'were'} not looked at in full`
     throw new CliError('ERR_SAGA_UNFINISHED', `${what}: raise --max-moments, or lower --faults`)
   }
+}
+
+/** What came of each; with a schedule, of those that it is one of. @throws what the first says of a schedule that none has */
+async function exploreAll(
+  output: Output,
+  explorables: readonly ExplorableSaga[],
+  options: Parameters<ExplorableSaga['explore']>[0],
+): Promise<ExploredSaga[]> {
+  const found: ExploredSaga[] = []
+  let stranger: unknown
+  for (const one of explorables) {
+    try {
+      const explored = await one.explore(options)
+      output.write(`${explored.text}\n`)
+      found.push(explored)
+    } catch (error) {
+      if (!(error instanceof CodedError && error.code === 'ERR_SCHEDULE')) throw error
+      stranger ??= error
+    }
+  }
+  if (found.length === 0) throw stranger
+  return found
 }
 
 async function diagram(output: Output, file: string, format: (typeof FORMATS)[number]): Promise<void> {
