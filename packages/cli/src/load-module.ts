@@ -16,6 +16,12 @@ export async function loadModule(file: string): Promise<LoadedModule> {
   try {
     return await import(pathToFileURL(resolve(file)).href)
   } catch (cause) {
-    throw new CliError('ERR_USAGE', `cannot read "${file}": ${messageOf(cause)}`, { cause })
+    throw new CliError('ERR_USAGE', `cannot read "${file}": ${messageOf(cause)}${placeOf(cause)}`, { cause })
   }
+}
+
+/** Where a syntax error is, as the runtime puts it before the stack: it may be in a module that this one imports. */
+function placeOf(cause: unknown): string {
+  const place = cause instanceof SyntaxError ? /^(\S.*:\d+)\n/.exec(cause.stack ?? '')?.[1] : undefined
+  return place === undefined ? '' : `, at ${place}`
 }
