@@ -71,7 +71,8 @@ function isExplorable(value: unknown): value is ExplorableSaga {
   return typeof value.explore === 'function' && typeof value.definition === 'function'
 }
 
+/** By what no plain list of steps has: how a key is made of an input. */
 function isDefinition(value: unknown): value is SagaShape {
-  if (typeof value !== 'object' || value === null || !('steps' in value) || !('name' in value) || !('version' in value)) return false
-  return Array.isArray(value.steps) && typeof value.name === 'string' && typeof value.version === 'number'
+  if (typeof value !== 'object' || value === null || !('steps' in value) || !('keyOf' in value)) return false
+  return Array.isArray(value.steps) && typeof value.keyOf === 'function'
 }

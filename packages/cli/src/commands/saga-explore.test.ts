@@ -175,6 +175,7 @@ describe('a module that is none of a saga', () => {
   it.each([
     ['none', '"makeSaga" is a function; if it makes a saga of clients, give it to explorable()'],
     ['nowhere', 'cannot read'],
+    ['pipeline', 'it exports pipeline; wanted what saga(...).done() gives'],
   ])('%s: says what is wanted, and ends with 2', async (name, message) => {
     for (const command of ['verify', 'explore', 'diagram']) {
       const { status, err } = await run(command, file(name))
