@@ -17,7 +17,10 @@ export interface SagaOptions<Input> {
    * says. Default: the worker's `concurrency`.
    */
   concurrency?: number
-  /** How input, results, output and signals are stored, for personal data. Default: as JSON. */
+  /**
+   * How input, results, output and signals are stored, for personal data. All versions of a saga share it: `decode` also reads what was
+   * stored before, under a key that has been replaced, or as plain JSON where there was no codec yet. Default: as JSON.
+   */
   codec?: SagaCodec
   /** By older version: what a saga of that version is in this one. Workers take such sagas over, and go on with this version. */
   migrate?: Readonly<Record<number, (old: StoredSaga) => MigratedSaga>>
