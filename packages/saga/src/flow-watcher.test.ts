@@ -142,6 +142,9 @@ describe('watchFlows', () => {
     await expect(people.show({ ...key, correlationId: 'o9' })).rejects.toMatchObject({ code: 'ERR_FLOW_UNKNOWN' })
     await expect(people.acknowledge(key, { by: '', reason: 'known' })).rejects.toThrow(TypeError)
     await expect(people.list({ limit: 0 })).rejects.toThrow(RangeError)
+    await expect(people.decisions(undefined, -1)).rejects.toThrow(
+      'cannot list decisions: "limit" is -1, wanted a whole number from 1 to 10000',
+    )
   })
 
   it('forgets flows that need nobody after their retention, flagged ones later', async () => {

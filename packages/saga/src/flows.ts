@@ -48,7 +48,7 @@ export interface Flows {
    * @throws {SagaError} `ERR_FLOW_UNKNOWN`, `ERR_FLOW_STATE` when no flag is open
    */
   acknowledge(key: FlowKey, decided: Decided & { flag?: FlowFlagKind }): Promise<FlowSummary>
-  /** The latest decisions, about one flow or all. Default: 100. */
+  /** The latest decisions, about one flow or all, 1 to 10,000 of them. Default: 100. */
   decisions(key?: FlowKey, limit?: number): Promise<FlowDecision[]>
 }
 
@@ -66,7 +66,10 @@ export function flows(database: Database): Flows {
         return detailsOf(record, await archive.decisions(tx, key, 1_000))
       }),
     acknowledge: (key, decided) => database.transaction((tx) => acknowledgeIn(tx, key, decided)),
-    decisions: (key, limit = 100) => database.read((tx) => archive.decisions(tx, key, limit)),
+    async decisions(key, limit = 100) {
+      checkWhole('list decisions', 'limit', limit, 1, 10_000)
+      return database.read((tx) => archive.decisions(tx, key, limit))
+    },
   }
 }
 
