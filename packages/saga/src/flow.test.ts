@@ -52,6 +52,14 @@ describe('flow', () => {
     expect(() => flow('checkout', { version: 0 })).toThrow(RangeError)
   })
 
+  it('takes yes and no alone for what is followed', () => {
+    const slow = declared()
+      .starts(placed, { where: () => Promise.reject(new Error('asked somebody')) as never })
+      .ends(shipped)
+      .withinMs(1)
+    expect(() => slow.follows({ id: '1' })).toThrow('the "where" of flow "checkout" gives an instance of Promise, wanted true or false')
+  })
+
   it('says so when somebody awaits a flow that is not finished', async () => {
     // Awaiting calls `then` with two functions.
     await expect(Promise.resolve().then(() => declared().starts(placed))).rejects.toThrow('is an "await" before it?')

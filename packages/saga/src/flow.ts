@@ -1,6 +1,6 @@
 import type { EventData, EventType } from '@banyan/core'
 import type { FlowPlace, FlowPlaceEvent, FlowShape } from './flow-shape.ts'
-import { checkName, checkWhole, LONGEST_MS } from './options.ts'
+import { checkName, checkWhole, isYes, LONGEST_MS } from './options.ts'
 
 export interface FlowOptions {
   /** The version of the declaration, a whole number from 1. A flow in flight is judged by the version it began under. */
@@ -74,7 +74,7 @@ export interface FlowEnd {
 export interface Flow extends FlowShape {
   /** Every event it speaks of. */
   readonly events: readonly EventType[]
-  /** Whether a flow that starts with this data is followed. */
+  /** Whether a flow that starts with this data is followed. @throws {TypeError} for a "where" that gives neither yes nor no */
   follows(data: unknown): boolean
 }
 
@@ -99,7 +99,7 @@ export function flow(name: string, { version }: FlowOptions): FlowStart {
   return {
     starts(event, { where } = {}) {
       // The data of the start has passed the schema of this event when it is asked about.
-      const follows = (data: unknown) => (where ? where(data as EventData<typeof event>) : true)
+      const follows = (data: unknown) => (where ? isYes(where(data as EventData<typeof event>), `the "where" of flow "${name}"`) : true)
       const started = { name, version, follows, events: [], places: [] }
       // What the typed interface lets through is collected, and checked again as it comes.
       return steps(withPlace(started, 'start', [[event, 'on']])) as unknown as FlowSteps<NameOf<typeof event>>

@@ -156,6 +156,14 @@ describe('byValue', () => {
     expect([pick({ id: 'a', cents: 99 }).version, pick({ id: 'a', cents: 100 }).version]).toEqual([1, 2])
   })
 
+  it('takes yes and no alone for an answer', () => {
+    const slow = () => Promise.reject(new Error('asked somebody')) as never
+    const pick = byValue([{ when: slow, saga: quick }, { saga: careful }])
+    expect(() => pick({ id: 'a', cents: 1 })).toThrow(
+      'cannot choose by value: the "when" of version 1 of "pay" gives an instance of Promise, wanted true or false',
+    )
+  })
+
   it('refuses choices that leave inputs out, are never reached, or would start twice for one key', () => {
     expect(() => byValue([{ when: () => true, saga: quick }])).toThrow('some inputs would have no saga')
     expect(() => byValue([{ saga: quick }, { saga: careful }])).toThrow('version 1 has no "when" and is not the last')

@@ -1,5 +1,6 @@
 import { type Refusal, refuse, type Transaction } from '@banyan/core'
 import { fingerprintOf, toJson } from './json.ts'
+import { isYes } from './options.ts'
 
 /**
  * What keeps others from being misled by a step that touches something they share, as sagas are not isolated from each other.
@@ -111,7 +112,8 @@ export interface Choice<S extends Choosable> {
  *
  * Sagas of one key start once a name, so the choices share the name to keep it so: they are versions of one saga.
  *
- * @throws {TypeError} when the last choice has a `when`, another one has none, their names differ, or two of them are one version
+ * @throws {TypeError} when the last choice has a `when`, another one has none, their names differ, or two of them are one version;
+ *   when choosing, for a `when` that gives neither yes nor no
  * @see Richardson, Microservices Patterns, 4.3.2, "By value"
  */
 export function byValue<S extends Choosable>(choices: readonly [...Choice<S>[], Choice<S>]): (input: Parameters<S['keyOf']>[0]) => S {
@@ -126,5 +128,7 @@ export function byValue<S extends Choosable>(choices: readonly [...Choice<S>[], 
     if (choices.some((other) => other.saga !== saga && other.saga.version === saga.version))
       throw fail(`there are two definitions of version ${saga.version} of "${saga.name}"; workers would run one for both`)
   }
-  return (input) => (choices.find(({ when }) => when?.(input)) ?? last).saga
+  const isMeant = ({ when, saga: { name, version } }: Choice<S>, input: Parameters<S['keyOf']>[0]) =>
+    when !== undefined && isYes(when(input), `cannot choose by value: the "when" of version ${version} of "${name}"`)
+  return (input) => (choices.find((choice) => isMeant(choice, input)) ?? last).saga
 }

@@ -33,6 +33,16 @@ export function checkName(action: string, what: string, name: unknown, most: num
 }
 
 /**
+ * What a function that decides gave. Programs in JavaScript, and those that cast, may give a promise, which would pass for a yes.
+ *
+ * @throws {TypeError} beginning with `who`, for anything but true and false
+ */
+export function isYes(answer: unknown, who: string): boolean {
+  if (typeof answer === 'boolean') return answer
+  throw new TypeError(`${who} gives ${given(answer)}, wanted true or false`)
+}
+
+/**
  * What a function or a caller gave, in words for a message that says what is wanted. Never throws. A promise is let go: nobody waits for
  * it, and its rejection would end the process.
  */
