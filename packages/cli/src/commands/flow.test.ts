@@ -66,6 +66,17 @@ describe('banyan flow', () => {
     expect(await run('ack', 'checkout', 'o1', '--db', file, '--why', 'again')).toMatchObject({ status: 1 })
   })
 
+  it('takes no empty --name for one that was left out', async () => {
+    for (const args of [
+      ['list', '--db', file],
+      ['diagram', example],
+    ]) {
+      const { status, out, err } = await run(...args, '--name', '')
+      expect([status, out]).toEqual([2, ''])
+      expect(err).toContain('Wanted a text that is not empty.')
+    }
+  })
+
   it('draws the flows of a module', async () => {
     const { status, out } = await run('diagram', example)
     expect(status).toBe(0)

@@ -6,7 +6,7 @@ import { CliError } from '../errors.ts'
 import { flowsIn } from '../flow-module.ts'
 import { loadModule } from '../load-module.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
-import { oneOf, wholeNumber } from '../option-values.ts'
+import { oneOf, someText, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { table, timeText } from '../table.ts'
 
@@ -41,7 +41,7 @@ export function flowCommand(output: Output): Command {
     .description('what services that only speak by events did together, and what of it nobody declared')
     .addHelpText('afterAll', EXAMPLES)
   withDatabase(command.command('list').description('the flows a service watches, the latest changed first'))
-    .option('--name <name>', 'only flows of this declaration')
+    .option('--name <name>', 'only flows of this declaration', someText)
     .option('--status <status>', `one of ${STATUSES.join(', ')}`, oneOf(STATUSES))
     .option('--flagged', 'only those with a flag that nobody has acknowledged')
     .option('--flag <kind>', `only those with this one: ${FLAGS.join(', ')}`, oneOf(FLAGS))
@@ -57,7 +57,7 @@ export function flowCommand(output: Output): Command {
   command
     .command('diagram <file>')
     .description('the flows that a module exports, as Mermaid')
-    .option('--name <name>', 'only this one')
+    .option('--name <name>', 'only this one', someText)
     .action((file: string, options: { name?: string }) => diagram(output, file, options.name))
   return command
 }

@@ -88,6 +88,13 @@ describe('banyan saga', () => {
     expect(await run('reject', id, '--db', file, '--by', 'ada', '--why', 'x')).toMatchObject({ status: 1 })
   })
 
+  it.each(['--name', '--key'])('takes no empty %s for one that was left out', async (option) => {
+    await orderIs('waiting')
+    const { status, out, err } = await run('list', '--db', file, option, '')
+    expect([status, out]).toEqual([2, ''])
+    expect(err).toContain('Wanted a text that is not empty.')
+  })
+
   it('says what is missing', async () => {
     await orderIs('waiting')
     expect((await run('override', 'x', '--db', file, '--why', 'x')).err).toContain("required option '--value <json>' not specified")

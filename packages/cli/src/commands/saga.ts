@@ -2,7 +2,7 @@ import { type Decided, type SagaSummary, type Sagas, sagas } from '@banyan/saga'
 import { Command } from 'commander'
 import { type DecisionOptions, withDecision } from '../decision.ts'
 import { type DatabaseOptions, withDatabase, withOpenDatabase } from '../open-database.ts'
-import { jsonValue, oneOf, wholeNumber } from '../option-values.ts'
+import { jsonValue, oneOf, someText, wholeNumber } from '../option-values.ts'
 import type { Output } from '../program.ts'
 import { table, timeText } from '../table.ts'
 import { addExploring, EXPLORING } from './saga-explore.ts'
@@ -51,8 +51,8 @@ export function sagaCommand(output: Output): Command {
     .addHelpText('afterAll', ({ command }) => (EXPLORING.has(command.name()) ? '' : EXAMPLES))
   withDatabase(command.command('list').description('the sagas of a service, newest first'))
     .option('--status <status>', `one of ${STATUSES.join(', ')}`, oneOf(STATUSES))
-    .option('--name <name>', 'only sagas of this definition')
-    .option('--key <key>', 'only the saga of this key')
+    .option('--name <name>', 'only sagas of this definition', someText)
+    .option('--key <key>', 'only the saga of this key', someText)
     .option('--limit <number>', 'how many at most', wholeNumber(1, 1_000), 50)
     .option('--json', 'as JSON, one a line')
     .action((options: ListOptions) => list(output, options))
