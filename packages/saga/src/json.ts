@@ -60,7 +60,9 @@ function wrongItem(list: readonly unknown[], path: string, above: Set<object>): 
     const wrong = findWrong(item, `${path}[${index}]`, above)
     if (wrong) return wrong
   }
-  return undefined
+  // As what a regular expression has matched: JSON would drop it.
+  const beside = Object.keys(list)[list.length]
+  return beside === undefined ? undefined : at(path, `an array with the property "${beside}" beside its items`)
 }
 
 function wrongProperty(value: object, path: string, above: Set<object>): string | undefined {

@@ -93,6 +93,10 @@ describe('do', () => {
     const { database } = receiver()
     const storing = database.transaction((tx) => participant(tx, { key: 'k', operation: 'o', kind: 'do' }, () => ({ at: new Map() })))
     await expect(storing).rejects.toMatchObject({ code: 'ERR_RESULT_NOT_JSON' })
+    const match = { found: 'order 7'.match(/(?<number>\d)/) }
+    const matching = database.transaction((tx) => participant(tx, { key: 'm', operation: 'o', kind: 'do' }, () => match))
+    // JSON would keep its items, and a repetition would miss the group.
+    await expect(matching).rejects.toThrow('"found" is an array with the property "index" beside its items')
   })
 })
 
