@@ -80,7 +80,7 @@ function outcomeOf(one: Case): Outcome {
     case 'undo':
       return { change: {}, state: moved(one, state, { kind: 'undo', why: whyOf(one, 'ERR_UNDONE_BY_HAND') }) }
     case 'skip':
-      return { change: {}, state: moved(one, state, { kind: 'skip' }) }
+      return { change: {}, state: done(one, state) }
     default:
       return { change: {}, state: triedAnew(state.resume) }
   }
@@ -90,6 +90,14 @@ function moved(one: Case, stuck: Stuck, event: SagaEvent): SagaState {
   const { state } = after(one.shape, stuck, event, one.now)
   if (state !== stuck) return state
   throw refusal(one, `it is stuck at step "${stepOfState(stuck)}" on its way ${stuck.resume.status === 'running' ? 'forward' : 'back'}`)
+}
+
+/** Past a step that counts as done. At its end a worker stores it, who has the function of its output and its codec. */
+function done(one: Case, stuck: Stuck): SagaState {
+  const state = moved(one, stuck, { kind: 'skip' })
+  const { resume } = stuck
+  if (state.status !== 'completed' || resume.status !== 'running') return state
+  return { ...resume, lanes: resume.lanes.map(({ at }) => ({ at, failures: 0, doubt: false, ended: true })) }
 }
 
 function edited(one: Case, { resume }: Stuck): Outcome {
@@ -104,7 +112,7 @@ function overridden(one: Case, stuck: Stuck): Outcome {
   const json = jsonOf(one, `the result of step "${lane.at}"`)
   const before = one.record.results === '{}' ? '{}' : unseal(one.codec, one.record.results, 'the results')
   const results = seal(one.codec, withResult(before, lane.at, json))
-  return { change: { results }, state: moved(one, stuck, { kind: 'skip' }), detail: seal(one.codec, json) }
+  return { change: { results }, state: done(one, stuck), detail: seal(one.codec, json) }
 }
 
 function cancelled(one: Case): Outcome {

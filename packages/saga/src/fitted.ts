@@ -1,5 +1,5 @@
 import { firstNamesOf } from './first-names.ts'
-import { laneDone } from './forward.ts'
+import { pastEnded } from './forward.ts'
 import { baseName, itemIndex, type SagaShape, type StepShape, stepNamed } from './shape.ts'
 import type { Lane, Running, SagaState } from './state.ts'
 
@@ -41,9 +41,7 @@ function fittedRunning(saga: SagaShape, state: Running, results: Readonly<Record
   if (!lane || !step) throw new TypeError('it is running at no step; wanted its steps in "lanes"')
   for (const one of state.lanes) checkItems(saga, one)
   checkTogether(saga, state, step)
-  const lanes = [...state.lanes, ...missing(saga, state, step, results)]
-  const whole = { ...state, lanes }
-  return lanes.every(({ ended }) => ended) ? laneDone(saga, whole, lane, step) : whole
+  return pastEnded(saga, { ...state, lanes: [...state.lanes, ...missing(saga, state, step, results)] })
 }
 
 function checkItems(saga: SagaShape, { at, items }: Lane): void {

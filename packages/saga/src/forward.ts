@@ -20,6 +20,14 @@ export function laneDone(saga: SagaShape, state: Running, lane: Lane, step: Step
   return enter(saga, stepAfter(saga, step), touched)
 }
 
+/** A running saga all of whose lanes are ended is past them. The same one, where a lane is open. */
+export function pastEnded(saga: SagaShape, state: SagaState): SagaState {
+  if (state.status !== 'running' || state.lanes.some(({ ended }) => !ended)) return state
+  const [lane] = state.lanes
+  const step = stepNamed(saga, lane?.at)
+  return lane && step ? laneDone(saga, state, lane, step) : state
+}
+
 /** A `when` that is decided: into its steps, or past them. */
 export function chosen(saga: SagaShape, state: Running, step: StepShape, yes: boolean): SagaState {
   const from = saga.steps.indexOf(step) + 1

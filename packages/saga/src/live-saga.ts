@@ -3,6 +3,7 @@ import { type AttemptEnd, readResults, withResult } from './attempt.ts'
 import type { AnySaga } from './definition.ts'
 import { SagaError } from './errors.ts'
 import { failureFrom } from './failure.ts'
+import { pastEnded } from './forward.ts'
 import { toJson } from './json.ts'
 import { migrated } from './migrate.ts'
 import { open, seal, unseal } from './payload.ts'
@@ -28,8 +29,8 @@ export interface LiveSaga {
   readonly deadline: number | undefined
   /** Whether somebody was told that the time is over. */
   deadlineTold: boolean
-  /** What has to be stored before anything else: how it was taken up. */
-  arrival: 'park' | 'migrate' | undefined
+  /** What has to be stored before anything else: how it was taken up. `do`: a person has said that its last step counts as done. */
+  arrival: 'do' | 'park' | 'migrate' | undefined
   /** Aborts when it is this worker's no more. */
   readonly lost: AbortController
   /** What is on: attempts that run or stand in line, by step. */
@@ -95,7 +96,9 @@ function takenUp(saga: LiveSaga, world: World): LiveSaga {
   // What it waits for may have come, or its time.
   for (const step of dueSteps(saga, state, world.now())) state = after(definition, state, { kind: 'due', step }, world.now()).state
   if (state.status === 'stuck' && saga.state.status !== 'stuck') return { ...saga, state, arrival: 'park' }
-  return { ...saga, state }
+  // A person said that its last step counts as done: its end, with its output, is stored here.
+  const past = pastEnded(definition, state)
+  return { ...saga, state: past, arrival: saga.arrival ?? (past === state ? undefined : 'do') }
 }
 
 /** What another life may have been in the middle of is in doubt, also where it cannot be read now: whoever decides about it has to know. */

@@ -1,6 +1,7 @@
-import { refuse } from '@banyan/core'
+import { type Refusal, refuse } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
+import type { SagaCodec } from './definition.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
 import { type Bench, bench } from './test/bench.ts'
@@ -100,6 +101,54 @@ describe('a pivot in doubt', () => {
     const shown = await until('compensated')
     expect(calls).toEqual(['hotel back for ERR_UNDONE_BY_HAND'])
     expect(shown.failure?.message).toBe('ada: seen to by phone')
+  })
+})
+
+describe('the last step of a saga, decided by hand', () => {
+  /** Stuck at its last step, a pivot in doubt; `parent` waits for it. */
+  async function stuckLast(codec?: SagaCodec) {
+    const b = bench()
+    const child = saga<Trip>('child', { version: 1, key: ({ tripId }) => tripId, ...(codec && { codec }) })
+      .step('hotel', { do: () => 7, undo: nothing('x') })
+      .pivot('pay', {
+        do: (c): Promise<string | Refusal> => (c.attempt === 1 ? Promise.reject(new Error('lost')) : Promise.resolve(refuse('declined'))),
+      })
+      .done((c) => `room ${c.hotel}, paid by ${c.pay}`)
+    const parent = saga<Trip>('parent', { version: 1, key: ({ tripId }) => tripId })
+      .child('inside', child, { input: (c) => c.input, undo: nothing('x') })
+      .done((c) => c.inside)
+    await b.run([parent, child])
+    await startSaga(b.database, parent, { tripId: 't1' })
+    await b.world.advance(30_000)
+    const [stuck] = await b.admin.list({ name: 'child' })
+    expect(stuck).toMatchObject({ status: 'stuck', step: 'pay' })
+    return { ...b, id: stuck?.id ?? '' }
+  }
+
+  async function outputs({ admin }: Bench) {
+    const all = await Promise.all((await admin.list()).map(({ id }) => admin.show(id)))
+    return all.map(({ name, status, output }) => [name, status, output])
+  }
+
+  it('leads to the output of what there is, for the saga that waits for it, too', async () => {
+    const b = await stuckLast()
+    await b.admin.override(b.id, 'cheque', ada)
+    await b.world.advance(1_000)
+    const output = 'room 7, paid by cheque'
+    expect(await outputs(b)).toEqual([
+      ['child', 'completed', output],
+      ['parent', 'completed', output],
+    ])
+    expect((await b.admin.show(b.id)).history.at(-1)).toMatchObject({ step: 'pay', action: 'do', outcome: 'done', status: 'completed' })
+  })
+
+  it('does not need the codec where it is skipped, and is not to be cancelled then', async () => {
+    const codec = { encode: (text: string) => text.toUpperCase(), decode: (text: string) => text.toLowerCase() }
+    const b = await stuckLast(codec)
+    await b.admin.skip(b.id, ada)
+    await expect(b.admin.cancel(b.id, ada)).rejects.toMatchObject({ code: 'ERR_SAGA_PAST_PIVOT' })
+    await b.world.advance(1_000)
+    expect((await outputs(b)).map(([, status]) => status)).toEqual(['completed', 'completed'])
   })
 })
 

@@ -155,7 +155,7 @@ function inTime({ options: { world } }: Room, work: Work): Work {
 /** What is to be done next with a saga; several things get in line. */
 function next(room: Room, saga: LiveSaga): Work | undefined {
   const isOver = saga.state.status === 'completed' || saga.state.status === 'compensated'
-  // One may be at its end as it arrives, by a migration: that is not stored yet.
+  // One may be at its end as it arrives, by a migration or by what a person said: that is not stored yet.
   if (saga.record.parked || (isOver && !saga.arrival)) return forget(room, saga)
   const [first, ...others] = workOf(room, saga).filter((work) => !saga.begun.has(nameOf(work)))
   if (!first) return saga.begun.size === 0 && saga.state.status === 'stuck' ? forget(room, saga) : undefined
@@ -269,7 +269,7 @@ function nameOf({ run }: Work): string {
 }
 
 function perform(steps: StepRunner, { saga, run }: Work): ReturnType<StepRunner['attempt']> {
-  const step = stepOfState(saga.state) ?? ''
+  const step = stepOfState(saga.state) ?? saga.record.step ?? ''
   if (run === 'arrive') return steps.note(saga, arrivalEnd(saga), { step, action: saga.arrival ?? 'park' })
   if (run === 'expire') return steps.note(saga, EXPIRED, { step, action: 'do' })
   // It stood in line while the saga was turned round: nothing of it has happened.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { statusOf } from './standing.ts'
+import type { SagaState } from './state.ts'
 import { done, due, failed, leftOf, play, refused, resumed, shape } from './test/shapes.ts'
 import { after, initialState } from './transition.ts'
 
@@ -135,6 +136,12 @@ describe('rule 5: past the pivot there is only the way forward', () => {
     expect(leftOf(play(shape('a', '(p!)', 'z'), [done, ...fails]).state)).toEqual(['a'])
     expect(leftOf(play(shape('a', '(p!)', 'z'), [done, failed(), due, refused]).state)).toEqual(['a'])
   })
+})
+
+it('a local pivot that counts as done, as a person said, is not taken back by who cancels then', () => {
+  const ended: SagaState = { status: 'running', touched: ['a'], lanes: [{ at: 'p', failures: 0, doubt: false, ended: true }] }
+  const cancelled = after(shape('a', '(p!)'), ended, { kind: 'cancel', why: { code: 'X', message: 'x' } }, 0)
+  expect(cancelled).toEqual({ state: ended, actions: [], alert: false })
 })
 
 describe('rule 6: a step that a definition no longer has parks the saga', () => {

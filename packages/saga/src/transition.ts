@@ -161,7 +161,8 @@ function cancelled(saga: SagaShape, state: Running, why: Failure): SagaState {
 /** Whether a saga can still go back. A pivot in another system may have happened as soon as it is its turn. */
 export function canTurn(saga: SagaShape, state: Running): boolean {
   const place = placeOf(saga, state)
-  return place === 'before' || (place === 'pivot' && stepNamed(saga, state.lanes[0]?.at)?.kind === 'local')
+  const [lane] = state.lanes
+  return place === 'before' || (place === 'pivot' && stepNamed(saga, lane?.at)?.kind === 'local' && !lane?.ended)
 }
 
 function refused(saga: SagaShape, state: Running, lane: Lane, step: StepShape, refusal: Failure, now: number): SagaState {
