@@ -50,7 +50,7 @@ export function claimer(options: ClaimerOptions): Claimer {
       const filter = { finished: false, ...(before !== undefined && { before }) }
       const page = await database.read((tx) => archive.list(tx, filter, CLAIM_SIZE))
       const { worker, epoch } = lease.identity() ?? {}
-      for (const { id, owner } of page) if (owner && owner.worker === worker && owner.epoch === epoch) expected.add(id)
+      for (const { id, owner } of page) if (owner && owner.worker === worker && owner.epoch === epoch) expected.seek(id)
       before = page.length === CLAIM_SIZE ? page.at(-1)?.id : undefined
     } while (before !== undefined && !stopped)
     inDoubt = false

@@ -14,11 +14,22 @@ export interface ExpectedStartsOptions {
  * lost; another data layer's transaction ended without a word), nobody else would look for them: the worker is alive, so they are not open.
  */
 export interface ExpectedStarts {
+  /** It is being stored. */
   add(id: string): void
+  /** It may be stored: it is looked for when it is late. */
+  seek(id: string): void
   /** It is here, or will not come. */
   remove(id: string): void
   /** Looks for those that are late. Rejects when the database does. */
   look(): Promise<void>
+  /** How many are being stored, and are not late. */
+  soon(): number
+}
+
+interface Entry {
+  readonly since: number
+  readonly pauseMs: number
+  readonly soon: boolean
 }
 
 /** The first look for one that is late, milliseconds after it was announced; each further one after twice the time. */
@@ -29,8 +40,22 @@ const LAST_PAUSE_MS = 64_000
 const MOST = 100
 
 export function expectedStarts({ database, world, identity, take }: ExpectedStartsOptions): ExpectedStarts {
-  const expected = new Map<string, { since: number; pauseMs: number }>()
+  const expected = new Map<string, Entry>()
   const archive = database.store(sagaArchivePort)
+  let soon = 0
+
+  function add(id: string, isSoon: boolean): void {
+    if (expected.has(id)) return
+    expected.set(id, { since: world.monotonic(), pauseMs: FIRST_LOOK_MS, soon: isSoon })
+    if (isSoon) soon += 1
+  }
+
+  function remove(id: string): Entry | undefined {
+    const entry = expected.get(id)
+    if (entry?.soon) soon -= 1
+    expected.delete(id)
+    return entry
+  }
 
   function late(): string[] {
     const now = world.monotonic()
@@ -43,19 +68,21 @@ export function expectedStarts({ database, world, identity, take }: ExpectedStar
   }
 
   function settle(id: string, record: SagaRecord | undefined): void {
-    const entry = expected.get(id)
+    const entry = remove(id)
     // It was handed over meanwhile.
     if (!entry) return
     const owner = identity()
-    if (record || entry.pauseMs >= LAST_PAUSE_MS) expected.delete(id)
-    else expected.set(id, { since: world.monotonic(), pauseMs: entry.pauseMs * 2 })
+    const isGone = entry.pauseMs >= LAST_PAUSE_MS
+    if (!record && !isGone) expected.set(id, { since: world.monotonic(), pauseMs: entry.pauseMs * 2, soon: false })
     // One of an earlier life is open, and claimed as such.
     if (record && owner && record.owner?.worker === owner.worker && record.owner.epoch === owner.epoch) take(record, owner)
   }
 
   return {
-    add: (id) => void expected.set(id, { since: world.monotonic(), pauseMs: FIRST_LOOK_MS }),
-    remove: (id) => void expected.delete(id),
+    add: (id) => add(id, true),
+    seek: (id) => add(id, false),
+    remove: (id) => void remove(id),
+    soon: () => soon,
     async look() {
       const ids = late()
       if (ids.length === 0) return

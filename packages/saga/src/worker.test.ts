@@ -420,6 +420,24 @@ describe('runSagas', () => {
     expect(new Set(b.calls.map((call) => call.split(' ')[1])).size).toBe(5)
   })
 
+  it('has no more of those that are started at once, and room again for as many as were not started after all', async () => {
+    const b = bench()
+    const held = trip()
+      .step('a', { do: (c) => new Promise<never>(() => b.calls.push(c.input.tripId)), undo: nothing('x') })
+      .done()
+    await b.run([held], { maxSagas: 3, pollMs: 100 })
+    const broken = b.database.transaction(async (tx) => {
+      await startSaga(tx, held, { tripId: 'broken' })
+      throw new Error('rolled back')
+    })
+    await expect(broken).rejects.toThrow('rolled back')
+    await Promise.all(['1', '2', '3', '4'].map((tripId) => startSaga(b.database, held, { tripId })))
+    await b.world.advance(50)
+    expect(b.calls).toEqual(['1', '2'])
+    await b.world.advance(1_500)
+    expect(b.calls).toEqual(['1', '2', '3'])
+  })
+
   it('says how many run, wait and are stuck', async () => {
     const b = bench()
     const definition = travel(b, { hotel: () => Promise.reject(Object.assign(new Error('x'), { retryAfterMs: 4_000 })) })
