@@ -208,3 +208,42 @@ describe('what a migration gives', () => {
     )
   })
 })
+
+describe('what "migrate" gives, whatever the compiler was told', () => {
+  const lane = { at: 'hotel', failures: 0, doubt: false }
+  const running = { status: 'running', lanes: [lane], touched: [] }
+  const wrong: [wanted: string, migrate: () => unknown][] = [
+    ['"migrate" gives undefined, wanted an object with a "state"', () => undefined],
+    ['"migrate" gives an instance of Promise', () => Promise.reject(new Error('later'))],
+    ['"state" is undefined, wanted an object', () => ({})],
+    ['"state.status" is "done", wanted one of running, undoing, stuck, completed, compensated', () => ({ state: { status: 'done' } })],
+    ['"state.lanes" is undefined, wanted an array', () => ({ state: { status: 'running', touched: [] } })],
+    ['"state.lanes[0].failures" is undefined, wanted a whole number from 0', () => ({ state: { ...running, lanes: [{ at: 'hotel' }] } })],
+    ['"state.lanes[0].pause.wakeAt" is NaN', () => ({ state: { ...running, lanes: [{ ...lane, pause: { wakeAt: Number.NaN } }] } })],
+    ['"state.touched[0]" is 3, wanted a text', () => ({ state: { ...running, touched: [3] } })],
+    ['"state.open" is undefined', () => ({ state: { status: 'undoing', left: ['hotel'], failures: 0 } })],
+    ['"state.cause" is undefined, wanted an object', () => ({ state: { status: 'compensated' } })],
+    [
+      '"state.resume.status" is "stuck", wanted one of running, undoing',
+      () => ({ state: { status: 'stuck', resume: { status: 'stuck' } } }),
+    ],
+    ['"results" is null, wanted an object', () => ({ state: running, results: null })],
+    ['"more" is a bigint', () => ({ state: { ...running, more: 1n } })],
+  ]
+
+  it.each(wrong)('%s', async (wanted, migrate) => {
+    const b = bench()
+    const version = (number: number, migrate = {}) =>
+      saga<Trip>('trip', { version: number, key, migrate })
+        .step('hotel', { do: () => void b.calls.push('hotel'), undo: none })
+        .done()
+    const { id } = await startSaga(b.database, version(1), { tripId: 't1' })
+    await b.run([version(2, { 1: migrate })])
+    await b.world.advance(1_000)
+    expect(await b.admin.list()).toMatchObject([
+      { id, status: 'stuck', failure: { code: 'ERR_SAGA_MIGRATION', message: expect.stringContaining(wanted) } },
+    ])
+    expect(b.logged).toHaveLength(1)
+    expect(b.calls).toEqual([])
+  })
+})

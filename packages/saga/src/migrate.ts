@@ -3,8 +3,10 @@ import type { AnySaga, MigratedSaga, StoredSaga } from './definition.ts'
 import { SagaError } from './errors.ts'
 import { firstNamesOf, newName, renamedFirst, withFirstNames } from './first-names.ts'
 import { fitted } from './fitted.ts'
+import { toJson } from './json.ts'
 import { baseName } from './shape.ts'
 import type { FirstNames, Lane, Running, SagaState, Undoing } from './state.ts'
+import { wrongMigration } from './state-form.ts'
 import { after } from './transition.ts'
 
 /**
@@ -17,13 +19,21 @@ export function migrated(definition: AnySaga, old: StoredSaga): Required<Migrate
   const what = `cannot take saga "${old.id}" of "${definition.name}" from version ${old.version} to ${definition.version}`
   const migrate = definition.migrate[old.version]
   if (!migrate) throw new SagaError('ERR_SAGA_MIGRATION', `${what}: the definition has no "migrate" for version ${old.version}`)
-  const answer = orFail(what, () => ({ input: old.input, results: old.results, ...migrate(old) }))
+  const answer = orFail(what, () => formed(old, migrate(old)))
   // A state that was written anew says nothing of names: they are as they were.
   const names = orFail(what, () => firstNamesOf(answer.state) ?? firstNamesOf(old.state))
   const state = withFirstNames(answer.state, names)
   checkKnown(definition, state)
   const made = orFail(what, () => fitted(definition, state, answer.results))
   return { ...answer, state: withFirstNames(made, names) }
+}
+
+/** A program in JavaScript, or one that casts, may give anything: what could not be stored, or not be read again, is refused here. */
+function formed({ input, results }: StoredSaga, answer: MigratedSaga): Required<MigratedSaga> {
+  const wrong = wrongMigration(answer)
+  if (wrong) throw new TypeError(wrong)
+  toJson(answer.state, 'the state', 'ERR_SAGA_MIGRATION')
+  return { input, results, ...answer }
 }
 
 function orFail<T>(what: string, body: () => T): T {
