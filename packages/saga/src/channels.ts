@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Envelope } from '@banyan/core'
-
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+import { fingerprintOf } from './json.ts'
 
 /** Where the events of a type and key are kept for the sagas of a definition. */
 export function eventChannel(saga: string, event: string, key: string): string {
@@ -13,16 +11,14 @@ export function eventId(saga: string, id: string): string {
   return `${eventsOf(saga)}:${id}`
 }
 
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
 /**
- * What an event of the bus is known by there. An id is unique within its source alone, and as long as its publisher likes, but for a UUID,
- * as every event of Banyan's has.
+ * What an event from the bus is known by: as in the inbox (decisions/040), an id that is no UUID is unique within its source alone. Such an
+ * id may be of any length, so a digest stands for the two.
  */
 export function busEventId({ id, source }: Pick<Envelope, 'id' | 'source'>): string {
-  return UUID.test(id)
-    ? id
-    : createHash('sha256')
-        .update(JSON.stringify([source, id]))
-        .digest('base64url')
+  return UUID.test(id) ? id : fingerprintOf(JSON.stringify([source, id]))
 }
 
 /** Where what only one step of one saga waits for is kept: a person's answer, a child's end. `key`: that of the step, see `stepKey`. */
