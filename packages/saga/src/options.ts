@@ -26,10 +26,19 @@ export function checkWhole(action: string, name: string, value: number, least: n
  * @throws {TypeError} when it is empty, longer than `most` characters, not a text, or none that databases tell from another one
  */
 export function checkName(action: string, what: string, name: unknown, most: number = 200): void {
-  const fail = (wanted: string) => new TypeError(`cannot ${action}: ${what} is ${given(name)}, wanted ${wanted}`)
-  if (typeof name !== 'string' || name.length === 0 || name.length > most) throw fail(`a text of 1 to ${most} characters`)
+  const wanted = wantedOf(name, most)
+  if (wanted) throw new TypeError(`cannot ${action}: ${what} is ${given(name)}, wanted ${wanted}`)
+}
+
+/** Whether it is a name or a key, as {@link checkName} wants it. */
+export function isName(name: unknown): boolean {
+  return wantedOf(name, 200) === undefined
+}
+
+function wantedOf(name: unknown, most: number): string | undefined {
+  if (typeof name !== 'string' || name.length === 0 || name.length > most) return `a text of 1 to ${most} characters`
   // A text in a database has neither: names that differ in nothing else would be one there.
-  if (!name.isWellFormed() || name.includes('\0')) throw fail('a text without NUL and without halves of surrogate pairs')
+  return name.isWellFormed() && !name.includes('\0') ? undefined : 'a text without NUL and without halves of surrogate pairs'
 }
 
 /**

@@ -4,7 +4,7 @@ import { busEventId, eventChannel, eventId } from './channels.ts'
 import type { AnySaga } from './definition.ts'
 import { toJson } from './json.ts'
 import { wakeLocalWorkers } from './local-workers.ts'
-import { checkName } from './options.ts'
+import { checkName, isName } from './options.ts'
 import { signalBody } from './payload.ts'
 import { sagaSignalsPort, sagaStorePort } from './store.ts'
 
@@ -71,6 +71,8 @@ export function signalSagas(definitions: readonly AnySaga[], options: { group?: 
   return consume(
     [...waits.values()].map(({ type }) => type),
     async ({ type, key, data, envelope }, tx) => {
+      // No saga waits under such a key, and not every database would take it.
+      if (!isName(key)) return
       const id = busEventId(envelope)
       for (const definition of waits.get(type)?.sagas.values() ?? []) await sendEvent(tx, definition, { type, id, key, data })
     },
