@@ -88,7 +88,7 @@ export interface SagaBuilder<Input, Results> {
     step: PivotStep<Name, Input, Results, T>,
   ): SagaPastPivot<Name, Input, Results & Record<Name, ResultOf<T>>>
   /** Ends the definition. The output is stored with the saga. */
-  done<Output = undefined>(output?: (c: SagaContext<Input, Results>) => Output): Saga<Input, Output>
+  done<Output = undefined>(output?: ((c: SagaContext<Input, Results>) => Output) & AtOnce<Output>): Saga<Input, Output>
 }
 
 /** A saga past its pivot: nothing in it can fail for good. */
@@ -136,8 +136,12 @@ export interface SagaPastPivot<Pivot extends string, Input, Results> {
   /** A saga has one pivot: this does not compile, and says which one it has. */
   pivot<Name extends string>(name: SecondPivot<Name, Pivot>, step: unknown): never
   /** Ends the definition. The output is stored with the saga. */
-  done<Output = undefined>(output?: (c: SagaContext<Input, Results>) => Output): Saga<Input, Output>
+  done<Output = undefined>(output?: ((c: SagaContext<Input, Results>) => Output) & AtOnce<Output>): Saga<Input, Output>
 }
+
+/** An output is a value: of a promise nothing would be stored. */
+type AtOnce<Output> =
+  Extract<Output, PromiseLike<unknown>> extends never ? unknown : "what 'done' gives is stored as it is: wanted no promise"
 
 type SecondPivot<Name extends string, Pivot extends string> = Name extends never ? Name : `'${Name}' cannot be the pivot: '${Pivot}' is`
 

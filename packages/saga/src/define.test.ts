@@ -122,6 +122,15 @@ describe('does not compile', () => {
     one.pivot('pay', { do: (c) => c.hotel.refused })
   })
 
+  it('an output that is a promise', () => {
+    const one = trip().step('hotel', { do: book, undo: none })
+    // @ts-expect-error what 'done' gives is stored as it is: wanted no promise
+    one.done(async (c) => c.hotel.room)
+    // @ts-expect-error what 'done' gives is stored as it is: wanted no promise
+    one.pivot('pay', { do: book }).done((c) => (c.input.guests > 1 ? c.pay : Promise.resolve(c.pay)))
+    expectTypeOf(one.done((c) => JSON.parse(`${c.hotel.room}`))).toEqualTypeOf<Saga<Trip, ReturnType<typeof JSON.parse>>>()
+  })
+
   it('a reason outside undo', () => {
     // @ts-expect-error Property 'reason' does not exist
     trip().step('hotel', { do: (c) => c.reason, undo: none })
