@@ -18,8 +18,8 @@ export interface ExpectedStarts {
   add(id: string): void
   /** It may be stored: it is looked for when it is late. */
   seek(id: string): void
-  /** It is here, or will not come. */
-  remove(id: string): void
+  /** It is here, or will not come. False: it was not expected, so it has been found, or given up on. */
+  remove(id: string): boolean
   /** Looks for those that are late. Rejects when the database does. */
   look(): Promise<void>
   /** How many are being stored, and are not late. */
@@ -81,7 +81,7 @@ export function expectedStarts({ database, world, identity, take }: ExpectedStar
   return {
     add: (id) => add(id, true),
     seek: (id) => add(id, false),
-    remove: (id) => void remove(id),
+    remove: (id) => remove(id) !== undefined,
     soon: () => soon,
     async look() {
       const ids = late()

@@ -59,10 +59,11 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
       removeLocal = addLocalWorker(store, {
         owner: (definition) => (definitionOf(definition)?.version === definition.version && room() > 0 ? lease.owner() : undefined),
         expect: expected.add,
-        dismiss: expected.remove,
+        dismiss: (id) => void expected.remove(id),
         // In the worker's own context: a saga outlives the request that started it, and must not inherit its deadline.
         take: AsyncLocalStorage.bind((record: SagaRecord) => {
-          expected.remove(record.id)
+          // Who hears of the commit late must not begin it as it was then: its row tells how it is now.
+          if (!expected.remove(record.id)) return expected.seek(record.id)
           // Also while it is not sure: the saga is this life's, and nobody else would look for it.
           const owner = lease.identity()
           if (owner && isSame(owner, record.owner)) runner.take(record, owner)

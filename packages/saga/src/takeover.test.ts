@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
-import { sagaStorePort } from './store.ts'
+import { type NewSagaRecord, sagaStorePort } from './store.ts'
 import { type Bench, bench, line } from './test/bench.ts'
 import { addEffect } from './test/database.ts'
 
@@ -227,6 +227,46 @@ describe("a saga that was stored as a worker's own and never handed to it", () =
     expect(b.calls).toEqual([])
     await b.world.advance(2_000)
     expect((await b.only()).status).toBe('completed')
+    expect(b.calls).toEqual(['a hotel 1', 'a flight 1'])
+  })
+
+  it('is not begun again by who hears of the commit when it has run already', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    await b.run([definition])
+    await b.world.advance(0)
+    let committed = () => {}
+    await b.database.transaction((tx) => startSaga({ ...tx, afterCommit: (call) => (committed = call) }, definition, { tripId: 't-1' }))
+    await b.world.advance(2_500)
+    expect((await b.only()).status).toBe('completed')
+    committed()
+    await b.world.advance(2_500)
+    expect(b.calls).toEqual(['a hotel 1', 'a flight 1'])
+  })
+
+  it('is begun by who hears of the commit when nobody looks for it any more', async () => {
+    const b = bench()
+    const definition = travel(b, 'a')
+    await b.run([definition])
+    await b.world.advance(0)
+    let committed = () => {}
+    let commit = () => {}
+    const open = new Promise<void>((resolve) => (commit = resolve))
+    const store = b.database.store(sagaStorePort)
+    const { insert } = store
+    // A transaction of another data layer that is open for minutes: what it has written is not seen.
+    Object.assign(store, {
+      async insert(_tx: Transaction, record: NewSagaRecord) {
+        void open.then(() => b.database.transaction((tx) => insert(tx, record)))
+        return record.id
+      },
+    })
+    await b.database.transaction((tx) => startSaga({ ...tx, afterCommit: (call) => (committed = call) }, definition, { tripId: 't-1' }))
+    for (let second = 0; second < 140; second += 1) await b.world.advance(1_000)
+    commit()
+    await b.world.advance(0)
+    committed()
+    await b.world.advance(2_500)
     expect(b.calls).toEqual(['a hotel 1', 'a flight 1'])
   })
 
