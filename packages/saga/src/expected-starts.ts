@@ -6,6 +6,8 @@ export interface ExpectedStartsOptions {
   readonly world: World
   /** Who the worker is. */
   readonly identity: () => SagaOwner | undefined
+  /** Whether the saga is in the worker's memory. */
+  readonly has: (id: string) => boolean
   readonly take: (record: SagaRecord, owner: SagaOwner) => void
 }
 
@@ -39,7 +41,7 @@ const LAST_PAUSE_MS = 64_000
 /** How many are looked for at once. */
 const MOST = 100
 
-export function expectedStarts({ database, world, identity, take }: ExpectedStartsOptions): ExpectedStarts {
+export function expectedStarts({ database, world, identity, has, take }: ExpectedStartsOptions): ExpectedStarts {
   const expected = new Map<string, Entry>()
   const archive = database.store(sagaArchivePort)
   let soon = 0
@@ -60,8 +62,11 @@ export function expectedStarts({ database, world, identity, take }: ExpectedStar
   function late(): string[] {
     const now = world.monotonic()
     const ids: string[] = []
-    for (const [id, { since, pauseMs }] of expected) {
-      if (now - since >= pauseMs) ids.push(id)
+    for (const [id, entry] of expected) {
+      if (now - entry.since < entry.pauseMs) continue
+      // One that is here may end, and leave, while its row is read: it would be taken up again from that.
+      if (has(id)) expected.set(id, { ...entry, since: now })
+      else ids.push(id)
       if (ids.length === MOST) break
     }
     return ids

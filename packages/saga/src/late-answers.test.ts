@@ -85,6 +85,45 @@ it('a saga is not taken up again from a row that it has left behind', async () =
   expect(b.calls.filter((call) => call.startsWith('t1'))).toEqual(['t1 hotel', 't1 flight', 't1 flight back', 't1 hotel back'])
 })
 
+it('a saga that ends while its row is read is not taken up again from that', async () => {
+  const b = bench()
+  const hotel = Promise.withResolvers<void>()
+  const trip = saga<Trip>('trip', v1)
+    .step('hotel', {
+      do: async (c) => {
+        b.calls.push(`${c.input.tripId} hotel`)
+        if (c.input.tripId === 't1') await hotel.promise
+      },
+      undo: none,
+    })
+    .done()
+  const store = slowed(b, (batch, write) => write(batch))
+  const bad = losing()
+  const answers: PromiseWithResolvers<void>[] = []
+  // The looks at what may be this worker's: the list of it, and then the rows.
+  const over = (database: Database): Database => ({
+    ...bad.over(database),
+    async read(body) {
+      const result = await database.read(body)
+      if (!Array.isArray(result) || !result.some((row) => row?.key === 't1')) return result
+      const answer = Promise.withResolvers<void>()
+      if (answers.push(answer) > 1) await answer.promise
+      return result
+    },
+  })
+  await b.run([trip], { line: { ...bad, over } })
+  await startSaga(b.database, trip, { tripId: 't1' })
+  await b.world.advance(500)
+  await startElsewhere(b, store, trip, { tripId: 't2' })
+  await b.world.advance(2_000)
+  hotel.resolve()
+  await b.world.advance(100)
+  expect((await b.admin.list({ key: 't1' }))[0]?.status).toBe('completed')
+  for (const answer of answers) answer.resolve()
+  await b.world.advance(1_000)
+  expect(b.calls).toEqual(['t1 hotel', 't2 hotel'])
+})
+
 it('the end of a lane is not thrown away because the end of another one is being stored', async () => {
   const b = bench()
   const slot = Promise.withResolvers<void>()

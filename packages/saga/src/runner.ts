@@ -37,6 +37,8 @@ export interface SagaRunner {
   count(): { active: number; waiting: number }
   /** How many are in memory. */
   size(): number
+  /** Whether this one is. */
+  has(id: string): boolean
   /** Begins nothing new, waits up to `drainMs` for attempts in flight, then gives up on them. */
   stop(drainMs: number): Promise<void>
 }
@@ -87,6 +89,7 @@ export function sagaRunner(options: SagaRunnerOptions): SagaRunner {
     dropAll,
     count: () => ({ active: slots.size(), waiting: Math.max(0, sagas.size - slots.size()) }),
     size: () => sagas.size,
+    has: (id) => sagas.has(id),
     async stop(drainMs) {
       slots.close()
       const over = new AbortController()

@@ -43,7 +43,7 @@ export function sagaWorker(settings: SagaWorkerSettings): SagaWorker {
   const definitionOf = (record: DefinitionName) => byName.get(nameOf(record))?.definition
   const runner: SagaRunner = sagaRunner({ ...settings, store, definitionOf, limits: limitsOf(definitions), owner: () => lease.owner() })
   const lease = workerLease({ ...settings, workers, onLost: runner.dropAll, onHeld: runner.wake })
-  const expected = expectedStarts({ ...settings, identity: () => lease.identity(), take: runner.take })
+  const expected = expectedStarts({ ...settings, identity: () => lease.identity(), has: runner.has, take: runner.take })
   const room = () => settings.maxSagas - runner.size() - expected.soon()
   const claims = claimer({ ...settings, store, names, lease, expected, take: runner.take, room })
   const archive = archiver({ ...settings, store })
