@@ -12,6 +12,7 @@ export type { RelayOptions } from './relay.ts'
 export { consume } from './consume.ts'
 export type { ConsumeOptions } from './consume.ts'
 export type { ConsumedEvent, EventHandler, EventTypes, Prepare, PrepareContext } from './consumed-event.ts'
+export { messageIdOf } from './message-id.ts'
 export type { RetrySchedule } from './parking.ts'
 
 // What failed for good

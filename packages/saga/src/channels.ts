@@ -1,6 +1,3 @@
-import type { Envelope } from '@banyan/core'
-import { fingerprintOf } from './json.ts'
-
 /** Where the events of a type and key are kept for the sagas of a definition. */
 export function eventChannel(saga: string, event: string, key: string): string {
   return `${eventsOf(saga)}:${event}:${key}`
@@ -9,16 +6,6 @@ export function eventChannel(saga: string, event: string, key: string): string {
 /** What such an event is known by, so that it is kept once. */
 export function eventId(saga: string, id: string): string {
   return `${eventsOf(saga)}:${id}`
-}
-
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
-
-/**
- * What an event from the bus is known by: as in the inbox (decisions/040), an id that is no UUID is unique within its source alone. Such an
- * id may be of any length, so a digest stands for the two.
- */
-export function busEventId({ id, source }: Pick<Envelope, 'id' | 'source'>): string {
-  return UUID.test(id) ? id : fingerprintOf(JSON.stringify([source, id]))
 }
 
 /** Where what only one step of one saga waits for is kept: a person's answer, a child's end. `key`: that of the step, see `stepKey`. */

@@ -1,6 +1,6 @@
 import { type Component, checkEventData, type EventInput, type EventType, type Transaction } from '@banyan/core'
-import { consume } from '@banyan/messaging'
-import { busEventId, eventChannel, eventId } from './channels.ts'
+import { consume, messageIdOf } from '@banyan/messaging'
+import { eventChannel, eventId } from './channels.ts'
 import type { AnySaga } from './definition.ts'
 import { toJson } from './json.ts'
 import { wakeLocalWorkers } from './local-workers.ts'
@@ -73,7 +73,7 @@ export function signalSagas(definitions: readonly AnySaga[], options: { group?: 
     async ({ type, key, data, envelope }, tx) => {
       // No saga waits under such a key, and not every database would take it.
       if (!isName(key)) return
-      const id = busEventId(envelope)
+      const id = messageIdOf(envelope)
       for (const definition of waits.get(type)?.sagas.values() ?? []) await sendEvent(tx, definition, { type, id, key, data })
     },
     options.group === undefined ? {} : { group: options.group },

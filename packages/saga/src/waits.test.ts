@@ -1,4 +1,4 @@
-import { type Bus, type BusSubscription, type Envelope, encodeEnvelope, event, type Schema, silentLogger } from '@banyan/core'
+import { event, type Schema } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
 import type { Saga } from './definition.ts'
@@ -219,51 +219,6 @@ describe('names with colons', () => {
     expect(signal?.id).toBe('event:order:yes:1')
   })
 })
-
-it('signalSagas brings the events of publishers that count alike, each to its saga', async () => {
-  const b = bench()
-  const definition = waiting(b)
-  await b.run([definition])
-  const bus = memoryBus()
-  const component = signalSagas([definition])
-  await component.start({ service: 'orders', instanceId: 'i', world: b.world, log: silentLogger, database: b.database, bus })
-  const long = 'x'.repeat(5_000)
-  const events = [
-    ['o1', '1', 'crm'],
-    ['o2', '1', 'desk'],
-    ['o3', long, 'desk'],
-    ['o4', 'a\0b', 'desk'],
-  ] as const
-  for (const [orderId] of events) await begin(b, definition, orderId)
-  for (const [orderId, id, source] of events) {
-    const envelope: Envelope = {
-      ...({ specversion: '1.0', datacontenttype: 'application/json', dataschema: 'order.approved/1' } as const),
-      ...{ id, source, type: 'order.approved', subject: orderId, time: new Date(b.world.now()).toISOString() },
-      data: { orderId, by: source },
-    }
-    await bus.deliver(envelope)
-  }
-  await b.world.advance(0)
-  expect((await b.admin.list()).map(({ status }) => status)).toEqual(events.map(() => 'completed'))
-  expect(b.calls.filter((call) => call.startsWith('ship')).sort()).toEqual(['ship by crm', 'ship by desk', 'ship by desk', 'ship by desk'])
-})
-
-/** A bus that brings what the test says. */
-function memoryBus() {
-  let subscription: BusSubscription | undefined
-  const bus: Bus = {
-    features: { ordering: 'key', redelivery: true, replay: true },
-    publish: async () => {},
-    async subscribe(wanted) {
-      subscription = wanted
-      return { stop: async () => {} }
-    },
-    close: async () => {},
-  }
-  const deliver = async (envelope: Envelope) =>
-    void (await subscription?.handle([{ envelope, raw: encodeEnvelope(envelope), position: '1' }]))
-  return { ...bus, deliver }
-}
 
 it('signalSagas needs a wait', () => {
   const b = bench()
