@@ -53,11 +53,22 @@ export function orderSaga(folder: string): Saga<Order> {
       },
     })
     .wait('word', { for: wordGiven, where: (c) => c.input.orderId, withinMs: 1_500, otherwise: 'undo' })
-    .pivot('confirm', { local: effect('confirm', 'do'), retry: UNTIL_DONE })
+    .pivot('confirm', { local: (tx, c) => effect(`confirm${withoutOf(c)}`, 'do')(tx, c), retry: UNTIL_DONE })
     .step('label', { do: at('money', 'label', 'do'), withinMs: 300, retry: UNTIL_DONE })
     .local('receipt', { do: effect('receipt', 'do'), retry: UNTIL_DONE })
     .done()
 }
+
+/** What is to have come to an order by now, and has not: a saga that was taken up again knows what it knew. */
+function withoutOf({ input: { orderId }, stock, money, courier, word }: Known): string {
+  const known = { stock: stock?.done === 'stock', money: money?.done === 'money', courier: courier?.done === 'courier' }
+  const missing = Object.entries({ ...known, word: word?.orderId === orderId }).flatMap(([what, isThere]) => (isThere ? [] : [what]))
+  return missing.length === 0 ? '' : `, without ${missing.join(', ')}`
+}
+
+type Known = { readonly input: Order; readonly word: Partial<Order> | undefined } & Readonly<
+  Record<'stock' | 'money' | 'courier', { readonly done: string } | undefined>
+>
 
 function anyOrder(): Schema<Order> {
   // Only the orchestrator of this example gives words.

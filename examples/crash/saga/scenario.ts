@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from '@banyan/core'
-import { sagaArchivePort } from '@banyan/saga/internal'
+import { eventChannel, readResults, type SagaRecord, sagaArchivePort, sagaSignalsPort } from '@banyan/saga/internal'
 import { checkSagaEffects, type SagaEffect } from '@banyan/testing/crash'
 import { closingFile } from '../role.ts'
 import type { Scenario, Verdict } from '../scenario.ts'
-import { CLOSED, effectTables, refusedAt, STEPS } from './order.ts'
+import { CLOSED, effectTables, hasWord, refusedAt, STEPS, wordGiven } from './order.ts'
 
 const COMMIT = ['before-commit', 'after-commit']
 const WORKER = ['before-call', 'after-call', 'before-advance', 'after-advance', ...COMMIT]
@@ -42,7 +42,7 @@ export const saga: Scenario = {
       close: async () => writeFileSync(closingFile(folder), ''),
       isDone: () => isDone(orders),
       progress: () => progress(orders, [orders, stock, money]),
-      check: () => check(seed, orders, [orders, stock, money]),
+      check: () => check(seed, orders, { orders, stock, money }),
     }
   },
 }
@@ -64,21 +64,26 @@ async function progress(orders: Database, all: readonly Database[]): Promise<str
   return `${open.length} sagas under way, effects ${effects.map(([row]) => row?.count).join(', ')}`
 }
 
-async function check(seed: number, orders: Database, all: readonly Database[]): Promise<Verdict> {
+async function check(seed: number, orders: Database, all: Readonly<Record<string, Database>>): Promise<Verdict> {
   const placed = await orders.read(
     (tx) => tx.sql<{ order_id: string; saga: string }>`select order_id, saga from placed where order_id <> ${CLOSED}`,
   )
   const records = await orders.read((tx) => orders.store(sagaArchivePort).list(tx, {}, ALL))
   const ends = records.map(({ id, key, status }) => ({ saga: id, status, refusedAt: refusedAt(seed, key) }))
-  const lists = await Promise.all(
-    all.map((database) => database.read((tx) => tx.sql<SagaEffect>`select saga, step, kind from effects order by position`)),
-  )
+  const lists = await Promise.all(Object.entries(all).map(effectsAt))
   const asked = placed.map((order) => order.saga)
   const { lost, twice, inverted, inLimbo, left, orphans } = checkSagaEffects(asked, ends, lists.flat(), STEPS)
   const strangers = ends.filter((end) => !asked.includes(end.saga)).map(({ saga: id }) => `${id} was started, and no order is there`)
   const ended = (status: string) => ends.filter((end) => end.status === status).length
   return {
-    faults: { lost, twice, inverted, 'in limbo': inLimbo, 'not undone': left, orphans: [...orphans, ...strangers] },
+    faults: {
+      lost: [...lost, ...(await lostWords(seed, orders, records))],
+      twice,
+      inverted,
+      'in limbo': inLimbo,
+      'not undone': left,
+      orphans: [...orphans, ...strangers],
+    },
     counts: {
       sagas: ends.length,
       completed: ended('completed'),
@@ -86,4 +91,22 @@ async function check(seed: number, orders: Database, all: readonly Database[]): 
       takeovers: records.reduce((sum, { claims }) => sum + Math.max(0, claims - 1), 0),
     },
   }
+}
+
+async function effectsAt([at, database]: [string, Database]): Promise<SagaEffect[]> {
+  const effects = await database.read((tx) => tx.sql<SagaEffect>`select saga, step, kind from effects order by position`)
+  return effects.map((effect) => ({ ...effect, at }))
+}
+
+/** A word that was given has come to its saga, or is still there for it: one may come when its time is over. */
+async function lostWords(seed: number, orders: Database, records: readonly SagaRecord[]): Promise<string[]> {
+  const silent = records.filter(({ key, results }) => hasWord(seed, key) && !('word' in readResults(results)))
+  return orders.transaction(async (tx) => {
+    const [closed] = await tx.sql`select 1 as one from placed where order_id = ${CLOSED}`
+    const lost: string[] = []
+    // Before that some are not given yet.
+    for (const { id, name, key } of closed ? silent : [])
+      if (!(await tx.store(sagaSignalsPort).take(tx, eventChannel(name, wordGiven.name, key), id))) lost.push(`${id} word was given`)
+    return lost
+  })
 }

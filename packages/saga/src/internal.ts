@@ -37,10 +37,11 @@ export type {
 } from './store.ts'
 export { LEASE_SLACK_MS, sagaArchivePort, sagaSignalsPort, sagaStorePort, sagaWorkersPort } from './store.ts'
 
-// For the explorer: the engine without its worker, and the guard
+// For the explorer and the crash harness: the engine without its worker, and the guard
 
 export type { Attempt, AttemptEnd } from './attempt.ts'
 export { attemptLocal, attemptRemote, contextOf, readResults, withResult } from './attempt.ts'
+export { eventChannel } from './channels.ts'
 export { decideStep, decides } from './decide-step.ts'
 export type { AnySaga, Saga, SagaStep } from './definition.ts'
 export { isUnspread } from './forward.ts'

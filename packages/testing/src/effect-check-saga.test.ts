@@ -43,6 +43,16 @@ describe('checkSagaEffects', () => {
     expect(faults).toMatchObject({ lost: ['b was never started'], orphans: ['c stock do', 'c stock undo'] })
   })
 
+  it('finds what was undone in the order of its start, where one receiver has recorded it', () => {
+    const undone = effectsOf('a', 'stock money !stock !money')
+    const inverted = (effects: readonly SagaEffect[]) =>
+      checkSagaEffects(['a'], [{ saga: 'a', status: 'compensated' }], effects, rules).inverted
+    expect(inverted(undone.map((effect) => ({ ...effect, at: 'shop' })))).toEqual(['a stock was undone before money'])
+    expect(inverted(undone.map((effect) => ({ ...effect, at: effect.step })))).toEqual([])
+    expect(inverted(undone)).toEqual([])
+    expect(inverted(effectsOf('a', 'stock money !money !stock').map((effect) => ({ ...effect, at: 'shop' })))).toEqual([])
+  })
+
   it('finds a refused step that was done, and a saga that completed all the same', () => {
     expect(check('compensated', 'stock !stock', 'stock').orphans).toEqual(['a stock was refused, and done'])
     expect(check('completed', 'stock money confirm label', 'money').left).toEqual(['a completed, and money was refused'])

@@ -4,6 +4,8 @@ export interface SagaEffect {
   readonly saga: string
   readonly step: string
   readonly kind: 'do' | 'undo'
+  /** Who has recorded it. What one receiver has undone is compared in its order; left out: the order says nothing. */
+  readonly at?: string
 }
 
 /** How a saga ended. */
@@ -16,7 +18,7 @@ export interface SagaEnd {
 
 /** What the steps of a definition must have left. */
 export interface SagaRules {
-  /** Steps that can be undone, in their order. */
+  /** Steps that can be undone, in the order of their start. */
   readonly before: readonly string[]
   /** The pivot and what comes after it: done in the end, and never undone. */
   readonly past: readonly string[]
@@ -28,7 +30,7 @@ export interface SagaFaults {
   readonly lost: readonly string[]
   /** An effect that happened more than once, or was undone more than once. */
   readonly twice: readonly string[]
-  /** Undone before it was done, or undone past the pivot. */
+  /** Undone before it was done, before a step that was started later, or past the pivot. */
   readonly inverted: readonly string[]
   /** Neither completed nor compensated. */
   readonly inLimbo: readonly string[]
@@ -41,8 +43,8 @@ export interface SagaFaults {
 /**
  * Compares what receivers recorded, each in the order it happened, with how the sagas ended.
  *
- * Completed: each step's effect once, and not undone. Compensated: each effect that happened was undone afterwards, once, and
- * nothing past the pivot happened.
+ * Completed: each step's effect once, and not undone. Compensated: each effect that happened was undone afterwards, once, in
+ * reverse order of start, and nothing past the pivot happened.
  */
 export function checkSagaEffects(
   asked: readonly string[],
@@ -85,5 +87,17 @@ function checkOne(end: SagaEnd, effects: readonly SagaEffect[], rules: SagaRules
     if (status === 'compensated' && done > undone) found.left.push(`${saga} ${step} was not undone`)
     if (step === refusedAt && done > 0) found.orphans.push(`${saga} ${step} was refused, and done`)
   }
+  found.inverted.push(...undoneTooEarly(effects, rules).map((what) => `${saga} ${what}`))
   if (status === 'completed' && refusedAt !== undefined) found.left.push(`${saga} completed, and ${refusedAt} was refused`)
+}
+
+/** At each receiver by itself: nobody knows what came first at two of them. */
+function undoneTooEarly(effects: readonly SagaEffect[], { before }: SagaRules): string[] {
+  const undone = effects.filter(({ at, kind }) => at !== undefined && kind === 'undo')
+  return [...Map.groupBy(undone, ({ at }) => at).values()].flatMap((list) =>
+    list.flatMap(({ step }, index) => {
+      const next = list[index + 1]?.step
+      return next !== undefined && before.indexOf(next) > before.indexOf(step) ? [`${step} was undone before ${next}`] : []
+    }),
+  )
 }
