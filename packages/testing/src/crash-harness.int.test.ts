@@ -158,6 +158,13 @@ await crashTrial({ roles: ${roles}, mishaps: [${JSON.stringify(late)}], isDone: 
     expect(told).toEqual(['struck', 'asked', 'asked'])
   })
 
+  it('refuses a mishap of somebody who is not there: it would not happen', async () => {
+    const roles = [{ name: 'idle', program: program('idle', IDLE) }]
+    const mishap: Mishap = { role: 'idel', when: { kind: 'time', afterMs: 0 }, deed: { kind: 'kill' } }
+    const trial = crashTrial({ roles, mishaps: [mishap], isDone: async () => true })
+    await expect(trial).rejects.toThrow('cannot crash "idel": the trial has idle')
+  })
+
   it('says when the time is over before all is done', async () => {
     const roles = [{ name: 'idle', program: program('idle', IDLE) }]
     const trial = await crashTrial({ roles, mishaps: [], isDone: async () => false, timeoutMs: 300 })

@@ -46,7 +46,8 @@ const LOOK_EVERY_MS = 25
  * Runs the roles as processes, kills them with SIGKILL as planned, starts them again at once, waits until all is done, and
  * ends them. A role's program dies in the middle of an instruction or stands still at a named point: nothing of it runs on.
  *
- * @throws {Error} when a process ends by itself: a crash that was not planned is a bug of the program
+ * @throws {Error} when a process ends by itself: a crash that was not planned is a bug of the program; {@link RangeError} for a mishap of
+ * somebody whom the trial does not have
  */
 export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial> {
   const { roles, mishaps, isDone, onStruck = async () => {}, signal } = options
@@ -55,6 +56,10 @@ export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial
   const counts: CrashCounts = { kills: 0, pauses: 0, strikes: 0, atPoint: 0 }
   const lives = new Map<string, CrashLife>()
   const strike = strikes(options, lives)
+  const names = [...roles, ...(options.outsiders ?? [])].map(({ name }) => name)
+  const stranger = mishaps.find(({ role }) => !names.includes(role))
+  // It would not happen, and the trial would count as one that went well.
+  if (stranger) throw new RangeError(`cannot crash "${stranger.role}": the trial has ${names.join(', ')}`)
   const of = (name: string) => mishaps.filter(({ role }) => role === name)
   for (const role of roles) lives.set(role.name, crashLife({ role, mishaps: of(role.name), strike, counts, signal: abort.signal }))
   const outside = (options.outsiders ?? []).map(({ name }) => outsiderLife(of(name), strike, counts, abort.signal))
