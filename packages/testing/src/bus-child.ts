@@ -8,7 +8,7 @@ const { openBus }: { openBus: (place: string) => Bus } = await import(module)
 // A parent that is gone, however it went, takes its children along.
 process.on('disconnect', () => process.exit(0))
 const bus = openBus(place)
-const roles: Record<string, () => Promise<void>> = { publish, consume }
+const roles: Record<string, () => Promise<void>> = { publish, publishOnAndOn, consume }
 await roles[role]?.()
 
 /** Publishes fifty events of each of four keys. */
@@ -17,6 +17,16 @@ async function publish(): Promise<void> {
   for (let n = 0; n < 50; n += 1) await bus.publish(['a', 'b', 'c', 'd'].map((subject) => numbered(subject, n)))
   await bus.close()
   process.exit(0)
+}
+
+/** Publishes one event after another until it is killed, and tells of each that the bus has taken. */
+async function publishOnAndOn(): Promise<void> {
+  process.send?.('ready')
+  for (let n = 0; ; n += 1) {
+    const event = numbered('a', n)
+    await bus.publish([event])
+    process.send?.(event.id)
+  }
 }
 
 /** Is a member of group "shared" until it is killed, and tells of what it handled. */

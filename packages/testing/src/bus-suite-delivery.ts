@@ -55,11 +55,11 @@ export function deliveryTests(test: BusTest, features: BusFeatures): void {
   })
 
   const { module } = test.fixture
-  if (module !== undefined) otherProcessTests(test, module)
+  if (module !== undefined) otherProcessTests(test, module, features)
   if (features.redelivery) redeliveryTests(test)
 }
 
-function otherProcessTests({ open, site }: BusTest, module: string): void {
+function otherProcessTests({ open, site }: BusTest, module: string, features: BusFeatures): void {
   it('hears of what another process publishes', async () => {
     const bus = open()
     const collector = await collect(bus, 'g')
@@ -67,6 +67,18 @@ function otherProcessTests({ open, site }: BusTest, module: string): void {
     await collector.until(200)
     await child.ended()
     expect(collector.envelopes).toHaveLength(200)
+  })
+
+  if (!features.replay) return
+  it('keeps what it has taken from a publisher that is killed', async () => {
+    const child = startChild('bus-child', [module, site().place, 'publishOnAndOn'])
+    await vi.waitFor(() => expect(child.messages.length).toBeGreaterThan(20), { timeout: 15_000, interval: 1 })
+    await child.kill()
+    const taken = child.messages.filter((id) => id !== 'ready')
+    const collector = await collect(open(), 'g')
+    await vi.waitFor(() => expect(collector.envelopes.map(({ id }) => id)).toEqual(expect.arrayContaining(taken)), { timeout: 10_000 })
+    // Nobody knows of the last ones, but there is no hole before them.
+    expect(collector.of('a')).toEqual(upTo(collector.of('a').length))
   })
 }
 

@@ -126,6 +126,11 @@ function takeoverTests(test: BusTest, module: string): void {
         .filter((id) => !seen.has(id))
     }
     await vi.waitFor(() => expect(missing()).toEqual([]), { timeout: 6_000, interval: 10 })
+    // What is taken over comes in its order, and what came before it to the same member before that.
+    for (const key of upTo(16)) {
+      const came = [...new Set(survivor.of(`k${key}`))]
+      expect(came).toEqual(came.toSorted((one, other) => Number(one) - Number(other)))
+    }
   })
 
   it('goes on with a group whose only member was killed', async () => {

@@ -10,6 +10,7 @@ export function inboxSuite(name: string, options: StoreSuiteOptions): void {
     it('forgets what rolled back', withDatabase(options, forgetsRolledBack))
     it('takes an id once among many at the same time', withDatabase(options, takesOnceConcurrently))
     it('tells when others of the lane are parked, in this group only', withDatabase(options, seesParked))
+    it('lets one of a lane go first, and parks the others behind it when it fails', withDatabase(options, holdsLane))
     it('forgets old ids of one group, a bounded number at a time', withDatabase(options, cleans))
     it('knows an old message by its place once it is marked, and a young one by its id alone', withDatabase(options, knowsByMark))
     it('keeps ids until a mark covers them', withDatabase(options, keepsUnmarked))
@@ -53,6 +54,20 @@ async function seesParked(database: Database): Promise<void> {
   expect(await admit(database, 'g', '2', 'a')).toBe('duplicate')
   expect(await admit(database, 'g', '3', 'b')).toBe('new')
   expect(await admit(database, 'h', '4', 'a')).toBe('new')
+}
+
+/** Each that is let in fails and is parked: who comes at the same time has to see it, or would be handled before it. */
+async function holdsLane(database: Database): Promise<void> {
+  const handle = (n: number) =>
+    database.transaction(async (tx) => {
+      const admitted = await database.store(inboxPort).admit(tx, { group: 'g', id: `${n}`, lane: 'a' }, 1)
+      await database.store(keyQueuePort).push(tx, parkedMessage('a', `${n}`, 0))
+      return admitted
+    })
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => handle(n)))
+  expect(answers.filter((answer) => answer === 'new')).toHaveLength(1)
+  expect(answers.filter((answer) => answer === 'parked')).toHaveLength(11)
+  expect(await database.read((tx) => database.store(keyQueuePort).upcoming(tx, 'g', 100))).toHaveLength(1)
 }
 
 async function cleans(database: Database): Promise<void> {

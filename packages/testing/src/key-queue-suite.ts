@@ -1,7 +1,7 @@
 import type { Database } from '@banyan/core'
 import { deadLettersPort, type Failure, keyQueuePort, type NewParkedMessage, type ParkedMessage } from '@banyan/messaging/internal'
 import { describe, expect, it } from 'vitest'
-import { parkedMessage, type StoreSuiteOptions, withDatabase } from './messaging-store-suite.ts'
+import { parkedMessage, rolledBack, type StoreSuiteOptions, withDatabase } from './messaging-store-suite.ts'
 
 const failure: Failure = { reason: 'failed', code: 'ERR_X', message: 'no', stack: 'at x', firstAt: 10, lastAt: 20 }
 const dead = (lane: string, id: string, more: Partial<NewParkedMessage> = {}): NewParkedMessage =>
@@ -18,6 +18,7 @@ export function keyQueueSuite(name: string, options: StoreSuiteOptions): void {
     it('keeps every field of a message and its failure', withDatabase(options, keepsFields))
     it('takes a failure whose texts hold the character NUL', withDatabase(options, takesNul))
     it('wakes when something becomes due', withDatabase(options, wakesWhenDue))
+    it('forgets what rolled back: a message that came, changed or went', withDatabase(options, forgetsRolledBack))
   })
   describe(`${name}: dead letters`, () => {
     it('finds by group, type, key, reason and id, page by page', withDatabase(options, findsDead))
@@ -142,6 +143,22 @@ async function wakesWhenDue(database: Database): Promise<void> {
   stop()
   await push(database, parkedMessage('c', 'c1', 0))
   expect(wakes).toBe(2)
+}
+
+async function forgetsRolledBack(database: Database): Promise<void> {
+  const queue = database.store(keyQueuePort)
+  await push(database, parkedMessage('a', 'a1', 5), parkedMessage('a', 'a2', 6))
+  const before = await headOf(database)
+  let wakes = 0
+  const stop = queue.onDue(() => {
+    wakes += 1
+  })
+  await rolledBack(database, (tx) => queue.push(tx, parkedMessage('b', 'b1', 0)))
+  await rolledBack(database, (tx) => queue.save(tx, before.position, { kind: 'dead', attempts: 6, failure }, '{"new":1}'))
+  await rolledBack(database, async (tx) => void (await queue.remove(tx, before, 9)))
+  stop()
+  expect(await upcoming(database)).toEqual([before])
+  expect(wakes).toBe(0)
 }
 
 async function findsDead(database: Database): Promise<void> {

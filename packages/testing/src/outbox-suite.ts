@@ -23,6 +23,9 @@ export function outboxSuite(name: string, options: StoreSuiteOptions): void {
     it('never uses a position again after everything was sent', withDatabase(options, neverReusesPositions))
     it('tells the backlog and its oldest', withDatabase(options, countsBacklog))
     it('keeps a lease as it was saved', withDatabase(options, keepsLease))
+    it('holds a partition for who has loaded it', withDatabase(options, holdsPartition))
+    it('keeps all events of a key in one partition', withDatabase(options, keepsKeysTogether))
+    it('drops nothing that is not sent, however often it is tidied', withDatabase(options, tidiesSent))
   })
 }
 
@@ -186,4 +189,39 @@ async function keepsLease(database: Database): Promise<void> {
   expect((await load()).lease).toEqual({ kind: 'held', epoch: 7, owner: 'owner 7', expiresAt: 5_000 })
   await database.transaction((tx) => log.saveLease(tx, 0, { kind: 'free', epoch: 7 }))
   expect((await load()).lease).toEqual({ kind: 'free', epoch: 7 })
+}
+
+/** Else two relays would take the same lease under one epoch. */
+async function holdsPartition(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  const takeOver = () =>
+    database.transaction(async (tx) => {
+      const { lease } = await log.load(tx, 0)
+      await log.saveLease(tx, 0, { kind: 'free', epoch: lease.epoch + 1 })
+    })
+  await Promise.all(Array.from({ length: 10 }, takeOver))
+  expect((await database.transaction((tx) => log.load(tx, 0))).lease.epoch).toBe(10)
+}
+
+async function keepsKeysTogether(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+  for (const n of [1, 2, 3]) await append(database, ...keys.map((key) => record(key, n)))
+  for (const n of [4, 5, 6]) for (const key of keys) await append(database, record(key, n))
+  const places = new Map<string, Set<number>>()
+  for (let partition = 0; partition < log.partitions; partition += 1)
+    for (const { key } of await log.read(partition, undefined, 1_000)) places.set(key, (places.get(key) ?? new Set()).add(partition))
+  expect([...places].map(([key, { size }]) => `${key} in ${size}`).sort()).toEqual(keys.map((key) => `${key} in 1`))
+}
+
+async function tidiesSent(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  await hold(database, 1)
+  await append(database, record('a', 1), record('a', 2), record('a', 3))
+  const [first, ...rest] = await readAll(database)
+  for (let partition = 0; partition < log.partitions; partition += 1)
+    await database.transaction((tx) => log.advance(tx, partition, { epoch: 1, done: first?.position ?? 0, expiresAt: 9_000 }))
+  for (let n = 0; n < 3; n += 1) await log.tidy()
+  expect(await readAll(database)).toEqual(rest)
+  expect((await database.read((tx) => log.stats(tx))).backlog).toBe(2)
 }

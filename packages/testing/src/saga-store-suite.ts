@@ -15,7 +15,8 @@ export function sagaStoreSuite(name: string, options: StoreSuiteOptions): void {
     it('starts nothing by itself where a transaction of the database is open', withDatabase(options, startsNothingBeside))
     it('moves a saga on for its owner, at its revision, with one line of history', withDatabase(options, movesOn))
     it('does not move a saga for others, other epochs, or other revisions', withDatabase(options, fences))
-    it('keeps results and output unless new ones come', withDatabase(options, keepsResults))
+    it('forgets an advance that rolled back', withDatabase(options, forgetsAdvance))
+    it('keeps results, output, input and version unless new ones come', withDatabase(options, keepsResults))
     it('writes many starts and advances at once, each for itself', withDatabase(options, writesMany))
     it('gives a worker a higher epoch each time, and an id in use only by force', withDatabase(options, enlists))
     it('renews for the holder of the epoch only, also after its time', withDatabase(options, renews))
@@ -93,11 +94,26 @@ async function fences(database: Database): Promise<void> {
   expect(both.sort()).toEqual([false, true])
 }
 
+/** What a local step wrote is gone with it: else it would count as done. */
+async function forgetsAdvance(database: Database): Promise<void> {
+  await insert(database, newSaga('s1', { owner: A }))
+  const before = await find(database, 's1')
+  const step = { ...running('b'), id: 's1', owner: A, revision: 0, entry: entryOf(running('b')) }
+  await rolledBack(database, async (tx) => {
+    expect(await tx.store(sagaStorePort).advance(tx, step)).toBe(true)
+  })
+  expect([await find(database, 's1'), await history(database, 's1')]).toEqual([before, []])
+  expect(await advance(database, 's1', A, 0, running('b'))).toBe(true)
+}
+
 async function keepsResults(database: Database): Promise<void> {
   await insert(database, newSaga('s1', { owner: A }))
   await advance(database, 's1', A, 0, { ...running('b'), results: '{"a":1}' })
   await advance(database, 's1', A, 1, running('c'))
-  expect(await find(database, 's1')).toMatchObject({ results: '{"a":1}', output: undefined })
+  expect(await find(database, 's1')).toMatchObject({ results: '{"a":1}', output: undefined, input: '{"guests":2}', version: 1 })
+  await advance(database, 's1', A, 2, { ...running('d'), input: '{"guests":3}', version: 2 })
+  await advance(database, 's1', A, 3, running('e'))
+  expect(await find(database, 's1')).toMatchObject({ results: '{"a":1}', input: '{"guests":3}', version: 2, step: 'e' })
 }
 
 async function writesMany(database: Database): Promise<void> {
