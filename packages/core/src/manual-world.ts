@@ -42,7 +42,8 @@ export function manualWorld(options: ManualWorldOptions = {}): ManualWorld {
       next.fire()
       await settle()
     }
-    elapsed = until
+    // Others may have let more of it pass meanwhile.
+    elapsed = Math.max(elapsed, until)
   }
 
   return {

@@ -51,6 +51,17 @@ test('a timer set by what another one led to fires within the same advance', asy
   expect(seen).toEqual([10, 20])
 })
 
+test('time never goes back, also where several let it pass at once', async () => {
+  const world = manualWorld()
+  const seen: number[] = []
+  const pass = async (durationMs: number) => {
+    await world.advance(durationMs)
+    seen.push(world.monotonic())
+  }
+  await Promise.all([pass(100), pass(50)])
+  expect(seen).toEqual([100, 100])
+})
+
 test('a cancelled timer does not fire and is not pending', async () => {
   const world = manualWorld()
   let fired = false
