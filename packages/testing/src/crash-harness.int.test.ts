@@ -160,9 +160,23 @@ await crashTrial({ roles: ${roles}, mishaps: [${JSON.stringify(late)}], isDone: 
 
   it('refuses a mishap of somebody who is not there: it would not happen', async () => {
     const roles = [{ name: 'idle', program: program('idle', IDLE) }]
-    const mishap: Mishap = { role: 'idel', when: { kind: 'time', afterMs: 0 }, deed: { kind: 'kill' } }
-    const trial = crashTrial({ roles, mishaps: [mishap], isDone: async () => true })
-    await expect(trial).rejects.toThrow('cannot crash "idel": the trial has idle')
+    const when = { kind: 'time', afterMs: 0 } as const
+    const trial = (mishap: Mishap) => crashTrial({ roles, mishaps: [mishap], isDone: async () => true })
+    await expect(trial({ role: 'idel', when, deed: { kind: 'kill' } })).rejects.toThrow('cannot crash "idel": the trial has idle')
+    const struck = trial({ role: 'idle', when, deed: { kind: 'strike', outsider: 'sky' } })
+    await expect(struck).rejects.toThrow('cannot strike "sky": the trial has no such outsider')
+  })
+
+  it('rejects when an outsider cannot strike, and leaves no process', async () => {
+    const trial = crashTrial({
+      roles: [{ name: 'counting', program: program('counting', COUNTING) }],
+      outsiders: [{ name: 'sky', strike: async () => Promise.reject(new Error('the sky does not fall')) }],
+      mishaps: [atMiddle({ kind: 'strike', outsider: 'sky' }, 1)],
+      isDone: async () => true,
+    })
+    await expect(trial).rejects.toThrow('the sky does not fall')
+    // It stood at its point when it was ended.
+    expect(steps()).toEqual(['start', 'before 1'])
   })
 
   it('says when the time is over before all is done', async () => {

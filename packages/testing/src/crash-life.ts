@@ -64,7 +64,15 @@ export function crashLife(options: CrashLifeOptions): CrashLife {
     const met = upToKill(left).map(async (mishap) => {
       if (await meet(options, { child, lines, kill }, mishap, over.signal)) left.splice(left.indexOf(mishap), 1)
     })
-    await Promise.race([exited, aborted(signal)])
+    // One that fails is heard at once: an outsider that cannot strike must not end the harness, nor let the trial wait for it.
+    const failed = Promise.all(met).then(() => new Promise<never>(() => {}))
+    try {
+      await Promise.race([exited, aborted(signal), failed])
+    } catch (error) {
+      over.abort()
+      await stop(child, exited)
+      throw error
+    }
     over.abort()
     await Promise.all(met)
     if (child.exitCode === null && child.signalCode === null) return stop(child, exited)
