@@ -177,8 +177,9 @@ function identifier(name: string): string {
 
 /** A test that passes on a server that forgets commits shows nothing. */
 function assertSafe(settings: Record<string, string>): void {
-  for (const name of ['fsync', 'synchronous_commit', 'full_page_writes']) {
-    if (name in settings)
-      throw new RangeError(`cannot start PostgreSQL with "${name}" set to "${settings[name]}": it stays as the server has it`)
+  for (const [name, value] of Object.entries(settings)) {
+    // As the server reads a name.
+    if (['fsync', 'synchronous_commit', 'full_page_writes'].includes(name.toLowerCase().replaceAll('-', '_')))
+      throw new RangeError(`cannot start PostgreSQL with "${name}" set to "${value}": it stays as the server has it`)
   }
 }
