@@ -1,8 +1,9 @@
+import { isRefusal } from '@banyan/core'
 import { ExploreError } from './explore-errors.ts'
 import { ANSWER_LOST, DIED_HALFWAY, type FaultKind, NOT_REACHED } from './explore-fault.ts'
-import { type Begun, type Moment, withAttempt, withEffects } from './explore-moment.ts'
+import { type Begun, effectOfOther, type Moment, withAttempt, withEffects } from './explore-moment.ts'
 import { type Handled, type Letter, operationNamed } from './explore-operation.ts'
-import { type Answer, type Asked, toText } from './explore-run.ts'
+import { type Answer, type Asked, fromText, toText } from './explore-run.ts'
 import type { Operation } from './explore-service.ts'
 import { crashed, type Move, mayFail, type Site, sorted } from './explore-site.ts'
 import { actionId, actorText, answerText, operationText } from './explore-words.ts'
@@ -38,7 +39,17 @@ function moved({ moment, begun, letter, handled }: Call, answer: Answer | undefi
 }
 
 function answered(call: Call): Move {
-  return { id: `${actionId(call.begun)}.call`, cost: 0, to: moved(call), tell: () => `${callText(call)} -> ${answerText(call.handled)}` }
+  const to = { ...moved(call), wrong: takenForAnother(call) }
+  return { id: `${actionId(call.begun)}.call`, cost: 0, to, tell: () => `${callText(call)} -> ${answerText(call.handled)}` }
+}
+
+/** A guard that knows the key says that it is done, and what it has done is another step's: nothing of this one will ever happen. */
+function takenForAnother({ moment, begun, letter, operation, handled }: Call): string | undefined {
+  const { answer, effects } = handled
+  const isDone = answer && 'value' in answer && !isRefusal(fromText(answer.value))
+  if (begun.kind === 'undo' || effects !== 0 || !isDone || typeof operation !== 'object' || !('guard' in operation)) return undefined
+  const other = effectOfOther(moment, begun.step, letter)
+  return other && `each step has a key of its own: "${begun.step}" is taken for a repetition of "${other.step}" (${other.at})`
 }
 
 /** The moment after a fault that leaves the caller with an error, and the service as it is. */

@@ -95,14 +95,23 @@ export function withoutAttempt(moment: Moment, action: StepAction): Moment {
 }
 
 /** The moment with the effects that a call made, or took back. */
-export function withEffects(moment: Moment, step: string, { service, key }: Letter, count: number): Moment {
+export function withEffects(moment: Moment, step: string, letter: Letter, count: number): Moment {
   if (count === 0) return moment
-  // What has no key is told apart by its step alone: two of one service are no repetition.
-  const at = key === '' ? `${service}, without a key, by ${step}` : `${service} ${key}`
+  const at = placeOf(step, letter)
   const before = moment.effects.find((effect) => effect.at === at)
   const rest = moment.effects.filter((effect) => effect !== before)
   const now = (before?.count ?? 0) + count
   const effects = now === 0 ? rest : [...rest, { step: before?.step ?? step, at, count: now }]
   effects.sort((a, b) => (a.at < b.at ? -1 : 1))
   return { ...moment, effects }
+}
+
+/** The effect of another step under the key of a call. */
+export function effectOfOther({ effects }: Moment, step: string, letter: Letter): Effect | undefined {
+  return effects.find((effect) => effect.at === placeOf(step, letter) && effect.step !== step)
+}
+
+/** What has no key is told apart by its step alone: two of one service are no repetition. */
+function placeOf(step: string, { service, key }: Letter): string {
+  return key === '' ? `${service}, without a key, by ${step}` : `${service} ${key}`
 }

@@ -259,6 +259,32 @@ const refusalForgotten: PlantedBug = {
   mended: () => explore(seating, { input, services: { seats: seatsOf({}) } }),
 }
 
+/** 16. The order's id for a key, as an order is paid once; now it is paid in two parts. The till takes the second for the first again. */
+const oneKey: PlantedBug = {
+  name: 'one key for two steps',
+  rule: /each step has a key of its own: "rest" is taken for a repetition of "deposit" \(till o1\)/,
+  broken: (replay) =>
+    explore(
+      instalments(() => 'o1'),
+      { input, services: { till }, ...again(replay) },
+    ),
+  mended: () =>
+    explore(
+      instalments(({ key }) => key),
+      { input, services: { till } },
+    ),
+}
+
+const instalments =
+  (keyOf: (c: { key: string }) => string) =>
+  ({ till }: { till: Till }) => {
+    const part = {
+      do: (c: { input: Order; key: string }) => till.charge({ cents: c.input.cents / 2, key: keyOf(c) }),
+      undo: (c: { input: Order; key: string }) => till.refund({ cents: c.input.cents / 2, key: keyOf(c) }),
+    }
+    return saga<Order>('instalments', options).step('deposit', part).step('rest', part).pivot('confirm', confirm).done()
+  }
+
 const seating = ({ seats }: { seats: ReturnType<typeof seatsOf>['client'] }) =>
   saga<Order>('seating', options)
     .step('seat', { do: (c) => seats.take({ key: c.key }), undo: (c) => seats.giveBack({ key: c.key }) })
@@ -311,4 +337,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   undoOfNothingFails,
   lateAndHalfway,
   refusalForgotten,
+  oneKey,
 ]
