@@ -66,7 +66,8 @@ async function saveLease(tx: Transaction, partition: number, lease: Lease): Prom
 
 const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expiresAt }) => {
   const [before] = await tx.sql<{ done: number }>`
-    select done from banyan_outbox_lease where partition = ${partition} and epoch = ${epoch} and owner is not null`
+    select done from banyan_outbox_lease where partition = ${partition} and epoch = ${epoch} and owner is not null
+      and ${done} <= max(done, coalesce((select max(position) from banyan_outbox), 0))`
   if (!before) return false
   await tx.sql`update banyan_outbox_lease set done = max(done, ${done}), expires_at = ${expiresAt} where partition = ${partition}`
   const dropped = Math.max(DROPPED_AT_ONCE, 2 * (done - before.done))

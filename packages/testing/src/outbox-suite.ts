@@ -25,6 +25,7 @@ export function outboxSuite(name: string, options: StoreSuiteOptions): void {
     it('keeps a lease as it was saved', withDatabase(options, keepsLease))
     it('holds a partition for who has loaded it', withDatabase(options, holdsPartition))
     it('keeps all events of a key in one partition', withDatabase(options, keepsKeysTogether))
+    it('marks no position that was never drawn: the event that gets it would not be sent', withDatabase(options, marksDrawn))
     it('drops nothing that is not sent, however often it is tidied', withDatabase(options, tidiesSent))
   })
 }
@@ -224,4 +225,16 @@ async function tidiesSent(database: Database): Promise<void> {
   for (let n = 0; n < 3; n += 1) await log.tidy()
   expect(await readAll(database)).toEqual(rest)
   expect((await database.read((tx) => log.stats(tx))).backlog).toBe(2)
+}
+
+/** As a relay would that outlives a database which is restored from before. */
+async function marksDrawn(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  await hold(database, 1)
+  for (let partition = 0; partition < log.partitions; partition += 1) {
+    const progress = { epoch: 1, done: 1_000, expiresAt: 9_000 }
+    expect(await database.transaction((tx) => log.advance(tx, partition, progress))).toBe(false)
+  }
+  await append(database, record('a', 1))
+  expect(await readAll(database)).toHaveLength(1)
 }
