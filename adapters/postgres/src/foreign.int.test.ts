@@ -1,7 +1,7 @@
 import { event, type Migration, type Schema, silentLogger } from '@banyan/core'
 import { publish } from '@banyan/messaging'
 import { outboxPort } from '@banyan/messaging/internal'
-import { participant } from '@banyan/saga'
+import { participant, releaseLock, semanticLock, versionFile, waitingOperations } from '@banyan/saga'
 import { sagaSignalsPort } from '@banyan/saga/internal'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
 import { sql } from 'drizzle-orm'
@@ -203,6 +203,33 @@ for (const [name, layer] of Object.entries(layers)) {
       await once()
       await once()
       expect(charge).toHaveBeenCalledOnce()
+    })
+
+    it('applies operations in their order, however they come', async () => {
+      const account = { entity: 'account', id: name }
+      const applied: number[] = []
+      const waiting: unknown[] = []
+      for (const version of [1, 3, 4, 2]) {
+        await within(async (tx) => {
+          await versionFile(tx, { ...account, version, operation: `n${version}` }, (_, number) => void applied.push(number))
+          waiting.push((await waitingOperations(tx, account)).map((kept) => kept.version))
+          await tx.flush()
+        })
+      }
+      expect(applied).toEqual([1, 2, 3, 4])
+      expect(waiting).toEqual([[], [3], [3, 4], []])
+    })
+
+    it('is told who has locked an entity, and since when', async () => {
+      const order = { entity: 'order', id: name }
+      await database.transaction((tx) => semanticLock(tx, { ...order, saga: 's1', stash: 7 }))
+      await within(async (tx) => {
+        const since = expect.stringMatching(/locked by saga "s1" since \d{4}-/)
+        expect(await semanticLock(tx, { ...order, saga: 's2' })).toMatchObject({ refused: 'locked', detail: since })
+        expect(await semanticLock(tx, { ...order, saga: 's1' })).toMatchObject({ stash: 7, at: expect.any(Number) })
+        expect(await releaseLock(tx, { ...order, saga: 's1' })).toBe(7)
+        await tx.flush()
+      })
     })
   })
 }

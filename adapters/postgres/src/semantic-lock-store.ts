@@ -8,8 +8,9 @@ export function postgresSemanticLocks({ world }: PostgresDatabase): SemanticLock
 
 type LockRow = Omit<SemanticLockRecord, 'stash'> & { stash: string | null }
 
-function recordOf({ stash, ...row }: LockRow): SemanticLockRecord {
-  return { ...row, stash: stash ?? undefined }
+function recordOf({ stash, at, ...row }: LockRow): SemanticLockRecord {
+  // In a transaction of somebody else's data layer 64-bit numbers come as its driver makes them: as text, or bigint.
+  return { ...row, stash: stash ?? undefined, at: Number(at) }
 }
 
 const find: SemanticLockStore['find'] = async (tx, entity, id) => {
