@@ -300,6 +300,27 @@ describe('what cannot be used', () => {
     await elsewhere.drop()
   })
 
+  it('is a transaction that writes to another schema, where each has the tables of a service', async () => {
+    const inSchema = async (name: string) => {
+      await database.run(`create schema ${name}`)
+      const url = `${place.url}?options=${encodeURIComponent(`-c search_path=${name}`)}`
+      const service = postgres(url, { log: silentLogger })
+      await service.migrate([])
+      return { url, service }
+    }
+    const [one, two] = [await inSchema('one'), await inSchema('two')]
+    const client = new pg.Client(two.url)
+    await client.connect()
+    await client.query('begin')
+    const refused = fromPg(client, { database: one.service })
+    const message = expect.stringContaining('it writes to the schema "two" and not to "one"')
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_NOT_FLUSHED', message })
+    await client.query('rollback; begin')
+    await expect(fromPg(client, { database: two.service })).resolves.toBeDefined()
+    await client.end()
+    await Promise.all([one.service.close(), two.service.close()])
+  })
+
   it('is a client without an open transaction, and a database that is not the one meant', async () => {
     const client = await pool.connect()
     await expect(fromPg(client, { database })).rejects.toMatchObject({

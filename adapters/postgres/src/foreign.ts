@@ -34,16 +34,27 @@ export interface ForeignOptions {
 /** Runs one statement in the transaction. Numbers stand for the values: `$1`, `$2`; `parts` is the text without them, of a template. */
 export type ForeignQuery = (text: string, values: PostgresValue[], parts?: readonly string[]) => Promise<object[]>
 
-/** What databases whose tables are there are called on their servers. */
-const names = new WeakMap<PostgresDatabase, string>()
+/** Where a service's tables are: what the database is called on its server, and the schema. */
+interface Home {
+  readonly name: string
+  readonly schema: string
+}
+
+/** The homes of databases whose tables are there. */
+const homes = new WeakMap<PostgresDatabase, Home>()
+
+/** The columns of a {@link Home}, of the table with this oid. */
+const homeOf = (table: string) =>
+  `current_database() as name, (select relnamespace::regnamespace::text from pg_class where oid = ${table}) as schema`
 
 /**
  * Makes a {@link ForeignTransaction} of a way to run statements.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is in a database of another name or without Banyan's tables
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is in a database of another name, in another
+ * schema or without Banyan's tables
  */
 export async function foreignTransaction(query: ForeignQuery, { database }: ForeignOptions): Promise<ForeignTransaction> {
-  const guard = await placeGuard(query, names.get(database) ?? (await prepare(database)))
+  const guard = await placeGuard(query, homes.get(database) ?? (await prepare(database)))
   const state = foreignState()
   const read = readTransaction(async <Row extends object>({ text, values = [], parts }: Statement) => {
     state.assertOpen('run a statement')
@@ -127,29 +138,31 @@ function foreignState() {
   }
 }
 
-async function prepare(database: PostgresDatabase): Promise<string> {
+async function prepare(database: PostgresDatabase): Promise<Home> {
   await database.migrate([])
-  const [row] = await database.run<{ name: string }>('select current_database() as name')
-  const name = row?.name ?? ''
-  names.set(database, name)
-  return name
+  const [home] = await database.run<{ name: string; schema: string }>(`select ${homeOf("'banyan_unflushed'::regclass")}`)
+  if (!home) throw new Error('the server did not say where the tables are')
+  homes.set(database, home)
+  return home
 }
 
-async function placeGuard(query: ForeignQuery, wanted: string): Promise<string> {
+async function placeGuard(query: ForeignQuery, wanted: Home): Promise<string> {
   try {
     const [row] = await query(
-      'insert into banyan_unflushed (call) values (1) returning ctid::text as place, current_database() as name',
+      `insert into banyan_unflushed (call) values (1) returning ctid::text as place, ${homeOf('banyan_unflushed.tableoid')}`,
       [],
     )
-    // A service's tables, Banyan's among them, may be in each of several databases.
-    if (row && 'name' in row && row.name !== wanted) throw new Error(`it is in the database "${row.name}" and not in "${wanted}"`)
+    // A service's tables, Banyan's among them, may be in each of several databases, and schemas.
+    if (row && 'name' in row && row.name !== wanted.name) throw new Error(`it is in the database "${row.name}" and not in "${wanted.name}"`)
+    if (row && 'schema' in row && row.schema !== wanted.schema)
+      throw new Error(`it writes to the schema "${row.schema}" and not to "${wanted.schema}"`)
     if (row && 'place' in row && typeof row.place === 'string') return row.place
     throw new Error('the row was not given back')
   } catch (cause) {
     // Outside of a transaction the row's check comes at once.
     throw new PostgresError(
       'ERR_NOT_FLUSHED',
-      `cannot use this transaction: ${messageOf(cause)}; wanted an open transaction in the database that "database" stands for`,
+      `cannot use this transaction: ${messageOf(cause)}; wanted an open transaction in the database, and the schema, that "database" stands for`,
       { cause },
     )
   }

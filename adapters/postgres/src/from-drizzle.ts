@@ -31,7 +31,7 @@ export interface DrizzleSql<Query> {
  *
  * Rows of `tx.sql` come as your driver makes them: 64-bit numbers as text, unless you taught it otherwise.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name or in another schema
  */
 export function fromDrizzle<Query>(
   drizzle: DrizzleTransaction<Query>,

@@ -30,7 +30,7 @@ export interface KyselyQuery {
  *
  * Rows of `tx.sql` come as your `pg` makes them: 64-bit numbers as text, unless you taught it otherwise.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name or in another schema
  */
 export function fromKysely(trx: KyselyTransaction, options: ForeignOptions): Promise<ForeignTransaction> {
   const plain = trx.withoutPlugins()

@@ -19,7 +19,7 @@ export interface PgClient {
  * tx.committed()
  * ```
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is in a database of another name
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when no transaction is open, or it is in a database of another name or in another schema
  */
 export function fromPg(client: PgClient, options: ForeignOptions): Promise<ForeignTransaction> {
   return foreignTransaction(async (text, values) => (await client.query({ text, values, types: rowTypes })).rows, options)

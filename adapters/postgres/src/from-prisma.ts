@@ -21,7 +21,7 @@ export interface PrismaTransaction {
  *
  * Rows of `tx.sql` come as Prisma makes them: 64-bit numbers as bigint.
  *
- * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name
+ * @throws {PostgresError} `ERR_NOT_FLUSHED` when it is a transaction in a database of another name or in another schema
  */
 export function fromPrisma(prisma: PrismaTransaction, options: ForeignOptions): Promise<ForeignTransaction> {
   return foreignTransaction(async (text, values) => {
