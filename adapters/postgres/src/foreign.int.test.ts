@@ -283,6 +283,25 @@ describe('what comes while a transaction is flushed', () => {
   })
 })
 
+describe('calls after the commit', () => {
+  it('are made although one of them throws, also where the log does not take it', async () => {
+    const log = { ...silentLogger, error: vi.fn(() => expect.unreachable()) }
+    const service = postgres(place.url, { log })
+    const called = vi.fn()
+    const tx = await withPg(
+      (client) => fromPg(client, { database: service }),
+      async (tx) => {
+        tx.afterCommit(() => expect.unreachable())
+        tx.afterCommit(called)
+        await tx.flush()
+      },
+    )
+    tx.committed()
+    expect([log.error, called].map((call) => call.mock.calls.length)).toEqual([1, 1])
+    await service.close()
+  })
+})
+
 describe('what cannot be used', () => {
   it('is a transaction in another database, also where that has tables of Banyan', async () => {
     const elsewhere = await testPostgres()

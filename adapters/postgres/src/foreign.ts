@@ -1,4 +1,5 @@
 import { messageOf } from '@banyan/core'
+import { callAfterCommit } from './after-commit.ts'
 import type { Statement } from './connection.ts'
 import type { PostgresDatabase, PostgresTransaction } from './postgres-database.ts'
 import { PostgresError } from './postgres-error.ts'
@@ -82,16 +83,7 @@ export async function foreignTransaction(query: ForeignQuery, { database }: Fore
       await removeGuard(query, guard)
       state.flushed()
     },
-    committed() {
-      for (const call of state.commit()) {
-        try {
-          call()
-        } catch (error) {
-          // The commit stands, and the others want to hear of it.
-          database.log.error({ error }, 'an afterCommit call threw')
-        }
-      }
-    },
+    committed: () => callAfterCommit(state.commit(), database.log),
   }
 }
 

@@ -1,4 +1,5 @@
-import { type Logger, sleep, type World } from '@banyan/core'
+import { sleep, type World } from '@banyan/core'
+import { callAfterCommit } from './after-commit.ts'
 import type { Connection } from './connection.ts'
 import type { Lanes } from './lanes.ts'
 import type { Pool } from './pool.ts'
@@ -65,7 +66,7 @@ async function runOnce<T>(
     if (reason && isRepeatable(reason) && !isFinal) return { kind: 'again', reason, firstText: attempt.firstText() }
     throw error
   }
-  notify(attempt, settings.log)
+  callAfterCommit(attempt.committed, settings.log)
   return { kind: 'committed', value }
 }
 
@@ -126,25 +127,6 @@ function inTime<T>(
       .then(resolve, reject)
       .finally(() => timer.cancel())
   })
-}
-
-function notify(attempt: Attempt, log: Logger): void {
-  for (const call of attempt.committed) {
-    try {
-      call()
-    } catch (error) {
-      // The commit stands, and the others want to hear of it.
-      tell(log, error)
-    }
-  }
-}
-
-function tell(log: Logger, error: unknown): void {
-  try {
-    log.error({ error }, 'an afterCommit call threw')
-  } catch {
-    // A log that cannot take it must not make a commit look like a failure.
-  }
 }
 
 function exhausted(reason: PostgresError, attempts: number): PostgresError {
