@@ -1,18 +1,19 @@
 import type { ReadTransaction } from '@banyan/core'
 import { type AuditRecord, type DeadLetterStore, type ParkedRow, type ParkedStats, parkedMessageOf } from '@banyan/messaging/internal'
-import { storable } from './storable.ts'
+import { orNull, storable } from './storable.ts'
 
 /** The people's side of the key queue. */
 export function postgresDeadLetters(): DeadLetterStore {
   return { find, followers, audit, history, stats }
 }
 
-const find: DeadLetterStore['find'] = async (tx, { id = null, group = null, type = null, key = null, reason = null }, after, limit) => {
+const find: DeadLetterStore['find'] = async (tx, { id = null, reason = null, ...texts }, after, limit) => {
+  const [group, type, key] = [orNull(texts.group), orNull(texts.type), orNull(texts.key)]
   const rows = await tx.sql<ParkedRow>`
     select * from banyan_key_queue
     where state = 'dead' and position > ${after}
       and (${id}::bigint is null or position = ${id}) and (${group}::text is null or grp = ${group}) and (${type}::text is null or type = ${type})
-      and (${key && storable(key)}::text is null or key = ${key && storable(key)}) and (${reason}::text is null or reason = ${reason})
+      and (${key}::text is null or key = ${key}) and (${reason}::text is null or reason = ${reason})
     order by position limit ${limit}`
   return rows.map(parkedMessageOf)
 }
@@ -26,7 +27,7 @@ const followers: DeadLetterStore['followers'] = async (tx, group, lane) => {
 const audit: DeadLetterStore['audit'] = async (tx, { deadLetter, action, by, why, at, group, messageId, raw }) => {
   await tx.sql`
     insert into banyan_dead_letter_audit (dead_letter, action, decided_by, why, at, grp, message_id, raw)
-    values (${deadLetter}, ${action}, ${by}, ${why}, ${at}, ${group}, ${storable(messageId)}, ${raw})`
+    values (${deadLetter}, ${action}, ${storable(by)}, ${storable(why)}, ${at}, ${group}, ${storable(messageId)}, ${raw})`
 }
 
 const history: DeadLetterStore['history'] = (tx, deadLetter, limit) => tx.sql<AuditRecord>`

@@ -1,7 +1,7 @@
 import type { Transaction } from '@banyan/core'
 import { columnsOf, type KeyQueue, type ParkedRow, type Parking, parkedMessageOf } from '@banyan/messaging/internal'
 import { postgresRead } from './postgres-database.ts'
-import { storable } from './storable.ts'
+import { orNull, storable } from './storable.ts'
 
 /** The key queue. An advisory lock holds a lane until the end of the transaction that changes it: the same one that the inbox takes. */
 export function postgresKeyQueue(): KeyQueue {
@@ -97,8 +97,4 @@ async function update(tx: Transaction, position: number, parking: Parking): Prom
       reason = ${failure?.reason ?? null}, code = ${orNull(failure?.code)}, message = ${orNull(failure?.message)},
       stack = ${orNull(failure?.stack)}, first_at = ${failure?.firstAt ?? null}, last_at = ${failure?.lastAt ?? null}
     where position = ${position}`
-}
-
-function orNull(text: string | undefined): string | null {
-  return text === undefined ? null : storable(text)
 }

@@ -215,6 +215,20 @@ describe('messaging over PostgreSQL', () => {
     await vi.waitFor(async () => expect(await letters.list()).toHaveLength(1), 10_000)
   })
 
+  it('lets people find and decide about a message in whose id and key it stands', async () => {
+    const bus = await openBus()
+    const broken = new Set(['bad'])
+    const { numbersOf, letters } = await audience(bus, broken, { retry: { attempts: 1 }, pollMs: 50 })
+    const [key, reason] = ['a\0b', 'mended\0']
+    await bus.publish([{ ...envelopeOf('bad', 1), id: 'x\0y', subject: key }])
+    await vi.waitFor(async () => expect(await letters.list()).toHaveLength(1), 10_000)
+    expect(await letters.list({ key })).toHaveLength(1)
+    broken.clear()
+    await letters.redrive({ key }, { by: 'eva', reason })
+    await vi.waitFor(async () => expect(await numbersOf('bad')).toEqual([1]), 10_000)
+    expect(await letters.history()).toMatchObject([{ action: 'redrive', messageId: 'x\ufffdy', why: 'mended\ufffd' }])
+  })
+
   describe('with keys and ids longer than an index takes', () => {
     // Random, or the server would press it together.
     const long = () => randomBytes(6_000).toString('base64')
