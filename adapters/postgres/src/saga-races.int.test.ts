@@ -209,6 +209,17 @@ describe.each(ISOLATIONS)('$isolation, in a database that is $byDefault', ({ iso
     expect((await moved).moved).toEqual([false])
   })
 
+  it('brings a signal whose id and channel PostgreSQL cannot store, once', async () => {
+    const signals = database.store(sagaSignalsPort)
+    const [channel, signal] = ['c\0', { id: 'i\0', channel: 'c\0', body: '1', at: 1 }]
+    await store().write({ starts: [newSaga('s1', 'k1')], advances: [] })
+    await store().write({ starts: [], advances: [moveTo('s1', 0, standing('waiting', { parked: true, channel }))] })
+    const send = () => database.transaction((tx) => signals.send(tx, signal))
+    expect([await send(), await send()]).toEqual([true, false])
+    expect(await find('s1')).toMatchObject({ parked: false })
+    expect(await database.transaction((tx) => signals.take(tx, channel, 's1'))).toMatchObject({ body: '1' })
+  })
+
   it('keeps a text that PostgreSQL cannot store from failing those that are written with it', async () => {
     await store().write({ starts: [newSaga('s1', 'k1'), newSaga('s2', 'k2')], advances: [] })
     const [bad, good] = [moveTo('s1', 0, standing('stuck'), 'a\0b \ud800 c'), moveTo('s2', 0, standing('stuck'), 'ä "quoted" \\ 🌳')]

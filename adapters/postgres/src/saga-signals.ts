@@ -1,5 +1,6 @@
 import type { SagaSignal, SagaSignals } from '@banyan/saga/internal'
 import type { PostgresDatabase } from './postgres-database.ts'
+import { storable } from './storable.ts'
 
 /** What sagas wait for. */
 export function postgresSagaSignals({ world }: PostgresDatabase): SagaSignals {
@@ -13,12 +14,12 @@ export function postgresSagaSignals({ world }: PostgresDatabase): SagaSignals {
  * A lock of PostgreSQL's would let that one go on with what it saw before it waited.
  */
 const send: SagaSignals['send'] = async (tx, { id, channel, body, at }) => {
-  const [answer] = await tx.sql<{ sent: boolean }>`select banyan_saga_send(${id}, ${channel}, ${body}, ${at}) as sent`
+  const [answer] = await tx.sql<{ sent: boolean }>`select banyan_saga_send(${storable(id)}, ${storable(channel)}, ${body}, ${at}) as sent`
   return answer?.sent === true
 }
 
 const take: SagaSignals['take'] = async (tx, channel, saga) => {
-  const [signal] = await tx.sql<SagaSignal>`select id, channel, body, sent_at as at from banyan_saga_take(${channel}, ${saga})`
+  const [signal] = await tx.sql<SagaSignal>`select id, channel, body, sent_at as at from banyan_saga_take(${storable(channel)}, ${saga})`
   return signal
 }
 
