@@ -28,7 +28,7 @@ export interface PostgresBusOptions {
   retentionMs?: number
   /** How many connections, from 2, besides one for notifications. Default 4. */
   maxConnections?: number
-  /** Whether statements are prepared once and kept. Turn it off behind PgBouncer in transaction mode. Default true. */
+  /** Whether statements are prepared once and kept. Turn it off behind PgBouncer, in transaction mode always. Default true. */
   prepare?: boolean
 }
 

@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { manualWorld, silentLogger, type Transaction } from '@banyan/core'
 import pg from 'pg'
 import { describe, expect, it, vi } from 'vitest'
 import { postgres } from './database.ts'
 import { postgresTransaction } from './postgres-database.ts'
+import { isServiceUrl } from './service-url.ts'
 import { namesIn, postgresTest, TABLES } from './test/postgres-test.ts'
 
 const { url, open, prepared } = postgresTest()
@@ -206,6 +208,34 @@ describe('opening', () => {
       /^cannot connect to "127\.0\.0\.1.*": the server wants a password and there is none; wanted one in the URL/,
     )
     await bare.close()
+  })
+
+  it('says what is wanted behind a pooler that takes no settings from who connects; to be looked at, a database needs none', async () => {
+    const refusal = Buffer.from('SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0')
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(refusal.length + 4)
+    // As PgBouncer does, in each of its modes.
+    const pooler = createServer((near) => {
+      near.on('error', () => {})
+      near.once('data', (startup) => {
+        if (startup.includes('statement_timeout')) return near.end(Buffer.concat([Buffer.from('E'), length, refusal]))
+        const far = connect(Number(new URL(url()).port), '127.0.0.1')
+        far.on('error', () => near.destroy())
+        far.write(startup)
+        near.pipe(far).pipe(near)
+      })
+    })
+    await new Promise<void>((resolve) => pooler.listen(0, '127.0.0.1', resolve))
+    const { port } = pooler.address() as AddressInfo
+    const pooled = Object.assign(new URL(url()), { port: String(port) }).href
+    const [prepared, unprepared] = [true, false].map((prepare) => postgres(pooled, { log: silentLogger, prepare }))
+    const wanted = { code: 'ERR_DATABASE_OPEN', message: expect.stringContaining('"prepare: false"') }
+    await expect(prepared?.run('select 1')).rejects.toMatchObject(wanted)
+    expect(await isServiceUrl(pooled)).toBe(false)
+    expect(await unprepared?.run('select 1 as n')).toEqual([{ n: 1 }])
+    expect(await isServiceUrl(pooled)).toBe(true)
+    await Promise.all([prepared?.close(), unprepared?.close()])
+    pooler.close()
   })
 
   it('makes nothing twice when many use a new database at once, and names it after itself', async () => {

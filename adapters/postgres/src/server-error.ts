@@ -30,6 +30,10 @@ const UNKNOWN_STATEMENT = '26000'
 const NO_PASSWORD = /client password must be a (non-empty )?string/
 const WANTED = 'wanted one in the URL, "postgres://user:password@host:5432/database", in PGPASSWORD or in a password file'
 
+/** How PgBouncer says that it takes no settings from who connects. */
+const NO_SETTINGS = /unsupported startup parameter/
+const UNPREPARED = 'behind a pooler such as PgBouncer say "prepare: false", which makes no settings of a session'
+
 const KINDS: Readonly<Record<string, BrokenConstraint['kind']>> = {
   '23001': 'foreign-key',
   '23502': 'not-null',
@@ -55,6 +59,8 @@ export function toPostgresError(error: unknown, action: string): PostgresError {
     fatal: error.severity === 'FATAL' || error.severity === 'PANIC' || ENDS_CONNECTION.test(error.code),
     stale: error.code === UNKNOWN_STATEMENT || error.routine === 'RevalidateCachedQuery',
   })
+  if (error.code === '08P01' && NO_SETTINGS.test(error.message))
+    return new PostgresError('ERR_DATABASE_OPEN', `cannot ${action}: ${cause.message}; ${UNPREPARED}`, { cause })
   const [, code = 'ERR_SQL', retryAfterMs] = MEANING.find(([prefix]) => cause.sqlState.startsWith(prefix)) ?? []
   const said = `cannot ${action}: ${cause.message}${code === 'ERR_DISK_FULL' ? '; free some space on the disk of the database' : ''}`
   return new PostgresError(code, said, {

@@ -13,7 +13,8 @@ const ANSWER_MS = 5_000
  * @throws {PostgresError} `ERR_DATABASE_UNREACHABLE`, `ERR_DATABASE_OPEN`, `ERR_CONNECTIONS_EXHAUSTED`
  */
 export async function isServiceUrl(url: string): Promise<boolean> {
-  const settings = settingsOf(url, { connectTimeoutMs: ANSWER_MS, transactionTimeoutMs: ANSWER_MS })
+  // Nothing is prepared or set: the URL may be that of a pooler.
+  const settings = settingsOf(url, { connectTimeoutMs: ANSWER_MS, transactionTimeoutMs: ANSWER_MS, prepare: false })
   const connection = await openConnection(settings)
   try {
     return await bounded(connection, settings, async () => {

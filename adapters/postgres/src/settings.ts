@@ -26,7 +26,7 @@ export interface PostgresOptions {
   transactionTimeoutMs?: number
   /** How many prepared statements each connection keeps, from 1. Default 500. */
   maxStatements?: number
-  /** Whether statements are prepared once and kept. Turn it off behind PgBouncer in transaction mode. Default true. */
+  /** Whether statements are prepared once and kept. Turn it off behind PgBouncer, in transaction mode always. Default true. */
   prepare?: boolean
   /** Whether to make the database when the server has none of that name: for development and tests. Default false. */
   create?: boolean
