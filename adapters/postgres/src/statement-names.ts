@@ -64,4 +64,10 @@ class ClosingQuery extends Sending {
     for (const name of this.#names) connection.close({ type: 'S', name })
     connection.sync()
   }
+
+  override handleReadyForQuery(connection: Wire): void {
+    // Again: one that gave way before it was answered was noted after it had been forgotten.
+    for (const name of this.#names) delete connection.parsedStatements[name]
+    super.handleReadyForQuery(connection)
+  }
 }
