@@ -4,7 +4,9 @@ import type { Logger } from '@banyan/core'
 export function callAfterCommit(calls: readonly (() => void)[], log: Logger): void {
   for (const call of calls) {
     try {
-      call()
+      // Also one that is async after all: nobody waits for it, and its rejection would end the process.
+      const said: unknown = call()
+      if (said instanceof Promise) said.catch((error) => tell(log, error))
     } catch (error) {
       // The commit stands, and the others want to hear of it.
       tell(log, error)
