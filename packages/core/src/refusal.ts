@@ -14,7 +14,13 @@ export function refuse<const Reason extends string>(reason: Reason, detail?: str
   return detail === undefined ? { refused: reason } : { refused: reason, detail }
 }
 
-/** Whether a value is a {@link Refusal}. */
+/** Whether a value is a {@link Refusal}. Never throws, whatever it is given. */
 export function isRefusal(value: unknown): value is Refusal {
-  return typeof value === 'object' && value !== null && 'refused' in value && typeof value.refused === 'string'
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    // A proxy may throw at both of these, and so may a getter.
+    return 'refused' in value && typeof value.refused === 'string'
+  } catch {
+    return false
+  }
 }

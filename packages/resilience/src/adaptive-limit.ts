@@ -4,7 +4,7 @@ import type { Scope } from './call.ts'
 import type { End } from './end.ts'
 import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
-import { isTimeout } from './failure.ts'
+import { isTimeout, statusOf } from './failure.ts'
 import type { Layer, Next } from './layer.ts'
 import { checkNumber } from './option-checks.ts'
 
@@ -181,8 +181,8 @@ function startOf(algorithm: 'gradient' | 'aimd', options: AdaptiveLimitOptions, 
 
 function isOverloadSign(error: unknown): boolean {
   if (isTimeout(error)) return true
-  if (typeof error !== 'object' || error === null || !('status' in error)) return false
-  return error.status === 429 || error.status === 503 || error.status === 504
+  const status = statusOf(error)
+  return status === 429 || status === 503 || status === 504
 }
 
 function overloaded(policy: string, limit: number, active: number, scope: Scope): ResilienceError {

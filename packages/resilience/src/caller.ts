@@ -2,7 +2,7 @@ import type { Run } from './call.ts'
 import type { AbortListener, Cancellation } from './cancellation.ts'
 import { type Deadline, deadlinesOf } from './deadlines.ts'
 import type { End } from './end.ts'
-import { type RejectedBy, ResilienceError, rejectedBy, rejection } from './errors.ts'
+import { asResilienceError, type RejectedBy, rejectedBy, rejection } from './errors.ts'
 import { tell } from './events.ts'
 import { timedOut } from './timeout.ts'
 
@@ -90,7 +90,8 @@ export class Heard implements End {
   }
 
   bad(error: unknown): void {
-    this.#tell(false, error instanceof ResilienceError ? rejectedBy[error.code] : undefined)
+    const own = asResilienceError(error)
+    this.#tell(false, own && rejectedBy[own.code])
     this.#end.bad(error)
   }
 

@@ -45,6 +45,23 @@ export class ResilienceError extends CodedError<ResilienceErrorCode> {
   }
 }
 
+/** `error` when a policy made it. Never throws, whatever it is given. */
+export function asResilienceError(error: unknown): ResilienceError | undefined {
+  return asked(() => (error instanceof ResilienceError ? error : undefined))
+}
+
+/**
+ * What `ask` finds out of a value that somebody else threw; `undefined` where asking itself throws, as a proxy may at each question and a
+ * getter too. Whoever is told how a call ended must not throw, or nobody hears of it.
+ */
+export function asked<T>(ask: () => T): T | undefined {
+  try {
+    return ask()
+  } catch {
+    return undefined
+  }
+}
+
 /** Not where built-ins are frozen, and only engines like V8 know it. */
 const canLimitStacks = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
 

@@ -1,5 +1,5 @@
 import { codeOf, isRefusal } from '@banyan/core'
-import { ResilienceError, type ResilienceErrorCode } from './errors.ts'
+import { asked, asResilienceError, type ResilienceErrorCode } from './errors.ts'
 
 /** How a call ended. */
 export type Settled = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
@@ -22,7 +22,8 @@ export function isRetryable(error: unknown): boolean {
 
 /** Whether a policy turned the call away before it reached the dependency, so that it says nothing about it. */
 export function isShed(error: unknown): boolean {
-  return error instanceof ResilienceError && SHED.has(error.code)
+  const own = asResilienceError(error)
+  return own !== undefined && SHED.has(own.code)
 }
 
 const SHED: ReadonlySet<ResilienceErrorCode> = new Set(['ERR_CIRCUIT_OPEN', 'ERR_BULKHEAD_FULL', 'ERR_RATE_LIMITED', 'ERR_OVERLOADED'])
@@ -30,7 +31,7 @@ const SHED: ReadonlySet<ResilienceErrorCode> = new Set(['ERR_CIRCUIT_OPEN', 'ERR
 /** Whether an abort's reason is that time ran out, of a policy or of an `AbortSignal.timeout`. */
 export function isTimeout(reason: unknown): boolean {
   if (codeOf(reason) === 'ERR_TIMEOUT') return true
-  return reason instanceof Error && reason.name === 'TimeoutError'
+  return isError(reason) && asked(() => reason.name) === 'TimeoutError'
 }
 
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
@@ -41,22 +42,36 @@ const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNRE
  */
 export function wasNeverSent(error: unknown): boolean {
   // Ten levels: an error that is its own cause must not hang the call.
-  for (let level = 0, current = error; level < 10 && current instanceof Error; level += 1, current = current.cause) {
+  for (let level = 0, current = error; level < 10 && isError(current); level += 1, current = causeOf(current)) {
     const code = codeOf(current)
     if (code !== undefined && NEVER_SENT.has(code)) return true
   }
   return false
 }
 
+function isError(value: unknown): value is Error {
+  return asked(() => value instanceof Error) === true
+}
+
+function causeOf(error: Error): unknown {
+  return asked(() => error.cause)
+}
+
 /** When the other side wants to be asked again, milliseconds, as far as the error says so in `retryAfterMs`. */
 export function retryAfterOf(error: unknown): number | undefined {
-  if (typeof error !== 'object' || error === null || !('retryAfterMs' in error)) return undefined
-  const { retryAfterMs } = error
+  const retryAfterMs = asked(() =>
+    typeof error === 'object' && error !== null && 'retryAfterMs' in error ? error.retryAfterMs : undefined,
+  )
   return typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? retryAfterMs : undefined
 }
 
 function blamesRequest(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null || !('status' in error) || typeof error.status !== 'number') return false
-  const { status } = error
-  return status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429
+  const status = statusOf(error)
+  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429
+}
+
+/** The HTTP status that an error carries. */
+export function statusOf(error: unknown): number | undefined {
+  const status = asked(() => (typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined))
+  return typeof status === 'number' ? status : undefined
 }

@@ -1,6 +1,6 @@
 import type { Run } from './call.ts'
 import type { End } from './end.ts'
-import { type RejectedBy, ResilienceError, rejectedBy } from './errors.ts'
+import { asResilienceError, type RejectedBy, rejectedBy } from './errors.ts'
 
 /** Why a policy ended a call. */
 export interface Rejected {
@@ -38,8 +38,9 @@ export class Told implements End {
 }
 
 function rejectionOf(name: string, error: unknown, run: Run): Rejected | undefined {
-  if (error instanceof ResilienceError) {
-    const { code, policy: by, retryAfterMs } = error
+  const own = asResilienceError(error)
+  if (own) {
+    const { code, policy: by, retryAfterMs } = own
     return retryAfterMs === undefined
       ? { rejectedBy: rejectedBy[code], policy: by }
       : { rejectedBy: rejectedBy[code], policy: by, retryAfterMs }
