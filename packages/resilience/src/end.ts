@@ -20,12 +20,30 @@ export function deliver(work: () => unknown, end: End): void {
 
 /** Says how `result` ended: at once for a value, else when the promise settles. */
 export function deliverResult(result: unknown, end: End): void {
-  if (!isThenable(result)) end.ok(result)
+  let promise: Promise<unknown> | undefined
+  try {
+    promise = isThenable(result) ? Promise.resolve(result) : undefined
+  } catch (error) {
+    // A value that cannot even be asked whether it is a promise: with `await` it would reject too.
+    end.bad(error)
+    return
+  }
+  if (promise === undefined) end.ok(result)
   else
-    native(result).then(
+    whenSettled(
+      promise,
       (value) => end.ok(value),
       (error) => end.bad(error),
     )
+}
+
+/** As `await` does it: whatever `then` the promise has of its own is not asked. */
+export function whenSettled(
+  promise: Promise<unknown>,
+  ok: (value: unknown) => unknown,
+  bad: (error: unknown) => unknown,
+): Promise<unknown> {
+  return Promise.prototype.then.call(promise, ok, bad)
 }
 
 /** The outcome of what runs towards it, or the reason at the moment `cancel` is aborted, whatever runs does then. */
@@ -65,9 +83,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     value instanceof Promise ||
     ((typeof value === 'object' || typeof value === 'function') && value !== null && 'then' in value && typeof value.then === 'function')
   )
-}
-
-/** A foreign thenable may call back twice or throw; a promise around it does not. */
-function native(value: PromiseLike<unknown>): Promise<unknown> {
-  return value instanceof Promise ? value : Promise.resolve(value)
 }

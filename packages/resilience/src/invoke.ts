@@ -22,8 +22,7 @@ export function invoke(scope: Scope, end: End): void {
 /** The same for a call whose layer watches its promise. */
 export function begin(work: Protected<unknown>): Promise<unknown> {
   try {
-    const result = work(new LoneCall())
-    return result instanceof Promise ? result : Promise.resolve(result)
+    return Promise.resolve(work(new LoneCall()))
   } catch (error) {
     return Promise.reject(error)
   }

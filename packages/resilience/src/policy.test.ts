@@ -252,3 +252,51 @@ test.each([
   const stock = policy('stock', circuitBreaker())
   expect(() => stock.restore(snapshot as PolicySnapshot)).toThrow(`cannot restore policy "stock": ${message}`)
 })
+
+function broken(): never {
+  throw new Error('not to be read')
+}
+
+/** What `await` rejects, as it cannot be asked whether it is a promise. */
+const untold: [string, () => unknown][] = [
+  ['a value whose "then" cannot be read', () => Object.defineProperty({}, 'then', { get: broken })],
+  ['a promise in a proxy', () => new Proxy(Promise.resolve(1), {})],
+]
+
+test.each(untold)('%s rejects as it would with await: places are given back, and others go on', async (_what, create) => {
+  const world = manualWorld()
+  const pool = bulkhead({ limit: 1, queue: 1, world })
+  const limit = adaptiveLimit({ world })
+  const stock = policy('stock', timeout(1_000, { world }), limit, pool)
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const first = stock.outcome(() => promise)
+  const waiting = stock.outcome(create)
+  resolve(1)
+  expect(await first).toMatchObject({ ok: true })
+  expect(await waiting).toMatchObject({ ok: false, error: expect.any(Error) })
+  expect(await stock.outcome(() => 2)).toMatchObject({ ok: true, value: 2 })
+  expect([pool.active, limit.active]).toEqual([0, 0])
+})
+
+test.each(untold)('%s rejects behind a calm breaker, and is counted', async (_what, create) => {
+  const world = manualWorld()
+  const breaker = circuitBreaker({ world })
+  await expect(policy('stock', breaker).run(create)).rejects.toThrow()
+  expect(breaker.counts.failures).toBe(1)
+})
+
+test.each(untold)('%s in a later attempt does not end the process', async (_what, create) => {
+  const world = manualWorld()
+  const stock = policy('stock', retry({ attempts: 2, world }))
+  const outcome = stock.outcome(({ attempt }) => (attempt === 1 ? Promise.reject(new Error('down')) : create()))
+  await world.advance(10_000)
+  expect(await outcome).toMatchObject({ ok: false, attempts: 2 })
+})
+
+test.each([
+  ['behind a calm breaker', [circuitBreaker({ world: manualWorld() })]],
+  ['without layers', []],
+])('a promise of which another "then" was made is waited for as by await, %s', async (_what, layers) => {
+  const odd = Object.defineProperty(Promise.resolve(1), 'then', { value: broken })
+  expect(await policy('stock', ...layers).run(() => odd)).toBe(1)
+})

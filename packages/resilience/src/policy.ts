@@ -2,7 +2,7 @@ import { systemWorld, type World } from '@banyan/core'
 import { type Protected, Run, type RunOptions, Scope } from './call.ts'
 import { Bound, Heard } from './caller.ts'
 import { Cancellation } from './cancellation.ts'
-import { type End, Race } from './end.ts'
+import { type End, Race, whenSettled } from './end.ts'
 import { isHeard } from './events.ts'
 import { type Explanation, explain } from './explain.ts'
 import { begin, invoke } from './invoke.ts'
@@ -57,7 +57,8 @@ export function policy<const L extends readonly Layer<unknown>[]>(name: string, 
   // Layers hand on what `work` gives or an Alt; the chain itself does not know the types.
   function run(work: Protected<unknown>, options?: RunOptions): Promise<never> {
     const watch = watcher?.watch
-    if (watch !== undefined && options === undefined && !isHeard('call')) return begin(work).then(watch.ok, watch.bad) as Promise<never>
+    if (watch !== undefined && options === undefined && !isHeard('call'))
+      return whenSettled(begin(work), watch.ok, watch.bad) as Promise<never>
     return new Promise((resolve, reject) => {
       // A throw in here, of a bad option, rejects.
       execute(new Run(work, world, false, options), options, { ok: resolve as (value: unknown) => void, bad: reject })
