@@ -245,3 +245,19 @@ test('bad options are refused by name', () => {
   expect(() => retry({ retryAfterCapMs: -1 })).toThrow('"retryAfterCapMs" is -1')
   expect(() => retry({ idempotent: 'yes' as 'ask' })).toThrow('"idempotent" is "yes", wanted "assume" or "ask"')
 })
+
+test.each([Number.NaN, undefined, -1, '100'])('a backoff that gives %o ends its own call, and no timeout of others', async (delay) => {
+  const world = manualWorld()
+  // A backoff of one's own, written without types.
+  const backoff = { delayMs: () => delay as number, maxMs: () => 100 }
+  const other = policy('other', timeout(100, { world })).outcome(() => new Promise(() => {}))
+  const outcome = policy('stock', retry({ backoff, world })).outcome(failing(down(), down(), down()))
+  await world.advance(10_000)
+  expect(await outcome).toMatchObject({
+    ok: false,
+    attempts: 1,
+    error: { name: 'RangeError', message: expect.stringContaining('cannot retry "stock": "backoff.delayMs" is ') },
+  })
+  expect(await other).toMatchObject({ ok: false, rejected: { rejectedBy: 'timeout' } })
+  expect(world.pendingTimers()).toBe(0)
+})

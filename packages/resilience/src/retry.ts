@@ -126,6 +126,8 @@ class Retrying implements End, AbortListener, Deadline {
     if (this.#attempt >= attempts || scope.aborted || !retryIf(error, this.#attempt)) return undefined
     if (!scope.run.isRepeatable(idempotent) && !neverSent(error)) return undefined
     const backoffMs = backoff.delayMs(this.#attempt, world.random, this.#previousMs)
+    // A time that is none would never come, and in the list of deadlines would hold up those of all others.
+    checkNumber(`retry "${this.#policy}"`, 'backoff.delayMs', backoffMs, { min: 0 })
     const askedMs = retryAfterOf(error) ?? 0
     const delayMs = Math.max(backoffMs, askedMs)
     if (askedMs > retryAfterCapMs || delayMs >= scope.remainingMs) return undefined
