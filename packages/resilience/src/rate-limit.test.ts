@@ -170,3 +170,24 @@ test('bad options are refused by name', async () => {
   expect(() => sharedRateLimiter({ store, quota: even, timeoutMs: 0 })).toThrow('"timeoutMs" is 0')
   await expect(sharedRateLimiter({ store, quota: even }).take('a', 3)).rejects.toThrow('"cost" is 3')
 })
+
+const rubbish: [unknown][] = [[undefined], [null], [true], [{}], [{ allowed: false }], [{ allowed: false, retryAfterMs: Number.NaN }]]
+
+test.each(rubbish)("a limiter of one's own that answers %o ends its call with an error that says so", async (answer) => {
+  const world = manualWorld()
+  const layer = rateLimit({ limiter: { take: async () => answer as RateLimitAnswer }, maxWaitMs: 50, world })
+  expect(await policy('stock', layer).outcome(() => 1)).toMatchObject({
+    ok: false,
+    error: { name: 'TypeError', message: expect.stringContaining('cannot limit "stock": the limiter answered ') },
+  })
+})
+
+test.each(rubbish)('a store that answers %o counts as away', async (answer) => {
+  const world = manualWorld()
+  const failures: unknown[] = []
+  const stop = onResilienceEvent('rate-limit-store', (event) => failures.push(event))
+  const limiter = sharedRateLimiter({ store: { take: async () => answer as RateLimitAnswer }, quota: even, world })
+  expect(await limiter.take('k')).toMatchObject({ allowed: true, remaining: 1 })
+  stop()
+  expect(failures).toHaveLength(1)
+})

@@ -6,7 +6,7 @@ import { isHeard, tell } from './events.ts'
 import type { Layer, Next } from './layer.ts'
 import { checkDuration } from './option-checks.ts'
 import { rateLimiter } from './rate-limiter.ts'
-import type { RateLimitAnswer, RateQuota } from './rate-quota.ts'
+import { checkAnswer, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
 import { Waiting } from './waiting.ts'
 
 /** A limiter of this process, or one that is shared. */
@@ -80,8 +80,14 @@ class Limited implements End {
   }
 
   ok(value: unknown): void {
-    // What a limiter answers.
-    const { allowed, retryAfterMs } = value as RateLimitAnswer
+    let answer: RateLimitAnswer
+    try {
+      answer = checkAnswer(`limit "${this.#rules.policy}"`, 'limiter', value)
+    } catch (error) {
+      this.#end.bad(error)
+      return
+    }
+    const { allowed, retryAfterMs } = answer
     const scope = this.#scope
     if (scope.aborted) this.#end.bad(scope.reason)
     else if (allowed) this.#rules.next(scope.later(), this.#end)

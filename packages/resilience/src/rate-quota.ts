@@ -1,3 +1,4 @@
+import { shown } from '@banyan/core'
 import { checkDuration, checkNumber } from './option-checks.ts'
 
 /** How many takes a key may have; plain data, so that a shared store can be told. */
@@ -64,6 +65,19 @@ export function checkQuota(quota: RateQuota): void {
 /** @throws {RangeError} for a cost that no key could ever pay */
 export function checkCost(quota: RateQuota, key: string, cost: number): void {
   checkNumber(`take from rate limiter for "${key}"`, 'cost', cost, { min: 1, max: burstOf(quota), whole: true })
+}
+
+/**
+ * Checks what may come from a limiter or a store of somebody else.
+ *
+ * @throws {TypeError} when it is no answer to a take
+ */
+export function checkAnswer(action: string, who: string, answer: unknown): RateLimitAnswer {
+  const { allowed, retryAfterMs } = (answer ?? {}) as Partial<RateLimitAnswer>
+  if (typeof allowed === 'boolean' && (allowed || (typeof retryAfterMs === 'number' && retryAfterMs >= 0))) return answer as RateLimitAnswer
+  const got =
+    typeof answer === 'object' && answer !== null ? `allowed: ${shown(allowed)}, retryAfterMs: ${shown(retryAfterMs)}` : shown(answer)
+  throw new TypeError(`cannot ${action}: the ${who} answered ${got}, wanted { allowed, remaining, resetMs, retryAfterMs }`)
 }
 
 type Gcra = Extract<RateQuota, { algorithm: 'gcra' }>

@@ -3,7 +3,7 @@ import { deadlinesOf } from './deadlines.ts'
 import { isHeard, tell } from './events.ts'
 import { checkDuration } from './option-checks.ts'
 import { rateLimiter } from './rate-limiter.ts'
-import { burstOf, checkCost, checkQuota, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
+import { burstOf, checkAnswer, checkCost, checkQuota, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
 
 /** A place where several processes count together; an adapter makes one of Redis or another store. */
 export interface RateLimitStore {
@@ -66,7 +66,7 @@ export function sharedRateLimiter(options: SharedRateLimiterOptions): SharedRate
     async take(key, cost = 1) {
       checkCost(quota, key, cost)
       try {
-        return await within(world, timeoutMs, store.take(key, cost, quota, timeoutMs))
+        return checkAnswer('take from rate limiter', 'store', await within(world, timeoutMs, store.take(key, cost, quota, timeoutMs)))
       } catch (error) {
         return instead(key, cost, error)
       }
