@@ -104,7 +104,8 @@ function durationOf(path: string, value: unknown): number | undefined {
   if (value === undefined || value === '') return undefined
   const durationMs = typeof value === 'string' ? parseDuration(value) : typeof value === 'number' && value >= 0 ? value / 1e6 : undefined
   if (durationMs === undefined) throw wrong(path, value, 'a duration, as in "10s", "500ms" or "1m30s"')
-  return durationMs
+  // In whole nanoseconds, as in Go: as a text, what is shorter could not be read again.
+  return Math.round(durationMs * 1e6) / 1e6
 }
 
 function listOf(path: string, value: unknown): readonly unknown[] {
