@@ -1,6 +1,6 @@
 import type { World } from '@banyan/core'
 import { badRequest } from './fields.ts'
-import { assertMay, visibleTo } from './registry-access.ts'
+import { type Access, assertMay, visibleTo } from './registry-access.ts'
 import { indexOf, type RegistryState } from './registry-index.ts'
 import { assertSupported, filtered, flagOf, indexAsked, waitAsked } from './registry-query.ts'
 import type { RegistryRequest, Route } from './registry-route.ts'
@@ -48,8 +48,8 @@ export function queryRoutes({ store, world, address, longestWaitMs }: QueryConte
       const waitMs = waitAsked(query, longestWaitMs)
       if (index > 0) await store.changed(service, index, waitMs * (1 + world.random() / 16), gone)
       const state = store.get()
-      const key = `${access.name} ${path}${name}?${query.getAll('tag').join('&')}?${query.get('passing')}?${query.get('filter')}`
-      const json = cached(state, key, () => JSON.stringify(filtered(query, view(visibleTo(access, state), request))))
+      const key = JSON.stringify([path, name, query.getAll('tag'), query.get('passing'), query.get('filter')])
+      const json = cached(state, access, key, () => JSON.stringify(filtered(query, view(visibleTo(access, state), request))))
       return { json, index: service === undefined ? state.index : indexOf(state, service) }
     },
   })
@@ -74,15 +74,28 @@ function stateAsked(name: string): 'any' | 'passing' | 'warning' | 'critical' {
   throw badRequest(`the state is "${name}", wanted any, passing, warning or critical`)
 }
 
-/** Builds an answer once, its bytes too, for all who were woken by one change. */
+/** Answers to so many questions are kept while nothing changes: a client may ask for anything. */
+const mostAnswers = 1_000
+
+/** Builds an answer once, its bytes too, for all who were woken by one change and may see the same. */
 function answerCache() {
   let of: RegistryState | undefined
-  const answers = new Map<string, Buffer>()
-  return (state: RegistryState, key: string, build: () => string): Buffer => {
-    if (state !== of) answers.clear()
+  let count = 0
+  // By who asks and not by a name, which another may have too.
+  let answers = new Map<Access, Map<string, Buffer>>()
+  return (state: RegistryState, access: Access, key: string, build: () => string): Buffer => {
+    if (state !== of || count >= mostAnswers) {
+      answers = new Map()
+      count = 0
+    }
     of = state
-    const json = answers.get(key) ?? Buffer.from(build())
-    answers.set(key, json)
+    const own = answers.get(access) ?? new Map<string, Buffer>()
+    answers.set(access, own)
+    const known = own.get(key)
+    if (known) return known
+    const json = Buffer.from(build())
+    own.set(key, json)
+    count += 1
     return json
   }
 }
