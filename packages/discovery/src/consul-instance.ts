@@ -1,6 +1,6 @@
 import type { Instance } from '@banyan/core'
 import type { ConsulResponse } from './consul-http.ts'
-import { maintenancePrefix } from './consul-json.ts'
+import { maintenancePrefix, nodeMaintenanceId } from './consul-json.ts'
 import { DiscoveryError } from './errors.ts'
 
 /** What a registry says of one service. */
@@ -54,9 +54,13 @@ export function readListing(service: string, response: ConsulResponse): Listing 
     if (!instance) throw notConsul(service, JSON.stringify(row))
     const bad = listOf(row, 'Checks').filter((check) => textOf(check, 'Status') !== 'passing')
     if (bad.length === 0) healthy.push(instance)
-    else if (!bad.some((check) => textOf(check, 'CheckID').startsWith(maintenancePrefix))) failing.add(instance.id)
+    else if (!bad.some((check) => isMaintenance(textOf(check, 'CheckID')))) failing.add(instance.id)
   }
   return { index: response.index, healthy, failing }
+}
+
+function isMaintenance(checkId: string): boolean {
+  return checkId === nodeMaintenanceId || checkId.startsWith(maintenancePrefix)
 }
 
 function toInstance(row: unknown): Instance | undefined {

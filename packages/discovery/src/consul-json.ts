@@ -55,3 +55,6 @@ export interface HealthRowJson {
 
 /** The id prefix of the check that maintenance adds; it is critical on purpose. */
 export const maintenancePrefix = '_service_maintenance:'
+
+/** The id of the check that maintenance of a node adds to all services on it. */
+export const nodeMaintenanceId = '_node_maintenance'

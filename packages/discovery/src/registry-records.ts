@@ -1,4 +1,4 @@
-import { type CheckStatus, maintenancePrefix } from './consul-json.ts'
+import { type CheckStatus, maintenancePrefix, nodeMaintenanceId } from './consul-json.ts'
 
 /** One registered instance with its checks. */
 export interface Entry {
@@ -121,7 +121,7 @@ export function maintenanceCheck(id: string, reason: string): CheckDefinition {
 
 /** The check that stands for maintenance of the registry's node, and so of all services on it. */
 export function nodeMaintenanceCheck(reason: string): CheckDefinition {
-  return byOperator('_node_maintenance', 'Node Maintenance Mode', reason)
+  return byOperator(nodeMaintenanceId, 'Node Maintenance Mode', reason)
 }
 
 function byOperator(id: string, name: string, reason: string): CheckDefinition {
