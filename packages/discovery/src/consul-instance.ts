@@ -7,7 +7,7 @@ import { DiscoveryError } from './errors.ts'
 export interface Listing {
   /** Names this state of it, for the next blocking query. */
   readonly index: number
-  /** All checks passing. */
+  /** All checks passing. An id that several nodes have stands with its node behind it: `orders@node-2`. */
   readonly healthy: readonly Instance[]
   /** Ids of those listed that fail a check, other than by maintenance. They may come back. */
   readonly failing: ReadonlySet<string>
@@ -47,11 +47,15 @@ export function checkIdOf(instance: Instance): string {
 export function readListing(service: string, response: ConsulResponse): Listing {
   const rows = parse(response.text)
   if (!Array.isArray(rows)) throw notConsul(service, response.text)
+  const ids = rows.map((row) => textOf(fieldOf(row, 'Service'), 'ID'))
+  const isUnique = uniqueIn(ids)
   const healthy: Instance[] = []
   const failing = new Set<string>()
-  for (const row of rows) {
-    const instance = toInstance(row)
-    if (!instance) throw notConsul(service, JSON.stringify(row))
+  for (const [place, row] of rows.entries()) {
+    // In Consul an id is one of its node, and by default the service's name: on several nodes it stands for several instances.
+    const id = ids[place] ?? ''
+    const instance = toInstance(row, isUnique(id) ? id : `${id}@${textOf(fieldOf(row, 'Node'), 'Node')}`)
+    if (id === '' || !instance) throw notConsul(service, JSON.stringify(row))
     const bad = listOf(row, 'Checks').filter((check) => textOf(check, 'Status') !== 'passing')
     if (bad.length === 0) healthy.push(instance)
     else if (!bad.some((check) => isMaintenance(textOf(check, 'CheckID')))) failing.add(instance.id)
@@ -63,13 +67,20 @@ function isMaintenance(checkId: string): boolean {
   return checkId === nodeMaintenanceId || checkId.startsWith(maintenancePrefix)
 }
 
-function toInstance(row: unknown): Instance | undefined {
+/** Says of an id whether it is there once. */
+function uniqueIn(ids: readonly string[]): (id: string) => boolean {
+  const once = new Set<string>()
+  const twice = new Set<string>()
+  for (const id of ids) (once.has(id) ? twice : once).add(id)
+  return (id) => !twice.has(id)
+}
+
+function toInstance(row: unknown, id: string): Instance | undefined {
   const service = fieldOf(row, 'Service')
-  const id = textOf(service, 'ID')
   // A service without an address is on its node's.
   const host = textOf(service, 'Address') || textOf(fieldOf(row, 'Node'), 'Address')
   const port = fieldOf(service, 'Port')
-  if (id === '' || typeof port !== 'number') return undefined
+  if (typeof port !== 'number') return undefined
   const meta = textsOf(fieldOf(service, 'Meta'))
   const weight = fieldOf(fieldOf(service, 'Weights'), 'Passing')
   return {
