@@ -4,13 +4,13 @@ import { type CheckRecord, type Entry, localNode, type NodeRecord } from './regi
 export interface RegistryState {
   /** Grows by one with each change that somebody may wait for. Starts at 1, or beyond all that an earlier life gave out. */
   readonly index: number
-  /** The index at its start; that of services never heard of. */
+  /** That of services never heard of, or forgotten: the index at its start, or when names were forgotten last. */
   readonly origin: number
   /** By {@link keyOf}; for those of the registry's own node that is their id. */
   readonly entries: ReadonlyMap<string, Entry>
   /** By name; the registry's own is always there. */
   readonly nodes: ReadonlyMap<string, NodeRecord>
-  /** When each service last changed, as an index; kept after its last instance went, so that those who wait hear of it. */
+  /** When each service last changed, as an index; kept for a while after its last instance went, so that those who wait hear of it. */
   readonly changed: ReadonlyMap<string, number>
 }
 
@@ -62,12 +62,25 @@ export function write(state: RegistryState, { entries: changedEntries, nodes: ch
       entries.set(key, { ...entry, createIndex: entry.createIndex || index, modifyIndex: index })
     } else entries.delete(key)
   }
-  if (!changedNodes) return { ...state, index, entries, changed }
+  if (!changedNodes) return forgetful({ ...state, index, entries, changed })
   const nodes = new Map(state.nodes)
   for (const [name, node] of changedNodes) {
     if (node) nodes.set(name, { ...node, createIndex: node.createIndex || index, modifyIndex: index })
     else nodes.delete(name)
     for (const { node: at, service } of entries.values()) if (at === name) changed.set(service.name, index)
   }
-  return { ...state, index, entries, nodes, changed }
+  return forgetful({ ...state, index, entries, nodes, changed })
+}
+
+/** So many names are kept in any case. */
+const fewNames = 1_000
+
+/**
+ * The state without the names that have no instance any more, once they are the most: names come and go (of branches, of tests) for as long as
+ * the registry lives. Who waits for one of them hears of the new `origin`, which is beyond all indexes given out, and waits again.
+ */
+function forgetful(state: RegistryState): RegistryState {
+  if (state.changed.size <= fewNames + 2 * state.entries.size) return state
+  const names = new Set([...state.entries.values()].map(({ service }) => service.name))
+  return { ...state, origin: state.index, changed: new Map([...state.changed].filter(([name]) => names.has(name))) }
 }

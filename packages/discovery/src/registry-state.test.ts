@@ -226,3 +226,21 @@ test('does what the naive model does, whenever the ticks come, and each change o
     { numRuns: 500 },
   )
 })
+
+test('names that come and go are forgotten, and whoever waits for one hears of it', () => {
+  let state = after(emptyRegistry, { type: 'register', service: service('stays', 'stays'), checks: [] }, 0)
+  const before = new Map([['stays', indexOf(state, 'stays')]])
+  for (let i = 0; i < 2_500; i += 1) {
+    const name = `branch-${i}`
+    const came = after(state, { type: 'register', service: service(name, name, 0), checks: [] }, i)
+    const went = after(came, { type: 'deregister', id: name }, i)
+    // Each change has another index for who waits for its service, and none goes back.
+    expect(indexOf(came, name)).not.toBe(indexOf(state, name))
+    expect(indexOf(went, name)).toBeGreaterThan(indexOf(came, name))
+    for (const [each, index] of before) expect(indexOf(went, each)).toBeGreaterThanOrEqual(index)
+    if (i < 20) before.set(name, indexOf(went, name))
+    state = went
+  }
+  expect(state.changed.size).toBeLessThanOrEqual(1_100)
+  expect(indexOf(state, 'stays')).toBe(before.get('stays'))
+})
