@@ -13,7 +13,10 @@ export interface OutlierOptions {
    * avoided, unless this is 0, which turns it all off.
    */
   maxShare?: number
-  /** With less than this share left to choose from, 0 to 1, all are used: many failing at once is no outlier. Default 0.5. */
+  /**
+   * With less than this share left to choose from, 0 to 1, all are used: many failing at once is no outlier. Default 0.5. With none left
+   * all are used whatever this is: somebody must be called.
+   */
   panicShare?: number
   /** How often success rates are compared, milliseconds, from 100. Default 10,000. */
   intervalMs?: number
@@ -105,9 +108,9 @@ export function mostAvoided(count: number, { maxShare }: OutlierLimit): number {
   return count < 2 || maxShare === 0 ? 0 : Math.max(1, Math.floor(count * maxShare))
 }
 
-/** Whether so many are avoided that all must be used. */
+/** Whether so many are avoided that all must be used: when none is left, always. */
 export function isPanic(count: number, avoidedCount: number, { panicShare }: OutlierLimit): boolean {
-  return count - avoidedCount < count * panicShare
+  return avoidedCount >= count || count - avoidedCount < count * panicShare
 }
 
 /** @throws {RangeError} for an option out of range */

@@ -259,3 +259,12 @@ test('refuses options out of range', () => {
   expect(() => setUp({ outliers: { failures: 0 } })).toThrow('"outliers.failures" is 0, wanted 1 to')
   expect(() => setUp({ outliers: { maxShare: 1.5 } })).toThrow(RangeError)
 })
+
+test('one is used although all are avoided, whatever the panic share', () => {
+  const { orders, list, call } = setUp({ balance: 'round-robin', outliers: { failures: 1, maxShare: 1, panicShare: 0 } })
+  list(['a', 'b'])
+  call('a', false)
+  expect(new Set(Array.from({ length: 4 }, () => orders.pick()?.instance.id))).toEqual(new Set(['b']))
+  call('b', false)
+  expect(new Set(Array.from({ length: 4 }, () => orders.pick()?.instance.id))).toEqual(new Set(['a', 'b']))
+})
