@@ -10,7 +10,7 @@ import { type Avoided, outlierBook } from './outliers-book.ts'
 
 /** The endpoints of a service, each a slot of the table, and those of them to choose from, which stand in the balancer. */
 export interface EndpointPool {
-  /** Takes over a new list; what is known of instances that stay is kept. */
+  /** Takes over a new list; what is known of instances that stay where they were is kept. */
   take(instances: readonly Instance[], now: number): void
   /** Whether {@link choose} depends on the time: somebody is warming up, or was avoided. Otherwise its `now` may be `NaN`. */
   isTimed(): boolean
@@ -100,8 +100,9 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
   return {
     take(instances, now) {
       const isLate = slots.all.size > 0
-      const ids = new Set(instances.map(({ id }) => id))
-      for (const [id, slot] of slots.all) if (!ids.has(id)) remove(id, slot)
+      const places = new Map(instances.map((instance) => [instance.id, placeOf(instance)]))
+      // At another place it is another process, of which nothing is known.
+      for (const [id, slot] of slots.all) if (places.get(id) !== placeOf(table.instances[slot])) remove(id, slot)
       for (const instance of instances) {
         const slot = slots.all.get(instance.id)
         if (slot === undefined) add(instance, now, isLate)
@@ -127,6 +128,10 @@ export function endpointPool({ table, balancer, limit, slowStartMs }: PoolOption
       return named(table, book.learn(slot, outcome, now))
     },
   }
+}
+
+function placeOf(instance: Instance | undefined): string | undefined {
+  return instance && `${instance.host}:${instance.port}`
 }
 
 /** A registry may list any weight; one that is no weight must not keep the others from being taken over. */

@@ -268,3 +268,16 @@ test('one is used although all are avoided, whatever the panic share', () => {
   call('b', false)
   expect(new Set(Array.from({ length: 4 }, () => orders.pick()?.instance.id))).toEqual(new Set(['a', 'b']))
 })
+
+test('an instance that registers again elsewhere is another process: it is not avoided for what the one before did', () => {
+  const { orders, list, call, picks } = setUp({ balance: 'round-robin', outliers: { failures: 1 } })
+  list(['a', instance('b', { port: 2 })])
+  const late = [orders.pick(), orders.pick()].find((picked) => picked?.instance.id === 'b')
+  call('b', false)
+  expect(new Set(picks(4))).toEqual(new Set(['a']))
+  list(['a', instance('b', { port: 3 })])
+  expect(new Set(picks(4))).toEqual(new Set(['a', 'b']))
+  // Sent to the one before.
+  late?.done({ ok: false, latencyMs: 1 })
+  expect(new Set(picks(4))).toEqual(new Set(['a', 'b']))
+})
