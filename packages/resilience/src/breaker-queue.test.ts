@@ -131,3 +131,26 @@ test('whatever happens, everybody ends within what probes and cool-down allow, a
     { numRuns: 60 },
   )
 })
+
+test('nobody waits longer than a probe may take, also when the caller of a probe leaves and the next one hangs', async () => {
+  const world = manualWorld()
+  const probes = { needed: 1, maxWaitMs: 5_000, overflow: 'wait' } as const
+  const stock = policy('stock', circuitBreaker({ failures: 1, coolDownMs: 1_000, probes, world }))
+  await stock.outcome(() => Promise.reject(new Error('down')))
+  await world.advance(1_000)
+  const leaving = new AbortController()
+  void stock.outcome(() => new Promise(() => {}), { signal: leaving.signal })
+  void stock.outcome(() => new Promise(() => {}))
+  let ended: unknown
+  void stock
+    .outcome(() => 1)
+    .then((outcome) => {
+      ended = outcome
+    })
+  await world.advance(4_000)
+  leaving.abort()
+  await world.advance(999)
+  expect(ended).toBeUndefined()
+  await world.advance(1)
+  expect(ended).toMatchObject({ ok: false, rejected: { rejectedBy: 'breaker' } })
+})

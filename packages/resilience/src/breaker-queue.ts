@@ -87,7 +87,8 @@ export function probeQueue(machine: BreakerMachine, world: World): ProbeQueue {
         refuse: () => waiting.refuse(openError(scope.run.asValue)),
       })
       if (!alarm) arm()
-      waiting.begin()
+      // The alarm is the oldest probe's: should its caller leave, the next probe has its whole time, and who waits has not.
+      waiting.begin(machine.limits().probeMaxWaitMs)
       return true
     },
     wake: () => {
