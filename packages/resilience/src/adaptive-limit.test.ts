@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type AdaptiveLimitOptions, adaptiveLimit } from './adaptive-limit.ts'
 import { afterSample, type LimitRules, type LimitState } from './adaptive-limit-state.ts'
+import { circuitBreaker } from './circuit-breaker.ts'
 import { policy } from './policy.ts'
 
 const rules: LimitRules = { min: 2, max: 50, decrease: 0.5, tolerance: 1.5, smoothing: 0.2 }
@@ -156,4 +157,16 @@ test('bad options are refused by name', () => {
   expect(() => adaptiveLimit({ initial: 2_000 })).toThrow('"initial" is 2000')
   expect(() => adaptiveLimit({ decrease: 1 })).toThrow('"decrease" is 1')
   expect(() => adaptiveLimit({ algorithm: 'vegas' as 'aimd' })).toThrow('"algorithm" is "vegas", wanted "gradient" or "aimd"')
+})
+
+test('what another layer turned away is no sign of overload: the limit stays while a breaker inside is open', async () => {
+  const world = manualWorld()
+  const limit = adaptiveLimit({ initial: 20, world })
+  const stock = policy('stock', limit, circuitBreaker({ failures: 1, world }))
+  await stock.outcome(() => Promise.reject(new Error('down')))
+  for (let i = 0; i < 50; i += 1) {
+    await world.advance(10)
+    expect(await stock.outcome(() => 1)).toMatchObject({ rejected: { rejectedBy: 'breaker' } })
+  }
+  expect(limit.limit).toBe(20)
 })

@@ -4,7 +4,7 @@ import type { Scope } from './call.ts'
 import type { End } from './end.ts'
 import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
-import { isTimeout, statusOf } from './failure.ts'
+import { isShed, isTimeout, statusOf } from './failure.ts'
 import type { Layer, Next } from './layer.ts'
 import { checkNumber } from './option-checks.ts'
 
@@ -28,7 +28,8 @@ export interface AdaptiveLimitOptions {
   /** Gradient: how much of the way to its aim the limit goes with one answer, above 0 to 1. Default 0.2. */
   smoothing?: number
   /**
-   * Which errors are signs of overload. Other errors say nothing of the load. Default: a timeout, and a `status` of 429, 503 or 504.
+   * Which errors are signs of overload. Other errors say nothing of the load. Never asked about calls that another layer turned away.
+   * Default: a timeout, and a `status` of 429, 503 or 504.
    */
   isOverload?: (error: unknown) => boolean
   /** Default: the system's. */
@@ -143,7 +144,8 @@ class Limited implements End {
     }
     let sign: boolean | undefined
     try {
-      sign = this.#rules.isOverload(error) || undefined
+      // What another layer turned away never came to the dependency.
+      sign = (!isShed(error) && this.#rules.isOverload(error)) || undefined
     } catch (thrown) {
       // The user's own isOverload threw: that is the caller's to see, but the place is free.
       this.#rules.ended(this.#startedAt, this.#ran, undefined)
