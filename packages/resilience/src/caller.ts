@@ -2,8 +2,9 @@ import type { Run } from './call.ts'
 import type { AbortListener, Cancellation } from './cancellation.ts'
 import { type Deadline, deadlinesOf } from './deadlines.ts'
 import type { End } from './end.ts'
-import { asResilienceError, type RejectedBy, rejectedBy, rejection } from './errors.ts'
+import { type RejectedBy, rejection } from './errors.ts'
 import { tell } from './events.ts'
+import { rejectionOf } from './outcome.ts'
 import { timedOut } from './timeout.ts'
 
 /** What a caller set for a call. */
@@ -90,8 +91,7 @@ export class Heard implements End {
   }
 
   bad(error: unknown): void {
-    const own = asResilienceError(error)
-    this.#tell(false, own && rejectedBy[own.code])
+    this.#tell(false, rejectionOf(this.#name, error, this.#run)?.rejectedBy)
     this.#end.bad(error)
   }
 

@@ -44,3 +44,14 @@ test('each layer tells what it does while somebody listens, and only then', asyn
   ])
   expect(layers.some(isHeard)).toBe(false)
 })
+
+test('a call that its caller gave up is told as cancelled, as its outcome is', async () => {
+  const heard: unknown[] = []
+  const stop = onResilienceEvent('call', ({ ok, rejectedBy }) => heard.push([ok, rejectedBy]))
+  const controller = new AbortController()
+  const outcome = policy('stock').outcome(() => new Promise(() => {}), { signal: controller.signal })
+  controller.abort()
+  expect(await outcome).toMatchObject({ ok: false, rejected: { rejectedBy: 'cancelled' } })
+  stop()
+  expect(heard).toEqual([[false, 'cancelled']])
+})

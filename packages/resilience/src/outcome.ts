@@ -37,7 +37,8 @@ export class Told implements End {
   }
 }
 
-function rejectionOf(name: string, error: unknown, run: Run): Rejected | undefined {
+/** Why the policy `name` ended the call, if it was a policy that did. */
+export function rejectionOf(name: string, error: unknown, run: Run): Rejected | undefined {
   const own = asResilienceError(error)
   if (own) {
     const { code, policy: by, retryAfterMs } = own
