@@ -57,7 +57,7 @@ test('hedges multiply with attempts, and waits for a take or for probes count', 
     adaptiveLimit({ world }),
     timeout(400, { world }),
   )
-  expect(explained).toMatchObject({ maxAttempts: 6, worstCaseMs: 2 * (70 + 30 + 400) + 100 })
+  expect(explained).toMatchObject({ maxAttempts: 6, worstCaseMs: 2 * 3 * (70 + 30 + 400) + 100 })
   expect(explained.order).toEqual([
     'retry, up to 2 attempts',
     'hedge, 2 more of the slowest 5 %',
@@ -95,4 +95,26 @@ test.each([
   const { warnings } = of(...layers)
   expect(warnings).toHaveLength(1)
   expect(warnings[0]).toContain(warning)
+})
+
+test.each([
+  ['after 100 ms, twice', hedge({ after: 100, extra: 2, world }), 600],
+  ['later than a call can take', hedge({ after: 1_000, world }), 400],
+  ['of the slowest', hedge({ after: { quantile: 0.95 }, world }), 800],
+])('a hedge may still run when the call it was sent after has ended: %s', async (_what, layer, worstCaseMs) => {
+  expect(of(layer, timeout(400, { world })).worstCaseMs).toBe(worstCaseMs)
+})
+
+test('a call with a hedge takes as long as is said at worst', async () => {
+  const manual = manualWorld()
+  const layers = [hedge({ after: 100, extra: 2, world: manual }), timeout(400, { world: manual })] as const
+  const stock = policy('stock', ...layers)
+  let endedAt = 0
+  void stock
+    .outcome(() => new Promise(() => {}))
+    .then(() => {
+      endedAt = manual.monotonic()
+    })
+  await manual.advance(5_000)
+  expect(endedAt).toBe(stock.explain().worstCaseMs)
 })

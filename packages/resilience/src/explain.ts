@@ -36,8 +36,15 @@ function worstCase(layers: readonly LayerFacts[]): number {
     if (layer.kind === 'retry') return layer.attempts * inside + layer.waitsMs
     if (layer.kind === 'bulkhead' || layer.kind === 'rate-limit') return layer.maxWaitMs + inside
     if (layer.kind === 'circuit-breaker') return layer.waitMs + inside
+    if (layer.kind === 'hedge') return hedged(layer, inside)
     return inside
   }, Number.POSITIVE_INFINITY)
+}
+
+/** A call that fails waits for its hedges; one that is over before a hedge is due gets none. */
+function hedged({ extra, afterMs }: Extract<LayerFacts, { kind: 'hedge' }>, inside: number): number {
+  if (afterMs === undefined) return inside * (1 + extra)
+  return afterMs < inside ? extra * afterMs + inside : inside
 }
 
 function describe(layer: LayerFacts): string {

@@ -52,7 +52,7 @@ export function hedge(options: HedgeOptions): Layer {
     }
   }
   const text = typeof after === 'number' ? `after ${after} ms` : `of the slowest ${Math.round((1 - after.quantile) * 1_000) / 10} %`
-  return { facts: { kind: 'hedge', extra, text }, world, around }
+  return { facts: { kind: 'hedge', extra, afterMs: typeof after === 'number' ? after : undefined, text }, world, around }
 }
 
 /** How long to wait before a hedge; `undefined`: not known yet. */

@@ -15,7 +15,8 @@ export type LayerFacts =
   | { readonly kind: 'circuit-breaker'; readonly text: string; readonly waitMs: number }
   | { readonly kind: 'bulkhead'; readonly limit: number; readonly queue: number; readonly maxWaitMs: number }
   | { readonly kind: 'rate-limit'; readonly text: string; readonly maxWaitMs: number }
-  | { readonly kind: 'hedge'; readonly extra: number; readonly text: string }
+  /** `afterMs`: `undefined` when it is found out while calls are made. */
+  | { readonly kind: 'hedge'; readonly extra: number; readonly afterMs: number | undefined; readonly text: string }
   | { readonly kind: 'adaptive-limit'; readonly text: string }
   | { readonly kind: 'fallback' }
 
