@@ -162,3 +162,15 @@ test('bad options are refused by name', () => {
   expect(() => hedge({ after: { quantile: 95 } })).toThrow('"after.quantile" is 95, wanted a number from 0.5 to 0.9999')
   expect(() => hedge({ after: 1, extra: 0 })).toThrow('"extra" is 0')
 })
+
+test('by share, it hedges from the call after "minimumCalls" on, however many those are', async () => {
+  const { world, stock, after } = setup({ after: { quantile: 0.95, minimumCalls: 1_500 } })
+  for (let i = 0; i < 1_500; i += 1) {
+    const answer = stock.outcome(() => after(1, () => 'fast'))
+    await world.advance(1)
+    expect(await answer).toMatchObject({ attempts: 1 })
+  }
+  const slow = stock.outcome(() => after(100, () => 'slow'))
+  await world.advance(200)
+  expect(await slow).toMatchObject({ attempts: 2 })
+})

@@ -71,11 +71,16 @@ function delayOf(after: HedgeOptions['after']): Delay {
   checkDuration('create hedge', 'after.minMs', minMs)
   checkNumber('create hedge', 'after.minimumCalls', minimumCalls, { min: 1, whole: true })
   const latencies: LatencyQuantile = latencyQuantile(quantile)
+  // Not how many are remembered, which is never many.
+  let measured = 0
   return {
     get afterMs() {
-      return latencies.count < minimumCalls ? undefined : Math.max(minMs, latencies.valueMs)
+      return measured < minimumCalls ? undefined : Math.max(minMs, latencies.valueMs)
     },
-    record: latencies.record,
+    record(durationMs) {
+      measured += 1
+      latencies.record(durationMs)
+    },
   }
 }
 
