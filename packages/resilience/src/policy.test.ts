@@ -300,3 +300,29 @@ test.each([
   const odd = Object.defineProperty(Promise.resolve(1), 'then', { value: broken })
   expect(await policy('stock', ...layers).run(() => odd)).toBe(1)
 })
+
+test.each([
+  ['', 'the name is empty'],
+  [retry(), 'the name is [object Object], wanted a text'],
+  [undefined, 'the name is undefined, wanted a text'],
+])('a policy without a name is none: %o', (name, message) => {
+  expect(() => policy(name as string, timeout(100))).toThrow(`cannot create policy: ${message}`)
+})
+
+test.each([
+  [timeout, 'function'],
+  [undefined, 'undefined'],
+  [{}, 'object'],
+])('what is no layer is refused by its place: %o', (layer, kind) => {
+  expect(() => policy('stock', retry(), layer as never)).toThrow(`cannot create policy "stock": layer 2 is of type ${kind}, wanted a layer`)
+})
+
+test('what is no function is refused and neither retried nor counted', async () => {
+  const world = manualWorld()
+  const breaker = circuitBreaker({ failures: 1, world })
+  const message = 'cannot run "stock": the work is of type object, wanted a function that makes the call'
+  const work = Promise.resolve(1) as unknown as () => number
+  await expect(policy('stock', breaker).run(work)).rejects.toThrow(message)
+  expect(await policy('stock', retry({ world }), breaker).outcome(work)).toMatchObject({ ok: false, attempts: 0, error: { message } })
+  expect([breaker.state, world.pendingTimers()]).toEqual(['closed', 0])
+})

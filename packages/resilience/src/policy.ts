@@ -1,4 +1,4 @@
-import { systemWorld, type World } from '@banyan/core'
+import { shown, systemWorld, type World } from '@banyan/core'
 import { type Protected, Run, type RunOptions, Scope } from './call.ts'
 import { Bound, Heard } from './caller.ts'
 import { Cancellation } from './cancellation.ts'
@@ -49,7 +49,7 @@ export type AltOf<L extends readonly Layer<unknown>[]> = L extends readonly [] ?
  * @throws {TypeError} without a name, or for layers that run on different worlds
  */
 export function policy<const L extends readonly Layer<unknown>[]>(name: string, ...layers: L): Policy<AltOf<L>> {
-  if (name === '') throw new TypeError('cannot create policy: the name is empty')
+  checkParts(name, layers)
   const world = worldOf(name, layers)
   const execute = chainOf(name, world, layers)
   const watcher = layers.length === 1 ? layers[0]?.watcher : undefined
@@ -57,7 +57,7 @@ export function policy<const L extends readonly Layer<unknown>[]>(name: string, 
   // Layers hand on what `work` gives or an Alt; the chain itself does not know the types.
   function run(work: Protected<unknown>, options?: RunOptions): Promise<never> {
     const watch = watcher?.watch
-    if (watch !== undefined && options === undefined && !isHeard('call'))
+    if (watch !== undefined && options === undefined && typeof work === 'function' && !isHeard('call'))
       return whenSettled(begin(work), watch.ok, watch.bad) as Promise<never>
     return new Promise((resolve, reject) => {
       // A throw in here, of a bad option, rejects.
@@ -103,6 +103,7 @@ function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]):
   const unbounded = wind(fallbacks, chain)
 
   return (run, options, caller) => {
+    checkWork(name, run.work)
     const end = isHeard('call') ? new Heard(name, run, caller) : caller
     const { signal, cancellation: outer, deadlineMs = Number.POSITIVE_INFINITY } = options ?? {}
     checkNumber(`run "${name}"`, 'deadlineMs', deadlineMs, { min: Number.NEGATIVE_INFINITY })
@@ -116,6 +117,20 @@ function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]):
     run.cancel = cancel
     bounded(new Scope(run, cancel, 1), new Bound(name, run, cancel, { signal, outer, deadlineMs, at }, end))
   }
+}
+
+function checkParts(name: unknown, layers: readonly unknown[]): void {
+  if (typeof name !== 'string') throw new TypeError(`cannot create policy: the name is ${shown(name)}, wanted a text`)
+  if (name === '') throw new TypeError('cannot create policy: the name is empty')
+  const place = layers.findIndex((layer) => typeof (layer as Partial<Layer> | undefined)?.around !== 'function')
+  if (place >= 0)
+    throw new TypeError(`cannot create policy "${name}": layer ${place + 1} is of type ${typeof layers[place]}, wanted a layer`)
+}
+
+/** A promise, say: what is under way already cannot be protected any more. */
+function checkWork(name: string, work: unknown): void {
+  if (typeof work !== 'function')
+    throw new TypeError(`cannot run "${name}": the work is of type ${typeof work}, wanted a function that makes the call`)
 }
 
 /** The clock that the layers have in common. */
