@@ -37,6 +37,8 @@ export async function keepAlive(options: HeartbeatOptions): Promise<Registration
   await persist(world, closed, giveUpAt, () => lease.register(closed))
   const stopped = new AbortController()
   const stop = () => stopped.abort()
+  // It may have been closed while the answer was on its way.
+  if (closed.aborted) stop()
   closed.addEventListener('abort', stop, { once: true })
   const beating = beat(options, stopped.signal)
   let ended: Promise<void> | undefined
