@@ -22,6 +22,8 @@ const unknownLn = Math.log(60_000)
 
 /** Faster than this is no news, milliseconds; a logarithm needs a number above zero. */
 const leastMs = 0.001
+/** Slower than this is no news either, milliseconds: what never ended would never fade. */
+const mostMs = 3_600_000
 
 /*
  * The scale. A latency fades as `latency * exp((measuredAt - now) / decay)`. Its logarithm plus `now / decay` is
@@ -36,7 +38,7 @@ const leastMs = 0.001
  */
 export function observe({ counts, latencies }: EndpointTable, slot: number, ok: boolean, latencyMs: number, now: number): void {
   const [state, at] = [slot * stride + STATE, slot * 2]
-  const seenMs = Math.max(ok ? latencyMs : Math.max(latencyMs, errorMs), leastMs)
+  const seenMs = Math.min(Math.max(ok ? latencyMs : Math.max(latencyMs, errorMs), leastMs), mostMs)
   const old = latencies[at + PEAK] ?? 0
   const seen = Math.log(seenMs) + now / decayMs
   const known = counts[state] ?? 0

@@ -281,3 +281,17 @@ test('an instance that registers again elsewhere is another process: it is not a
   late?.done({ ok: false, latencyMs: 1 })
   expect(new Set(picks(4))).toEqual(new Set(['a', 'b']))
 })
+
+test.each([Number.POSITIVE_INFINITY, Number.NaN, -1])('a latency of %d is forgotten as others are', async (latencyMs) => {
+  const { world, orders, list } = setUp()
+  list(['a', 'b'])
+  for (const picked of [orders.pick(), orders.pick()]) picked?.done({ ok: true, latencyMs: picked.instance.id === 'a' ? latencyMs : 1 })
+  await world.advance(600_000)
+  const seen = new Set<string | undefined>()
+  for (let i = 0; i < 100; i += 1) {
+    const picked = orders.pick()
+    seen.add(picked?.instance.id)
+    picked?.done({ ok: true, latencyMs: 1 })
+  }
+  expect(seen).toEqual(new Set(['a', 'b']))
+})
