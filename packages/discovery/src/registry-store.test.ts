@@ -93,3 +93,39 @@ test('heartbeats are no changes', () => {
   store.apply(beat)
   expect(changes()).toBe(1)
 })
+
+/** A world whose monotonic clock can be moved on without a timer being fired: the process is paused, and its sockets are read first. */
+function pausable() {
+  const world = manualWorld()
+  let pausedMs = 0
+  return {
+    world: { ...world, monotonic: () => world.monotonic() + pausedMs },
+    advance: world.advance,
+    pause(durationMs: number) {
+      pausedMs += durationMs
+    },
+  }
+}
+
+test.each<[string, RegistryEvent]>([
+  ['a deregistration', { type: 'deregister', id: 'b' }],
+  ['a heartbeat', { type: 'report', checkId: 'service:b', status: 'passing', output: '' }],
+  ['a failing check', { type: 'report', checkId: 'service:b', status: 'critical', output: '' }],
+  ['a registration', register('c', 'orders')],
+])('after a pause nobody expires although %s is read before the timer that is late', async (_what, event) => {
+  const { world, advance, pause } = pausable()
+  const store = registryStore({ state: emptyRegistry, world, onChange() {} })
+  const statusOf = (id: string) => store.get().entries.get(id)?.checks[0]?.status
+  store.apply(register('a', 'orders'))
+  store.apply(register('b', 'orders'))
+  pause(10_000)
+  store.apply(event)
+  await advance(0)
+  expect(statusOf('a')).toBe('passing')
+  // Its heartbeat does not come either: then it is dead.
+  pause(99)
+  await advance(0)
+  expect(statusOf('a')).toBe('passing')
+  await advance(200)
+  expect(statusOf('a')).toBe('critical')
+})

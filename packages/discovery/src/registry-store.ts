@@ -28,11 +28,15 @@ export function registryStore(options: { state: RegistryState; world: World; onC
   const waiting = new Map<string | undefined, Set<() => void>>()
 
   function apply(event: RegistryEvent): RegistryState {
-    const before = state
-    state = after(before, event, world.monotonic())
+    const now = world.monotonic()
+    // Whatever comes first after a pause: what waits in the sockets is mostly read before a timer that is late.
+    const wasAbsent = armedAt !== undefined && now - armedAt > absentMs
+    const before = wasAbsent ? after(state, { type: 'resumed' }, now) : state
+    state = after(before, event, now)
     // Looking at all deadlines can wait for the timer that is set: a heartbeat moves one back, a registration brings its own.
-    if (event.type === 'register') hasten(nextDueIn(state.entries.get(event.service.id)?.checks ?? []))
-    else if (state.index !== before.index || event.type === 'tick' || event.type === 'resumed') arm(nextDueAt(state))
+    if (wasAbsent || event.type === 'tick') arm(nextDueAt(state))
+    else if (event.type === 'register') hasten(nextDueIn(state.entries.get(event.service.id)?.checks ?? []))
+    else if (state.index !== before.index) arm(nextDueAt(state))
     if (state.index !== before.index) {
       onChange(state)
       for (const [service, wakers] of waiting)
@@ -49,11 +53,7 @@ export function registryStore(options: { state: RegistryState; world: World; onC
     timer?.cancel()
     armedAt = dueAt === undefined ? undefined : Math.max(dueAt, world.monotonic())
     if (armedAt === undefined) return
-    const firesAt = armedAt
-    timer = world.after(Math.max(0, firesAt - world.monotonic()), () => {
-      const absent = world.monotonic() - firesAt > absentMs
-      apply({ type: absent ? 'resumed' : 'tick' })
-    })
+    timer = world.after(Math.max(0, armedAt - world.monotonic()), () => apply({ type: 'tick' }))
   }
 
   arm(nextDueAt(state))
