@@ -174,3 +174,7 @@ test('by share, it hedges from the call after "minimumCalls" on, however many th
   await world.advance(200)
   expect(await slow).toMatchObject({ attempts: 2 })
 })
+
+test.each([undefined, null, '100'])('a hedge that is not told after what is refused by name: %o', (after) => {
+  expect(() => hedge({ after: after as never })).toThrow('cannot create hedge: "after" is ')
+})

@@ -1,4 +1,4 @@
-import { CodedError, systemWorld, type World } from '@banyan/core'
+import { CodedError, shown, systemWorld, type World } from '@banyan/core'
 import { Scope } from './call.ts'
 import { type AbortListener, Cancellation } from './cancellation.ts'
 import { type Deadline, type Deadlines, deadlinesOf } from './deadlines.ts'
@@ -66,6 +66,8 @@ function delayOf(after: HedgeOptions['after']): Delay {
     checkDuration('create hedge', 'after', after)
     return { afterMs: after, record() {} }
   }
+  if (typeof after !== 'object' || after === null)
+    throw new TypeError(`cannot create hedge: "after" is ${shown(after)}, wanted milliseconds or { quantile }`)
   const { quantile, minMs = 1, minimumCalls = 20 } = after
   checkNumber('create hedge', 'after.quantile', quantile, { min: 0.5, max: 0.9999 })
   checkDuration('create hedge', 'after.minMs', minMs)

@@ -326,3 +326,9 @@ test('what is no function is refused and neither retried nor counted', async () 
   expect(await policy('stock', retry({ world }), breaker).outcome(work)).toMatchObject({ ok: false, attempts: 0, error: { message } })
   expect([breaker.state, world.pendingTimers()]).toEqual(['closed', 0])
 })
+
+test('a controller in place of its signal is refused by name', async () => {
+  const signal = new AbortController() as unknown as AbortSignal
+  const message = 'cannot run "stock": "signal" is of type object, wanted an AbortSignal'
+  await expect(policy('stock').run(() => 1, { signal })).rejects.toThrow(message)
+})

@@ -107,6 +107,7 @@ function chainOf(name: string, world: World, layers: readonly Layer<unknown>[]):
     const end = isHeard('call') ? new Heard(name, run, caller) : caller
     const { signal, cancellation: outer, deadlineMs = Number.POSITIVE_INFINITY } = options ?? {}
     checkNumber(`run "${name}"`, 'deadlineMs', deadlineMs, { min: Number.NEGATIVE_INFINITY })
+    if (signal) checkSignal(name, signal)
     if (!signal && deadlineMs === Number.POSITIVE_INFINITY) {
       if (!outer) return unbounded(new Scope(run, undefined, 1), end)
       run.cancel = outer
@@ -131,6 +132,12 @@ function checkParts(name: unknown, layers: readonly unknown[]): void {
 function checkWork(name: string, work: unknown): void {
   if (typeof work !== 'function')
     throw new TypeError(`cannot run "${name}": the work is of type ${typeof work}, wanted a function that makes the call`)
+}
+
+/** The controller itself, say. */
+function checkSignal(name: string, signal: Partial<AbortSignal>): void {
+  if (typeof signal.addEventListener !== 'function')
+    throw new TypeError(`cannot run "${name}": "signal" is of type ${typeof signal}, wanted an AbortSignal`)
 }
 
 /** The clock that the layers have in common. */

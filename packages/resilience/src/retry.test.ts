@@ -261,3 +261,7 @@ test.each([Number.NaN, undefined, -1, '100'])('a backoff that gives %o ends its 
   expect(await other).toMatchObject({ ok: false, rejected: { rejectedBy: 'timeout' } })
   expect(world.pendingTimers()).toBe(0)
 })
+
+test.each([100, null, { delayMs: () => 1 }])('what is no backoff is refused when the layer is made: %o', (backoff) => {
+  expect(() => retry({ backoff: backoff as never })).toThrow('cannot create retry: "backoff" is ')
+})

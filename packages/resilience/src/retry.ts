@@ -1,4 +1,4 @@
-import { messageOf, systemWorld, type World } from '@banyan/core'
+import { messageOf, shown, systemWorld, type World } from '@banyan/core'
 import { type Backoff, exponential } from './backoff.ts'
 import { Scope } from './call.ts'
 import type { AbortListener } from './cancellation.ts'
@@ -52,6 +52,10 @@ export function retry(options: RetryOptions = {}): Layer {
   const { attempts = 3, backoff = exponential(), retryIf = isRetryable, idempotent = 'assume' } = options
   const { neverSent = wasNeverSent, retryAfterCapMs = 5_000, world = systemWorld } = options
   const { budget = retryBudget({ world }) } = options
+  if (typeof backoff?.delayMs !== 'function' || typeof backoff.maxMs !== 'function')
+    throw new TypeError(
+      `cannot create retry: "backoff" is ${shown(backoff)}, wanted one with "delayMs" and "maxMs", as exponential() gives`,
+    )
   checkNumber('create retry', 'attempts', attempts, { min: 1, max: 1_000, whole: true })
   checkDuration('create retry', 'retryAfterCapMs', retryAfterCapMs)
   if (idempotent !== 'assume' && idempotent !== 'ask')
