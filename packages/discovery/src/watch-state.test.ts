@@ -102,7 +102,7 @@ test('whatever comes: the healthy are there, nobody is invented, nobody is kept 
     fc.property(fc.array(anEvent, { maxLength: 30, size: 'max' }), (events) => {
       let state = unheard
       let now = 0
-      let heldSince: number | undefined
+      let heldSince = new Map<string, number>()
       for (const { dtMs, event } of events) {
         now += dtMs
         const before = state
@@ -120,9 +120,8 @@ test('whatever comes: the healthy are there, nobody is invented, nobody is kept 
         const kept = ids.filter((id) => !healthy.includes(id))
         expect(ids).toEqual(expect.arrayContaining(healthy))
         expect(old).toEqual(expect.arrayContaining(kept))
-        if (kept.length === 0) heldSince = undefined
-        else heldSince ??= now
-        if (heldSince !== undefined) expect(now - heldSince).toBeLessThan(limit.verifyMs)
+        heldSince = new Map(kept.map((id) => [id, heldSince.get(id) ?? now]))
+        for (const since of heldSince.values()) expect(now - since).toBeLessThan(limit.verifyMs)
       }
     }),
     { numRuns: 300 },
@@ -131,12 +130,13 @@ test('whatever comes: the healthy are there, nobody is invented, nobody is kept 
 
 /** The same watch, told instance by instance what befell it, with nothing computed ahead. */
 function naiveWatch() {
-  const shown = new Map<string, 'up' | 'kept'>()
+  /** Each that is shown: whether it is up, else until when it is kept. */
+  const shown = new Map<string, 'up' | number>()
   const lostAt: number[] = []
-  let [index, keptUntil, heard] = [0, Number.NaN, false]
+  let [index, heard] = [0, false]
   return {
     shown: () => [...shown.keys()].sort(),
-    kept: () => [...shown].flatMap(([id, how]) => (how === 'kept' ? [id] : [])).sort(),
+    kept: () => [...shown].flatMap(([id, how]) => (how === 'up' ? [] : [id])).sort(),
     fail() {
       index = 0
     },
@@ -144,19 +144,29 @@ function naiveWatch() {
       const { listing } = event
       const up = new Set(listing.healthy.map(({ id }) => id))
       const trusted = index > 0 && listing.index >= index
-      const missing = [...shown].filter(([id]) => !up.has(id))
-      // Taken out on purpose: not listed at all, by a registry that was there all the time and is not doubted.
-      const lost = missing.filter(([id, how]) => listing.failing.has(id) || !trusted || how === 'kept')
-      while (lostAt.length > 0 && now - (lostAt[0] ?? 0) >= limit.verifyMs) lostAt.shift()
-      const isKeeping = !Number.isNaN(keptUntil)
-      const share = (lost.length + lostAt.length) / (shown.size + lostAt.length)
-      const keeps = lost.length > 0 && (isKeeping ? now < keptUntil : lost.length + lostAt.length > 1 && share > limit.share)
-      if (isKeeping && now >= keptUntil) lostAt.length = 0
-      else if (!keeps) for (const _ of lost) lostAt.push(now)
+      const before = new Map(shown)
       shown.clear()
       for (const id of up) shown.set(id, 'up')
-      if (keeps) for (const [id] of lost) shown.set(id, 'kept')
-      keptUntil = keeps ? (isKeeping ? keptUntil : now + limit.verifyMs) : Number.NaN
+      while (lostAt.length > 0 && now - (lostAt[0] ?? 0) >= limit.verifyMs) lostAt.shift()
+      const fresh: string[] = []
+      let all = 0
+      let kept = 0
+      for (const [id, how] of before) {
+        const isKept = how !== 'up'
+        const isTimeUp = isKept && now >= how
+        if (up.has(id)) all += 1
+        else if (isTimeUp) continue
+        else if (isKept) {
+          shown.set(id, how)
+          kept += 1
+        } else if (listing.failing.has(id) || !trusted) fresh.push(id)
+        // Taken out on purpose: not listed at all, by a registry that was there all the time and is not doubted.
+        else all += 1
+      }
+      const lost = kept + fresh.length + lostAt.length
+      const keeps = kept > 0 || (lost > 1 && lost > (all + kept + fresh.length + lostAt.length) * limit.share)
+      if (keeps) for (const id of fresh) shown.set(id, now + limit.verifyMs)
+      else for (const _ of fresh) lostAt.push(now)
       index = listing.index
       heard = true
     },
@@ -176,10 +186,23 @@ test('whatever comes, the watch shows and keeps whom a watch that is told one by
         if (event.type === 'failed') naive.fail()
         else naive.list(event, now)
         expect(idsOf(state)).toEqual(naive.shown())
-        expect([...(state.held?.ids ?? [])].sort()).toEqual(naive.kept())
+        expect([...(state.held?.ids.keys() ?? [])].sort()).toEqual(naive.kept())
         expect(state.snapshot.revision > 0).toBe(naive.heard())
       }
     }),
     { numRuns: 300 },
   )
+})
+
+test.each([
+  ['at the moment the first are believed', 5_001],
+  ['shortly before', 4_999],
+])('those that are lost %s are kept for their own time', (_when, lostAt) => {
+  const two = run([[1, listed(6, range(8), ['i08', 'i09'])]], ten)
+  expect(idsOf(two)).toEqual(range(10))
+  const all = run([[lostAt, listed(7, [], range(10))]], two)
+  const later = run([[5_001, listed(8, [], range(10))]], all)
+  expect(idsOf(later)).toEqual(range(8))
+  expect(idsOf(run([[lostAt + 4_999, listed(9, [], range(10))]], later))).toEqual(range(8))
+  expect(idsOf(run([[lostAt + 5_000, listed(9, [], range(10))]], later))).toEqual([])
 })

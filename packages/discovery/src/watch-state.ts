@@ -23,8 +23,10 @@ export interface WatchState {
 }
 
 interface Held {
+  /** When the first of them is believed to be gone. */
   readonly until: number
-  readonly ids: ReadonlySet<string>
+  /** Each with the time when it is believed to be gone. */
+  readonly ids: ReadonlyMap<string, number>
 }
 
 /** What happens to a watch: an answer, or none. */
@@ -54,20 +56,25 @@ export function after(state: WatchState, event: WatchEvent, now: number, limit: 
   }
   const { listing } = event
   const suspects = suspectsOf(state, listing)
+  const untilOf = ({ id }: Instance) => state.held?.ids.get(id) ?? now + limit.verifyMs
+  // The registry has said so for long enough of those who are kept, but not of those who are lost only now.
+  const doubted = suspects.filter((suspect) => now < untilOf(suspect))
   const losses = state.losses.filter((at) => now - at < limit.verifyMs)
-  const known = state.snapshot.instances.length + losses.length
-  const lost = suspects.length + losses.length
+  const known = state.snapshot.instances.length - (suspects.length - doubted.length) + losses.length
+  const lost = doubted.length + losses.length
   const many = lost >= 2 && lost > known * limit.share
-  const verified = state.held !== undefined && now >= state.held.until
-  const hold = suspects.length > 0 && !verified && (state.held !== undefined || many)
-  const instances = hold ? [...listing.healthy, ...suspects] : listing.healthy
+  const hold = doubted.length > 0 && (many || doubted.some(({ id }) => state.held?.ids.has(id)))
   return {
     index: listing.index,
     failures: 0,
-    held: hold ? { until: state.held?.until ?? now + limit.verifyMs, ids: new Set(suspects.map(({ id }) => id)) } : undefined,
-    losses: verified ? [] : hold ? losses : [...losses, ...suspects.map(() => now)],
-    snapshot: snapshotAfter(state.snapshot, instances),
+    held: hold ? heldOf(new Map(doubted.map((one) => [one.id, untilOf(one)]))) : undefined,
+    losses: hold ? losses : [...losses, ...doubted.map(() => now)],
+    snapshot: snapshotAfter(state.snapshot, hold ? [...listing.healthy, ...doubted] : listing.healthy),
   }
+}
+
+function heldOf(ids: ReadonlyMap<string, number>): Held {
+  return { until: Math.min(...ids.values()), ids }
 }
 
 /** Known instances that the listing has no longer, and not because somebody took them out. */
