@@ -5,6 +5,9 @@ import { type SqliteDatabase, sqliteTransaction } from './sqlite-database.ts'
 /** Sent rows dropped with each step of the relay, or twice what the step brought where that is more: few enough to take milliseconds. */
 const DROPPED_AT_ONCE = 2_000
 
+/** How much of events one read brings, bytes, and one event more: they are in memory all at once, and those of the next read beside them. */
+const MOST_BYTES = 16_777_216
+
 /** The writing side of the outbox. One writer at a time, so the order of positions is the order of commits. */
 export function sqliteOutbox(database: SqliteDatabase): Outbox {
   const listeners = new Set<() => void>()
@@ -29,14 +32,14 @@ export function sqliteOutbox(database: SqliteDatabase): Outbox {
 }
 
 /** The reading side of the outbox: one partition, since one file has one disk and one writer. */
-export function sqliteOutboxLog(database: SqliteDatabase): OutboxLog {
+export function sqliteOutboxLog(database: SqliteDatabase, mostBytes: number = MOST_BYTES): OutboxLog {
   return {
     partitions: 1,
     gatherMs: 0,
     load,
     saveLease,
     advance,
-    read: (partition, after, limit) => database.read((tx) => read(tx, partition, after, limit)),
+    read: (partition, after, limit) => database.read((tx) => read(tx, { partition, after, limit, mostBytes })),
     // Each step of the relay drops a part of what is sent.
     tidy: async () => {},
     stats,
@@ -79,11 +82,26 @@ const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expir
   return true
 }
 
-function read(tx: ReadTransaction, partition: number, after: number | undefined, limit: number): Promise<OutboxEntry[]> {
+interface Range {
+  readonly partition: number
+  readonly after: number | undefined
+  readonly limit: number
+  readonly mostBytes: number
+}
+
+/** How long a text is stands in its row's head, so the bodies of those that are left for the next time are not touched. */
+function read(tx: ReadTransaction, { partition, after, limit, mostBytes }: Range): Promise<OutboxEntry[]> {
   return tx.sql<OutboxEntry>`
+    with upcoming as (
+      select position, octet_length(body) as bytes from banyan_outbox
+      where position > coalesce(${after ?? null}, (select done from banyan_outbox_lease where partition = ${partition}))
+      order by position limit ${limit}),
+    measured as (
+      select position, sum(bytes) over (order by position rows unbounded preceding) - bytes as before from upcoming),
+    ends as (select min(position) as first, max(position) as last from measured where before < ${mostBytes})
     select position, key, body from banyan_outbox
-    where position > coalesce(${after ?? null}, (select done from banyan_outbox_lease where partition = ${partition}))
-    order by position limit ${limit}`
+    where position between (select first from ends) and (select last from ends)
+    order by position`
 }
 
 const stats: OutboxLog['stats'] = async (tx): Promise<OutboxStats> => {
