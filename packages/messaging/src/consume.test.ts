@@ -377,6 +377,21 @@ describe('consume', () => {
     expect((await database.state()).inbox).toBe(0)
   })
 
+  it('forgets ids also where no process lives for a minute', async () => {
+    const { bus, world, database, component, effects } = await setUp({ inboxRetentionMs: 3_600_000 })
+    await bus.deliver(taken('A1', 1))
+    await world.advance(10_000)
+    await component.stop()
+    await world.advance(4_000_000)
+    await component.start(contextOf(world, { database, bus }))
+    await world.advance(10_000)
+    expect((await database.state()).inbox).toBe(0)
+    await bus.again()
+    expect(await effects()).toEqual(['A1-1'])
+    await component.stop()
+    expect(await timersLeft(world)).toBe(0)
+  })
+
   it('changes nothing when the bus brings something again after the ids are forgotten', async () => {
     const { bus, world, database, effects, letters } = await setUp({ inboxRetentionMs: 3_600_000, retry: { attempts: 1 } })
     await bus.deliver(taken('A1', 1), 'rubbish', taken('A1', 2))

@@ -30,9 +30,10 @@ export function inboxCleaner(options: InboxCleanerOptions): { start(): void; sto
   let running: Promise<void> = Promise.resolve()
 
   async function loop(): Promise<void> {
-    for (let waitMs = EVERY_MS; ; ) {
+    // A process may not live for a minute: it begins with what those before it have left, and notes at its end what it has settled.
+    for (let waitMs = BREATH_MS; ; ) {
       await pause(world, waitMs, abort.signal)
-      if (abort.signal.aborted) return
+      const isLast = abort.signal.aborted
       try {
         const places = marks.pending()
         const forgotten = await database.transaction(async (tx) => {
@@ -45,6 +46,7 @@ export function inboxCleaner(options: InboxCleanerOptions): { start(): void; sto
         log.warn({ error, group }, 'cannot clean the inbox; it will be tried again')
         waitMs = EVERY_MS
       }
+      if (isLast) return
     }
   }
 
