@@ -32,6 +32,9 @@ export function manualWorld(options: ManualWorldOptions = {}): ManualWorld {
   let elapsed = 0
   let offset = 0
 
+  // Whole, as a wall clock's: what is stored may be refused otherwise. Delays may have fractions.
+  const now = () => Math.floor(startMs + offset + elapsed)
+
   async function advance(durationMs: number): Promise<void> {
     if (!(durationMs >= 0)) throw new RangeError(`cannot advance the world: "durationMs" is ${shown(durationMs)}, wanted a number from 0`)
     const until = elapsed + durationMs
@@ -47,12 +50,12 @@ export function manualWorld(options: ManualWorldOptions = {}): ManualWorld {
   }
 
   return {
-    now: () => startMs + offset + elapsed,
+    now,
     monotonic: () => elapsed,
     random,
     uuid: () =>
       uuidV7(
-        startMs + offset + elapsed,
+        now(),
         Uint8Array.from({ length: 10 }, () => random() * 256),
       ),
     after(delayMs, fire) {

@@ -24,6 +24,14 @@ test('a jump moves the wall clock alone', async () => {
   expect([world.now(), fired]).toEqual([600, true])
 })
 
+test('the wall clock is whole also after a delay with a fraction', async () => {
+  const world = manualWorld({ startMs: 1_000 })
+  const seen: number[][] = []
+  world.after(10.5, () => seen.push([world.now(), world.monotonic()]))
+  await world.advance(20)
+  expect(seen).toEqual([[1_010, 10.5]])
+})
+
 test('timers fire in the order of their time, those of one instant in the order they were set', async () => {
   const world = manualWorld()
   const fired: string[] = []
