@@ -64,6 +64,17 @@ describe('banyan dead-letters', () => {
     expect(out).toMatch(/ {2}no address\\n {2}in "o1"\\u001b\[2J\\u009b\n$/)
   })
 
+  it('says that there are more than it lists', async () => {
+    const database = sqlite(file, { log: silentLogger })
+    await database.transaction((tx) => tx.store(keyQueuePort).push(tx, { ...letter, lane: 'o2', key: 'o2', messageId: 'm2' }))
+    const more = 'and more; --limit says how many are listed\n'
+    expect((await run('list', '--limit', '1')).out).toMatch(new RegExp(`^id .*\\n1 .*\\n${more}$`))
+    expect((await run('list', '--limit', '2')).out).not.toContain(more)
+    expect((await run('list', '--limit', '1', '--json')).out.trimEnd().split('\n')).toHaveLength(1)
+    expect((await run('discard', '2', '--why', 'of this test')).status).toBe(0)
+    await database.close()
+  })
+
   it.each(['redrive', 'discard'])('asks why before it does %s anything, and does nothing until it is told', async (action) => {
     const { status, err } = await run(action, '1')
     expect(status).toBe(2)

@@ -63,7 +63,9 @@ function withFilter(command: Command): Command {
 
 function list(output: Output, options: FilterOptions & { limit: number; json?: boolean }): Promise<void> {
   return withOpenDatabase(options, async (database) => {
-    const letters = await deadLetters(database).list({ ...filterOf(options), limit: options.limit })
+    // One more tells whether there are more.
+    const found = await deadLetters(database).list({ ...filterOf(options), limit: options.limit + 1 })
+    const letters = found.slice(0, options.limit)
     if (options.json) return output.write(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(''))
     if (letters.length === 0) return output.write('no dead letters\n')
     const rows = letters.map(({ id, group, type, key, reason, attempts, lastAt, message }) => [
@@ -77,6 +79,7 @@ function list(output: Output, options: FilterOptions & { limit: number; json?: b
       message,
     ])
     output.write(table(['id', 'group', 'type', 'key', 'reason', 'attempts', 'last', 'error'], rows))
+    if (found.length > letters.length) output.write('and more; --limit says how many are listed\n')
   })
 }
 
