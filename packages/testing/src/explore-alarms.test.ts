@@ -1,4 +1,4 @@
-import { event } from '@banyan/core'
+import { event, isRefusal } from '@banyan/core'
 import { nothing, saga } from '@banyan/saga'
 import { describe, expect, it } from 'vitest'
 import { explore } from './explore.ts'
@@ -6,6 +6,11 @@ import { service } from './explore-service.ts'
 
 interface Order {
   readonly orderId: string
+}
+
+interface Paid {
+  readonly one: { readonly paid: number }
+  readonly other: { readonly paid: number }
 }
 
 const input: Order = { orderId: 'o1' }
@@ -51,6 +56,69 @@ describe('a saga that is right is not called broken', () => {
     // A copy of the first call leaves a trace of its own, so that this end is not one that was seen without a fault.
     const found = await explore(wrapping, { input, services: { desk }, faults: 2, answers: { gift: { paper: 'red' } } })
     expect(found.text).toContain('nothing is broken')
+  })
+
+  describe('where a step may say no and another stands in', () => {
+    const card = () =>
+      service({
+        state: { paid: 0 },
+        operations: {
+          charge: {
+            guard: 'card',
+            refusals: ['declined'],
+            do(state, _request: { key: string }) {
+              state.paid += 1
+              return { isPaid: true }
+            },
+          },
+          refund: {
+            guard: 'card',
+            undo(state, _request: { key: string }) {
+              state.paid -= 1
+            },
+          },
+        },
+      })
+    const services = { one: card(), other: card() }
+    type Clients = { one: typeof services.one.client; other: typeof services.other.client }
+    const paying = ({ one, other }: Clients) =>
+      saga<Order>('paying', options)
+        .step('one', {
+          async do(c) {
+            const answer = await one.charge({ key: c.key })
+            return { isPaid: !isRefusal(answer) }
+          },
+          undo: (c) => one.refund({ key: c.key }),
+        })
+        .when(
+          'declined',
+          (c) => c.one?.isPaid === false,
+          (branch) => branch.step('other', { do: (c) => other.charge({ key: c.key }), undo: (c) => other.refund({ key: c.key }) }),
+        )
+        .pivot('confirm', confirm)
+        .done()
+
+    it('and the exploration is told so', async () => {
+      const invariants = {
+        'paid once': ({ services: { one, other }, saga: { status } }: { services: Paid; saga: { status: string } }) =>
+          one.paid + other.paid === (status === 'completed' ? 1 : 0),
+      }
+      const found = await explore(paying, { input, services, faults: 2, mayLack: ['one'], invariants })
+      expect(found.text).toContain('nothing is broken')
+    })
+
+    it('but it is when it is not told, or of another step', async () => {
+      for (const mayLack of [[], ['other']]) {
+        const found = await explore(paying, { input, services, faults: 1, mayLack })
+        expect(found.broken?.rule).toMatch(/^no effect is lost: the saga completed, and "one" has left 0 effects in place of 1/)
+        expect(found.broken?.rule).toContain('"mayLack"')
+      }
+    })
+
+    it('and a step is refused that it does not have', async () => {
+      const wrong = explore(paying, { input, services, mayLack: ['ones'] })
+      await expect(wrong).rejects.toThrow('"mayLack" has "ones"; the steps of saga "paying" are one, declined, other, confirm')
+    })
   })
 
   it('where two of its steps do different things at one service that wants no key', async () => {

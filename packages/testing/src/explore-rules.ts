@@ -1,5 +1,5 @@
 import { messageOf } from '@banyan/core'
-import { type AnySaga, readResults, resultsFor, type SagaState } from '@banyan/saga/internal'
+import { type AnySaga, readResults, resultsFor, type SagaState, stepNamed } from '@banyan/saga/internal'
 import { SAGA_ID } from './explore-body.ts'
 import type { Effect, Moment } from './explore-moment.ts'
 import type { Book } from './explore-operation.ts'
@@ -36,6 +36,8 @@ export interface RuleOptions {
   readonly key: string
   readonly always: Invariants<ExploredWorld>
   readonly atEnd: Invariants<ExploredWorld>
+  /** Steps that a completed saga may have done without their effect. */
+  readonly mayLack: readonly string[]
 }
 
 export interface Rules {
@@ -59,7 +61,7 @@ export function rulesOf(options: RuleOptions): Rules {
       const { status } = moment.state
       if (status === 'stuck') return stuckBroken(moment)
       if (status !== 'completed' && status !== 'compensated') return `the saga never ends: it is ${status}, and nothing can happen any more`
-      const effects = status === 'completed' ? unusual(usual, moment) : leftBehind(moment.effects)
+      const effects = status === 'completed' ? unusual(usual, options, moment) : leftBehind(moment.effects)
       return effects ?? brokenOf(options.atEnd, options, moment)
     },
   }
@@ -89,7 +91,7 @@ function leftBehind(effects: readonly Effect[]): string | undefined {
  * A saga that completes leaves what it leaves when nothing goes wrong: no effect lost, none more. Each step by itself, as whether one is
  * done may depend on what others say or send.
  */
-function unusual(usual: Map<string, Set<number>>, { effects, done, faults }: Moment): string | undefined {
+function unusual(usual: Map<string, Set<number>>, { saga, mayLack }: RuleOptions, { effects, done, faults }: Moment): string | undefined {
   const counts = new Map(done.map((step) => [step, 0]))
   for (const { step, count } of effects) counts.set(step, (counts.get(step) ?? 0) + count)
   if (faults === 0) {
@@ -101,7 +103,10 @@ function unusual(usual: Map<string, Set<number>>, { effects, done, faults }: Mom
     if (!known || known.has(count)) continue
     const most = Math.max(...known)
     if (count > most) return `no effect happens twice: the saga completed, and "${step}" has left ${count} effects in place of ${most}`
-    return `no effect is lost: the saga completed, and "${step}" has left ${count} effects in place of ${most}`
+    const { name } = stepNamed(saga, step) ?? { name: step }
+    if (mayLack.includes(name)) continue
+    const lost = `no effect is lost: the saga completed, and "${step}" has left ${count} effects in place of ${most}`
+    return `${lost}; if another step stands in for it, say so by "mayLack"`
   }
   return undefined
 }

@@ -44,6 +44,11 @@ export interface ExploreOptions<Input, Services, Local = unknown> {
   cancel?: boolean
   /** What a `wait`, an `approve` or a `child` of the saga gives when it comes, by step; other names are refused. Default: nothing. */
   answers?: Readonly<Record<string, unknown>>
+  /**
+   * Steps that a completed saga may have done without the effect that they have when nothing goes wrong, as a card that is declined where
+   * another one pays. What holds instead is for `invariants` to say. Other names are refused. Default: none.
+   */
+  mayLack?: readonly string[]
   /** What `localState(tx)` is at the start: plain data. Default: `{}`. */
   local?: object
   /** A schedule to go through alone, as a report has printed it. */
@@ -86,6 +91,7 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     meanwhile = {},
     cancel = false,
     answers = {},
+    mayLack = [],
   } = options
   checkWhole('faults', faults, 0, MOST_FAULTS)
   checkWhole('maxMoments', options.maxMoments ?? 1, 1, Number.MAX_SAFE_INTEGER)
@@ -96,6 +102,8 @@ export async function prepare<Input, Services extends AnyServices, Local>(
   const services = options.services as unknown as Site['services']
   const definition: AnySaga = typeof saga === 'function' ? saga(clientsOf(options.services)) : saga
   checkAnswers(definition, answers)
+  const names = definition.steps.map((step) => step.name)
+  checkNames('mayLack', mayLack, names, `the steps of saga "${definition.name}" are ${names.join(', ')}`)
   const engine = engineOf(definition, world.now())
   const started = startedAs(definition, input)
   const bodies = bodyRunner({ saga: definition, ...started, database, engine, world })
@@ -133,6 +141,7 @@ export async function prepare<Input, Services extends AnyServices, Local>(
     ...started,
     always: always as Invariants<ExploredWorld>,
     atEnd: invariants as Invariants<ExploredWorld>,
+    mayLack,
   })
   return { definition, site, rules, first, silent }
 }
