@@ -282,6 +282,27 @@ describe('relay', () => {
     expect(await timersLeft(world)).toBe(0)
   })
 
+  it('says no more that nothing moves once another relay moves what it could not', async () => {
+    const { world, database, bus, context } = setUp()
+    const cutOff = memoryBus()
+    cutOff.onPublish = () => {
+      throw new Error('no route to host')
+    }
+    bus.onPublish = () => new Promise<void>((resolve) => void world.after(10_000, resolve))
+    const one = relay({ batchSize: 1 })
+    await one.start({ ...context, bus: cutOff })
+    await take(database, ...Array.from({ length: 50 }, (_, n) => `A1-${n}`))
+    await world.advance(1_000)
+    expect(await one.health?.()).toMatchObject({ detail: expect.stringContaining('no route to host') })
+    const other = relay({ batchSize: 1 })
+    await other.start({ ...context, instanceId: 'orders-2' })
+    await world.advance(200_000)
+    expect((await one.health?.())?.detail).toMatch(/^backlog [1-4]\d, the oldest \d+ ms old$/)
+    const stopped = Promise.all([one.stop(), other.stop()])
+    await world.advance(60_000)
+    await stopped
+  })
+
   it.each(['all is quiet', 'others publish', 'one call in four succeeds'])(
     'makes no dead letter of a parked event while the bus is away, where %s',
     async (meanwhile) => {
