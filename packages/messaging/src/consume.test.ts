@@ -392,6 +392,36 @@ describe('consume', () => {
     expect(await timersLeft(world)).toBe(0)
   })
 
+  it('notes at its end what was settled while it was noting the rest', async () => {
+    const { bus, world, database, component } = await setUp({ inboxRetentionMs: 3_600_000 })
+    await component.stop()
+    let goOn = () => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    let calls = 0
+    const slow: typeof database = {
+      ...database,
+      async transaction(body) {
+        calls += 1
+        if (calls === 1) await held
+        return database.transaction(body)
+      },
+    }
+    await component.start(contextOf(world, { database: slow, bus }))
+    await world.advance(50)
+    expect(calls).toBe(1)
+    await bus.deliver(taken('A1', 1))
+    const stopped = component.stop()
+    goOn()
+    await stopped
+    await world.advance(4_000_000)
+    await component.start(contextOf(world, { database, bus }))
+    await world.advance(50)
+    expect((await database.state()).inbox).toBe(0)
+    await component.stop()
+  })
+
   it('changes nothing when the bus brings something again after the ids are forgotten', async () => {
     const { bus, world, database, effects, letters } = await setUp({ inboxRetentionMs: 3_600_000, retry: { attempts: 1 } })
     await bus.deliver(taken('A1', 1), 'rubbish', taken('A1', 2))
