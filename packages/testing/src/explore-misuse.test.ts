@@ -165,6 +165,22 @@ describe('a service that cannot be run', () => {
     await expect(found).rejects.toThrow('cannot keep what a step of "send" gave back as JSON: it is an instance of Promise')
   })
 
+  it('ends it, and not the process, where a step gives a promise that fails', async () => {
+    const mails = service({
+      state: { sent: 0 },
+      operations: {
+        send: {
+          steps: (atomic, _request: { key: string }) =>
+            atomic(async () => {
+              throw new Error('nobody waits for this')
+            }),
+        },
+      },
+    })
+    const found = explore(({ mails }) => sending(mails), { input, services: { mails }, faults: 0 })
+    await expect(found).rejects.toThrow('cannot keep what a step of "send" gave back as JSON: it is an instance of Promise')
+  })
+
   it("ends it where a local step keeps in the saga's own database what would come back as something else", async () => {
     const dating = noting((tx) => void Object.assign(localState<object>(tx), { at: new Date(0) }))
     const found = explore(dating, { input, services: {}, faults: 0 })

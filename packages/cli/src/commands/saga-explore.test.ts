@@ -96,6 +96,8 @@ describe('banyan saga explore', () => {
     expect(again.err).toContain('1 of 1 sagas')
     const none = await run('explore', file('two-explorables'), '--replay', '1:rubbish')
     expect(none).toMatchObject({ status: 1, out: '', err: expect.stringContaining('move 1 cannot be "rubbish"') })
+    // What the first of them could do instead: that of "another".
+    expect(none.err).toContain('earn.')
   })
 
   it('prints a schedule that breaks nothing, too', async () => {
