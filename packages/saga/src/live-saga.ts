@@ -31,6 +31,8 @@ export interface LiveSaga {
   deadlineTold: boolean
   /** What has to be stored before anything else: how it was taken up. `do`: a person has said that its last step counts as done. */
   arrival: 'do' | 'park' | 'migrate' | undefined
+  /** Why its input and its results are not here, although it goes on. */
+  readonly unread: Failure | undefined
   /** Aborts when it is this worker's no more. */
   readonly lost: AbortController
   /** What is on: attempts that run or stand in line, by step. */
@@ -53,7 +55,7 @@ export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaReco
   const deadline = definition.deadlineMs === undefined ? undefined : record.createdAt + definition.deadlineMs
   const bare: LiveSaga = {
     ...{ definition, owner, record, deadline, deadlineTold: false, arrival: undefined, stale: false, flying: 0, successor: undefined },
-    ...{ state: stateOf(record), input: undefined, results: {}, resultsJson: '{}' },
+    ...{ state: stateOf(record), input: undefined, results: {}, resultsJson: '{}', unread: undefined },
     ...{
       lost: new AbortController(),
       begun: new Set<string>(),
@@ -65,7 +67,8 @@ export function liveSaga(definition: AnySaga, owner: SagaOwner, record: SagaReco
   try {
     return takenUp(record.version === definition.version ? withPayload(bare) : migratedSaga(bare), world)
   } catch (error) {
-    return parkedFor(cutOff(bare, world), failureFrom(error, 'ERR_SAGA_UNREADABLE'))
+    const failure = failureFrom(error, 'ERR_SAGA_UNREADABLE')
+    return endedUnread(bare, failure) ?? parkedFor(cutOff(bare, world), failure)
   }
 }
 
@@ -99,6 +102,14 @@ function takenUp(saga: LiveSaga, world: World): LiveSaga {
   // A person said that its last step counts as done: its end, with its output, is stored here.
   const past = pastEnded(definition, state)
   return { ...saga, state: past, arrival: saga.arrival ?? (past === state ? undefined : 'do') }
+}
+
+/** A person has said that the last step counts as done: that it cannot be read keeps nobody from ending it. */
+function endedUnread(saga: LiveSaga, unread: Failure): LiveSaga | undefined {
+  const { definition, record } = saga
+  if (record.version !== definition.version) return undefined
+  const state = pastEnded(definition, saga.state)
+  return state.status === 'completed' && state !== saga.state ? { ...saga, state, unread, arrival: 'do' } : undefined
 }
 
 /** What another life may have been in the middle of is in doubt, also where it cannot be read now: whoever decides about it has to know. */
@@ -230,7 +241,8 @@ export function moveOn(saga: LiveSaga, { step, state, resultsJson, result }: Adv
 
 /** An output that cannot be had does not keep the saga from its end, as all its effects are there: the history says why it is missing. */
 function outputOf(saga: LiveSaga, result: Advance['result']): { json?: string | undefined; failure?: Failure } {
-  const { definition, record, input } = saga
+  const { definition, record, input, unread } = saga
+  if (unread) return { failure: unread }
   const results = result ? { ...saga.results, [result.name]: JSON.parse(result.json) } : saga.results
   const context = { ...resultsFor(definition.steps, results), input, id: record.id, key: record.key }
   try {

@@ -130,6 +130,16 @@ describe('the last step of a saga, decided by hand', () => {
     return all.map(({ name, status, output }) => [name, status, output])
   }
 
+  /** With another key it cannot read what it has written. */
+  function codecWithKey() {
+    const lock: { key: string; codec: SagaCodec } = { key: 'k', codec: { encode: (text) => `${lock.key}${text}`, decode } }
+    function decode(text: string) {
+      if (!text.startsWith(lock.key)) throw new Error('the key is gone')
+      return text.slice(lock.key.length)
+    }
+    return lock
+  }
+
   it('leads to the output of what there is, for the saga that waits for it, too', async () => {
     const b = await stuckLast()
     await b.admin.override(b.id, 'cheque', ada)
@@ -149,6 +159,22 @@ describe('the last step of a saga, decided by hand', () => {
     await expect(b.admin.cancel(b.id, ada)).rejects.toMatchObject({ code: 'ERR_SAGA_PAST_PIVOT' })
     await b.world.advance(1_000)
     expect((await outputs(b)).map(([, status]) => status)).toEqual(['completed', 'completed'])
+  })
+
+  it('is the end also of a saga that nobody can read any more, without its output', async () => {
+    const b = bench()
+    const lock = codecWithKey()
+    const definition = saga<Trip>('trip', { version: 1, key: ({ tripId }) => tripId, codec: lock.codec })
+      .pivot('pay', { do: (c): Promise<Refusal> => (c.attempt === 1 ? Promise.reject(new Error('lost')) : Promise.resolve(refuse('no'))) })
+      .done((c) => `trip ${c.input.tripId}`)
+    await b.run([definition])
+    const { id } = await startSaga(b.database, definition, { tripId: 't1' })
+    await b.until('stuck')
+    lock.key = 'another'
+    await b.admin.skip(id, ada)
+    await b.world.advance(1_000)
+    const { status, history } = await b.admin.show(id)
+    expect([status, history.at(-1)]).toMatchObject(['completed', { step: 'pay', outcome: 'done', code: 'ERR_SAGA_UNREADABLE' }])
   })
 })
 
