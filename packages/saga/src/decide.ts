@@ -5,7 +5,7 @@ import { reportEnd } from './child-end.ts'
 import type { AnySaga, SagaCodec } from './definition.ts'
 import { SagaError, type SagaErrorCode } from './errors.ts'
 import { stepKey } from './first-names.ts'
-import { laneOf } from './forward.ts'
+import { endedLane, laneOf } from './forward.ts'
 import { toJson } from './json.ts'
 import { checkName } from './options.ts'
 import { seal, signalBody, unseal } from './payload.ts'
@@ -97,7 +97,7 @@ function done(one: Case, stuck: Stuck): SagaState {
   const state = moved(one, stuck, { kind: 'skip' })
   const { resume } = stuck
   if (state.status !== 'completed' || resume.status !== 'running') return state
-  return { ...resume, lanes: resume.lanes.map(({ at }) => ({ at, failures: 0, doubt: false, ended: true })) }
+  return { ...resume, lanes: resume.lanes.map(endedLane) }
 }
 
 function edited(one: Case, { resume }: Stuck): Outcome {

@@ -10,7 +10,7 @@ export function initialState(saga: SagaShape): SagaState {
 export function laneDone(saga: SagaShape, state: Running, lane: Lane, step: StepShape): SagaState {
   const next = itemAfter(lane)
   if (next) return { ...state, lanes: [next], touched: touchedWith(state, step, [lane.at]) }
-  const lanes = state.lanes.map((one): Lane => (one === lane ? { at: one.at, failures: 0, doubt: false, ended: true } : one))
+  const lanes = state.lanes.map((one): Lane => (one === lane ? endedLane(one) : one))
   if (lanes.some(({ ended }) => !ended)) return { ...state, lanes }
   const touched = touchedWith(
     state,
@@ -18,6 +18,11 @@ export function laneDone(saga: SagaShape, state: Running, lane: Lane, step: Step
     lanes.map(({ at }) => at),
   )
   return enter(saga, stepAfter(saga, step), touched)
+}
+
+/** A lane that is done. Of how many items its one is the last, a migration wants to know. */
+export function endedLane({ at, items }: Lane): Lane {
+  return { at, failures: 0, doubt: false, ended: true, ...(items !== undefined && { items }) }
 }
 
 /** A running saga all of whose lanes are ended is past them. The same one, where a lane is open. */

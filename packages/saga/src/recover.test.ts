@@ -2,6 +2,7 @@ import { type Refusal, refuse } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { saga } from './define.ts'
 import type { SagaCodec } from './definition.ts'
+import { sagas } from './recover.ts'
 import { startSaga } from './start.ts'
 import { nothing } from './steps.ts'
 import { type Bench, bench } from './test/bench.ts'
@@ -175,6 +176,35 @@ describe('the last step of a saga, decided by hand', () => {
     await b.world.advance(1_000)
     const { status, history } = await b.admin.show(id)
     expect([status, history.at(-1)]).toMatchObject(['completed', { step: 'pay', outcome: 'done', code: 'ERR_SAGA_UNREADABLE' }])
+  })
+
+  it('is the end also where it was the last item of several, and a new version takes the saga over', async () => {
+    const b = bench()
+    const lock = codecWithKey()
+    const seats = (version: number) =>
+      saga<Trip>('trip', {
+        version,
+        key: ({ tripId }) => tripId,
+        codec: lock.codec,
+        migrate: { [version - 1]: ({ state }) => ({ state }) },
+      })
+        .each('seats', () => [1, 2], { do: (_c, seat) => (seat === 2 ? new Promise(() => {}) : seat), undo: nothing('x') })
+        .done((c) => c.seats.length)
+    const first = await b.run([seats(2)], { drainMs: 0 })
+    const { id } = await startSaga(b.database, seats(2), { tripId: 't1' })
+    await b.world.advance(1_000)
+    const stopped = first.stop()
+    await b.world.advance(1_000)
+    await stopped
+    lock.key = 'another'
+    const second = await b.run([seats(2)])
+    await b.until('stuck')
+    await second.stop()
+    lock.key = 'k'
+    await b.admin.skip(id, ada)
+    await b.run([seats(3)])
+    await b.world.advance(1_000)
+    expect(await sagas(b.database, { definitions: [seats(3)] }).show(id)).toMatchObject({ status: 'completed', version: 3, output: 2 })
   })
 })
 
