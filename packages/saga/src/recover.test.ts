@@ -218,6 +218,8 @@ describe('decisions', () => {
     await expect(admin.retry('nobody', ada)).rejects.toMatchObject({ code: 'ERR_SAGA_UNKNOWN', status: 404 })
     await expect(admin.show('nobody')).rejects.toThrow('there is no saga "nobody" in this database')
     expect(await admin.decisions()).toHaveLength(1)
+    const limit = 'cannot list decisions: "limit" is -1, wanted a whole number from 1 to 10000'
+    await expect(admin.decisions(undefined, -1)).rejects.toThrow(limit)
   })
 
   it('need a name and a reason', async () => {

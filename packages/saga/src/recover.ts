@@ -52,7 +52,7 @@ export interface Sagas {
   approve(id: string, answer: Answered): Promise<SagaSummary>
   /** Says no to a saga that waits for a person: it is undone. */
   reject(id: string, decided: Decided): Promise<SagaSummary>
-  /** The latest decisions, of one saga or of all. Default: 100. */
+  /** The latest decisions, of one saga or of all, 1 to 10,000 of them. Default: 100. */
   decisions(id?: string, limit?: number): Promise<SagaDecision[]>
 }
 
@@ -92,7 +92,10 @@ export function sagas(database: Database, { definitions = [] }: SagasOptions = {
     cancel: (id, decided) => decide({ id, action: 'cancel', decided }),
     approve: (id, { value, ...decided }) => decide({ id, action: 'approve', decided, value }),
     reject: (id, decided) => decide({ id, action: 'reject', decided }),
-    decisions: (id, limit = 100) => database.read((tx) => archive.decisions(tx, id, limit)),
+    async decisions(id, limit = 100) {
+      checkWhole('list decisions', 'limit', limit, 1, 10_000)
+      return database.read((tx) => archive.decisions(tx, id, limit))
+    },
   }
 }
 
