@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ReadTransaction } from '@banyan/core'
+import type { ReadTransaction, Transaction } from '@banyan/core'
 import {
   type FlowArchive,
   type FlowDecision,
@@ -15,6 +15,8 @@ import { storable } from './storable.ts'
 
 /** The first of the two numbers of this store's advisory locks; nothing else uses it. */
 const LOCKS = 1_003
+/** How many characters of a correlation id are stored: an entry of the index has 2,704 bytes. */
+const LONGEST = 500
 
 /** The flows that are watched. */
 export function postgresFlows({ world }: PostgresDatabase): FlowStore {
@@ -30,13 +32,23 @@ const load: FlowStore['load'] = async (tx, key) => {
   // A row that is not there yet cannot be locked, so its name is. A statement of its own: under READ COMMITTED the next one then sees
   // what the holder before has written.
   await tx.sql`select pg_advisory_xact_lock(${LOCKS}::integer, hashtext(${`${key.flow} ${indexable(key.correlationId)}`}))`
+  if (key.correlationId.length > LONGEST) await shorten(tx, key)
   return find(tx, key)
+}
+
+/** An older version stored a long correlation id as it was. Where one of this version has the flow already, that one goes on. */
+async function shorten(tx: Transaction, { flow, correlationId }: FlowKey): Promise<void> {
+  await tx.sql`
+    with long as (delete from banyan_flows where flow = ${flow} and correlation_id = ${storable(correlationId)} returning *)
+    insert into banyan_flows (flow, correlation_id, version, status, flags, state, wake_at, created_at, updated_at)
+    select flow, ${indexable(correlationId)}, version, status, flags, state, wake_at, created_at, updated_at from long
+    on conflict do nothing`
 }
 
 const find = async (tx: ReadTransaction, { flow, correlationId }: FlowKey): Promise<FlowRecord | undefined> => {
   const [row] = await tx.sql<FlowRow>`
     select flow, correlation_id, version, state, created_at, updated_at from banyan_flows
-    where flow = ${flow} and correlation_id = ${indexable(correlationId)}`
+    where flow = ${flow} and correlation_id in (${indexable(correlationId)}, ${storable(correlationId)})`
   return row && flowRecordOf(row)
 }
 
@@ -102,15 +114,15 @@ const decisions: FlowArchive['decisions'] = (tx, key, limit) => {
   const { flow = null, correlationId = '' } = key ?? {}
   return tx.sql<FlowDecision>`
     select flow, correlation_id as "correlationId", flag, event, decided_by as "by", why, at from banyan_flow_audit
-    where ${flow}::text is null or (flow = ${flow} and correlation_id = ${indexable(correlationId)})
+    where ${flow}::text is null or (flow = ${flow} and correlation_id in (${indexable(correlationId)}, ${storable(correlationId)}))
     order by id desc limit ${limit}`
 }
 
 /**
- * A correlation id as the index takes it, whoever made it up: an entry has 2,704 bytes. Of one longer than 500 characters the beginning and
- * its SHA-256, 500 in all, so that what is stored is found as it is.
+ * A correlation id as it is stored, whoever made it up. Of a longer one the beginning and its SHA-256, so that what is stored is found as
+ * it is.
  */
 function indexable(correlationId: string): string {
-  if (correlationId.length <= 500) return storable(correlationId)
-  return storable(correlationId.slice(0, 436)).toWellFormed() + createHash('sha256').update(correlationId).digest('hex')
+  if (correlationId.length <= LONGEST) return storable(correlationId)
+  return storable(correlationId.slice(0, LONGEST - 64)).toWellFormed() + createHash('sha256').update(correlationId).digest('hex')
 }

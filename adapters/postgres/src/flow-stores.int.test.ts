@@ -63,3 +63,30 @@ it.each(['serializable', 'read committed'] as const)('does not forget a flow tha
     await place.drop()
   }
 })
+
+it('goes on with a flow whose long correlation id an older version stored as it was', async () => {
+  const place = await testPostgres()
+  const database = postgres(place.url, { log: silentLogger })
+  const long = 'x'.repeat(600)
+  const state = { status: 'running', events: [], more: 0, standsAt: '', flags: [], wakeAt: 5 } as const
+  const stored = { flow: 'checkout', version: 1, createdAt: 1, updatedAt: 1 }
+  try {
+    await database.transaction(async (tx) => {
+      await tx.store(flowStorePort).save(tx, { ...stored, correlationId: 'a', state })
+      await tx.sql`update banyan_flows set correlation_id = ${long}`
+    })
+    const archive = database.store(flowArchivePort)
+    expect(await database.read((tx) => archive.find(tx, { flow: 'checkout', correlationId: long }))).toMatchObject(stored)
+    const due = () => database.transaction((tx) => tx.store(flowStorePort).due(tx, ['checkout'], 9, 10))
+    for (const key of await due())
+      await database.transaction(async (tx) => {
+        const record = await tx.store(flowStorePort).load(tx, key)
+        if (record) await tx.store(flowStorePort).save(tx, { ...record, ...key, state: { ...state, wakeAt: 20 }, updatedAt: 9 })
+      })
+    expect(await due()).toEqual([])
+    expect(await database.read((tx) => archive.list(tx, {}, 10))).toMatchObject([{ createdAt: 1, updatedAt: 9 }])
+  } finally {
+    await database.close()
+    await place.drop()
+  }
+})
