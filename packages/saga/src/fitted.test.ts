@@ -246,4 +246,13 @@ describe('what "migrate" gives, whatever the compiler was told', () => {
     expect(b.logged).toHaveLength(1)
     expect(b.calls).toEqual([])
   })
+
+  it('leaves input and results as they were, where it gives undefined for them', () => {
+    const nothingElse: object = { input: undefined, results: undefined }
+    const definition = saga<Trip>('trip', { version: 2, key, migrate: { 1: ({ state }) => ({ state, ...nothingElse }) } })
+      .step('hotel', { do: () => 1, undo: none })
+      .done()
+    const old = { id: 'i', key: 't1', version: 1, state: running as Running, input: { tripId: 't1' }, results: { before: 1 } }
+    expect(migrated(definition, old)).toMatchObject({ input: { tripId: 't1' }, results: { before: 1 } })
+  })
 })

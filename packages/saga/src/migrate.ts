@@ -29,11 +29,13 @@ export function migrated(definition: AnySaga, old: StoredSaga): Required<Migrate
 }
 
 /** A program in JavaScript, or one that casts, may give anything: what could not be stored, or not be read again, is refused here. */
-function formed({ input, results }: StoredSaga, answer: MigratedSaga): Required<MigratedSaga> {
+function formed(old: StoredSaga, answer: MigratedSaga): Required<MigratedSaga> {
   const wrong = wrongMigration(answer)
   if (wrong) throw new TypeError(wrong)
-  toJson(answer.state, 'the state', 'ERR_SAGA_MIGRATION')
-  return { input, results, ...answer }
+  // Each is undefined where it is left out, and also where a function gave it as that.
+  const { state, input = old.input, results = old.results } = answer
+  toJson(state, 'the state', 'ERR_SAGA_MIGRATION')
+  return { state, input, results }
 }
 
 function orFail<T>(what: string, body: () => T): T {
