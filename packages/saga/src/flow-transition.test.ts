@@ -190,6 +190,14 @@ describe('a flow', () => {
     expect(kinds).toEqual(['undeclared reserved'])
   })
 
+  it('knows an event again that a version before stored without its source', () => {
+    const [start, one] = chain(['placed', 'reserved'])
+    if (!start || !one) throw new Error('two events')
+    const { state, kinds } = follow([start, one, { ...one, source: 'inventory' }])
+    expect(state.events).toHaveLength(2)
+    expect(kinds).toEqual([])
+  })
+
   it('changes nothing when an event comes again', () => {
     const [placed] = chain(['placed'])
     if (!placed) throw new Error('one event')
