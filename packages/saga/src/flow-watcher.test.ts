@@ -221,6 +221,26 @@ describe('watchFlows', () => {
     await watcher.stop()
   })
 
+  it('flags a flow that has stopped behind many whose time came before and who cannot be stored, each tried once in a look', async () => {
+    let failed = 0
+    const count = (fields: object) => {
+      failed += 'flows' in fields ? Number(fields.flows) : 0
+    }
+    const { world, database, deliver, people, watcher } = await setUp([checkout], { pollMs: 60_000 }, count)
+    await database.transaction(
+      (tx) => tx.sql`
+      create trigger no_luck before update on banyan_flows when old.correlation_id like 'unlucky%' begin select raise(abort, 'no luck'); end`,
+    )
+    for (let order = 0; order < 500; order += 1) await deliver(...eventsOf(`unlucky ${order}`, ['placed']))
+    await world.advance(1_000)
+    await deliver(...eventsOf('late', ['placed']))
+    for (let minute = 0; minute < 7; minute += 1) await world.advance(MINUTE)
+    await watcher.stop()
+    expect((await people.list({ flag: true })).map(({ correlationId }) => correlationId)).toEqual(['late'])
+    // In two looks.
+    expect(failed).toBe(1_000)
+  })
+
   it('counts what starts, ends and is flagged, by flow and flag', async () => {
     const counts = countInto(new Map())
     const { deliver } = await setUp()
