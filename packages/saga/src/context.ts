@@ -48,8 +48,8 @@ export type UndoContext<Name extends string, Input, Results, Own> = SagaCall<Inp
   UndoCall &
   Readonly<Results> & { readonly [N in Name]?: Own }
 
-/** Names that a step cannot have, as the context uses them. */
-export type ReservedName = keyof SagaCall<unknown> | keyof UndoCall
+/** Names that a step cannot have, as the context uses them, or every object does. */
+export type ReservedName = keyof SagaCall<unknown> | keyof UndoCall | '__proto__'
 export const RESERVED_NAMES: readonly string[] = [
   'input',
   'id',
@@ -59,4 +59,5 @@ export const RESERVED_NAMES: readonly string[] = [
   'remainingMs',
   'reason',
   'cause',
+  '__proto__',
 ] satisfies ReservedName[]

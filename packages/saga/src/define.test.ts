@@ -95,6 +95,8 @@ describe('does not compile, and does not run', () => {
   it('a name that the context uses itself', () => {
     // @ts-expect-error 'input' cannot be a step
     expect(() => trip().step('input', { do: book, undo: none })).toThrow('step "input": the context has something of this name')
+    // @ts-expect-error what is set under it is no property
+    expect(() => trip().step('__proto__', { do: book, undo: none })).toThrow('step "__proto__": the context has something of this name')
   })
 
   it('a pivot that is both local and not', () => {
