@@ -1,6 +1,7 @@
-import { manualWorld, type Operation, silentLogger } from '@banyan/core'
+import { type Logger, manualWorld, type Operation, silentLogger } from '@banyan/core'
 import { expect, test } from 'vitest'
 import { endpoint } from './endpoint.ts'
+import type { PlainRequest } from './read-request.ts'
 
 function made() {
   const served = endpoint({ service: 'stock', world: manualWorld(), log: silentLogger, maxBodyBytes: 1_000 })
@@ -33,4 +34,40 @@ test('over a protocol there is what has it, and nothing tells of the rest', asyn
   expect(await statuses('POST', '/stock')).toEqual([204, 404, 204, 204])
   expect((await served.over('http')(ask('GET', '/stock/a'))).headers).toMatchObject({ allow: 'DELETE' })
   expect([served.serves('stock.get'), served.serves('stock.put')]).toEqual([true, false])
+})
+
+/** A service whose one operation, `POST /do`, is answered so. */
+function answering(answer: (request: PlainRequest) => unknown, operation: Partial<Operation> = {}) {
+  const world = manualWorld()
+  const lines: string[] = []
+  const log: Logger = { ...silentLogger, error: (_, message) => void lines.push(message) }
+  const served = endpoint({ service: 'stock', world, log, maxBodyBytes: 10_000_000 })
+  served.add({ name: 'stock.do', operation: { method: 'POST', path: '/do', ...operation }, answer })
+  return { world, lines, served, ask: async (more = {}) => served.handle({ ...ask('POST', '/do'), ...more }) }
+}
+
+/** Throws whatever one does with it. */
+function untouchable(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+test('whatever a handler throws, at once or later, is answered, and runs no longer', async () => {
+  const nameless = Object.defineProperty(new Error('nameless'), 'name', {
+    get() {
+      throw new Error('no name')
+    },
+  })
+  for (const thrown of [untouchable(), nameless, null, Object.create(null)]) {
+    for (const later of [false, true]) {
+      const { ask, served, lines } = answering(() => {
+        if (later) return Promise.reject(thrown)
+        throw thrown
+      })
+      expect(await ask()).toMatchObject({ status: 500, body: expect.stringContaining('ERR_INTERNAL') })
+      expect(lines).toHaveLength(1)
+      expect(await served.idle(0)).toBe(true)
+    }
+  }
 })

@@ -8,9 +8,23 @@ import type { ProblemOptions } from './problem.ts'
  * 503 when that one asked to be left alone for a while.
  */
 export function problemOf(error: unknown): ProblemOptions {
-  if (!(error instanceof CodedError) || error.status === undefined) {
-    return { status: 500, code: 'ERR_INTERNAL', detail: 'the service failed on this request; its log has the details under the trace id' }
+  try {
+    return told(error) ?? HIDDEN
+  } catch {
+    // A handler throws what it likes: a proxy may not be looked at.
+    return HIDDEN
   }
+}
+
+const HIDDEN: ProblemOptions = {
+  status: 500,
+  code: 'ERR_INTERNAL',
+  detail: 'the service failed on this request; its log has the details under the trace id',
+}
+
+/** `undefined` where it is not meant for the caller. */
+function told(error: unknown): ProblemOptions | undefined {
+  if (!(error instanceof CodedError) || error.status === undefined) return undefined
   const { code, message: detail, retryAfterMs, status } = error
   if (!(error instanceof ServiceError)) return { status, code, detail, retryAfterMs }
   if (code === 'ERR_PROBLEM') return { status: status === 503 || status === 429 ? 503 : 502, code, detail, retryAfterMs }

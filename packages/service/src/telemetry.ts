@@ -108,7 +108,16 @@ export function labelsByStatus(shared: Attributes): (status: number) => Attribut
 /** Notes an error in a span. */
 export function noteError(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) })
-  span.setAttribute('error.type', codeOf(error) ?? (error instanceof Error ? error.name : typeof error))
+  span.setAttribute('error.type', codeOf(error) ?? nameOf(error))
+}
+
+function nameOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.name : typeof error
+  } catch {
+    // A proxy may not be looked at, and a getter may throw.
+    return typeof error
+  }
 }
 
 /** For where {@link isTracing} says no: making spans for nobody would be a good part of what a call costs. */
