@@ -3,7 +3,7 @@ export interface CodedErrorOptions {
   cause?: unknown
   /** When trying again makes sense, in how many milliseconds. */
   retryAfterMs?: number
-  /** The HTTP status to answer with when it reaches a server's edge. Left out, the edge says 500 and hides the message. */
+  /** The HTTP status to answer with when it reaches a server's edge, 400 to 599. Left out, the edge says 500 and hides the message. */
   status?: number
 }
 

@@ -1,4 +1,4 @@
-import { type Logger, manualWorld, type Operation, silentLogger } from '@banyan/core'
+import { CodedError, type Logger, manualWorld, type Operation, silentLogger } from '@banyan/core'
 import { expect, test } from 'vitest'
 import { endpoint } from './endpoint.ts'
 import type { PlainRequest } from './read-request.ts'
@@ -69,5 +69,16 @@ test('whatever a handler throws, at once or later, is answered, and runs no long
       expect(lines).toHaveLength(1)
       expect(await served.idle(0)).toBe(true)
     }
+  }
+})
+
+test('an error whose status is that of no error is one that has none', async () => {
+  for (const status of [0, 99, 101, 200, 204, 302, 399, 600, 404.5, Number.NaN, Number.POSITIVE_INFINITY, '404' as never]) {
+    const { ask, lines } = answering(() => {
+      throw new CodedError('ERR_SECRET', 'secret', { status })
+    })
+    const { status: answered, body } = await ask()
+    expect([status, answered, body.includes('secret')]).toEqual([status, 500, false])
+    expect(lines).toEqual(['stock.do failed: secret'])
   }
 })

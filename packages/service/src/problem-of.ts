@@ -24,10 +24,15 @@ const HIDDEN: ProblemOptions = {
 
 /** `undefined` where it is not meant for the caller. */
 function told(error: unknown): ProblemOptions | undefined {
-  if (!(error instanceof CodedError) || error.status === undefined) return undefined
+  if (!(error instanceof CodedError) || !isErrorStatus(error.status)) return undefined
   const { code, message: detail, retryAfterMs, status } = error
   if (!(error instanceof ServiceError)) return { status, code, detail, retryAfterMs }
   if (code === 'ERR_PROBLEM') return { status: status === 503 || status === 429 ? 503 : 502, code, detail, retryAfterMs }
   const { issues, headers } = error
   return { status, code, detail, retryAfterMs, headers, ...(issues && { errors: issues }) }
+}
+
+/** Any other would make a good answer of it, or none that can be sent. */
+function isErrorStatus(status: number | undefined): status is number {
+  return Number.isInteger(status) && status !== undefined && status >= 400 && status <= 599
 }
