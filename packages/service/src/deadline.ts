@@ -20,19 +20,19 @@ export interface DeadlineOptions {
  */
 export function withinDeadline(options: DeadlineOptions, scope: OwnedScope, name: string, work: () => unknown): unknown {
   if (scope.remainingMs() <= 0) throw outOfTime(name)
-  let result: unknown
   try {
-    result = runInScope(scope, work)
+    const result = runInScope(scope, work)
+    // What is only like a promise may answer twice, or throw; made into one it does neither.
+    if (isThenable(result)) return settled(options, scope, name, Promise.resolve(result))
+    scope.end()
+    return result
   } catch (error) {
     scope.end()
     throw error
   }
-  if (isThenable(result)) return settled(options, scope, name, result)
-  scope.end()
-  return result
 }
 
-function settled(options: DeadlineOptions, scope: OwnedScope, name: string, result: PromiseLike<unknown>): Promise<unknown> {
+function settled(options: DeadlineOptions, scope: OwnedScope, name: string, result: Promise<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const handled = new Handled(options, scope, name, reject)
     result.then(

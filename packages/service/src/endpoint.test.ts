@@ -82,3 +82,34 @@ test('an error whose status is that of no error is one that has none', async () 
     expect(lines).toEqual(['stock.do failed: secret'])
   }
 })
+
+test('a handler may give what is like a promise: it counts once, however often it answers', async () => {
+  const twice = {
+    // biome-ignore lint/suspicious/noThenProperty: what is like a promise is what is tried here
+    then(resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+      resolve('a')
+      resolve('b')
+      reject(new Error('c'))
+    },
+  }
+  const broken = {
+    // biome-ignore lint/suspicious/noThenProperty: the same
+    get then() {
+      throw new Error('not to be waited for')
+    },
+  }
+  const throwing = {
+    // biome-ignore lint/suspicious/noThenProperty: the same
+    then() {
+      throw new Error('not to be waited for')
+    },
+  }
+  const cases = [twice, broken, throwing].map((answer) => answering(() => answer))
+  expect(await Promise.all(cases.map(async ({ ask }) => (await ask()).status))).toEqual([204, 500, 500])
+  for (const { served, world } of cases) {
+    const idle = served.idle(100)
+    await world.advance(100)
+    expect(await idle).toBe(true)
+    expect(world.pendingTimers()).toBe(0)
+  }
+})
