@@ -1,4 +1,4 @@
-import { CodedError, type Logger, manualWorld, type Operation, silentLogger } from '@banyan/core'
+import { CodedError, type Logger, manualWorld, type Operation, type Schema, silentLogger } from '@banyan/core'
 import { expect, test } from 'vitest'
 import { endpoint } from './endpoint.ts'
 import type { PlainRequest } from './read-request.ts'
@@ -112,4 +112,21 @@ test('a handler may give what is like a promise: it counts once, however often i
     expect(await idle).toBe(true)
     expect(world.pendingTimers()).toBe(0)
   }
+})
+
+/** A schema whose answer comes by what is like a promise, as of another realm. */
+function answeringLater(result: object): Schema {
+  // biome-ignore lint/suspicious/noThenProperty: what is like a promise is what is tried here
+  const later = { then: (resolve: (result: object) => void) => resolve(result) }
+  return { '~standard': { version: 1, vendor: 'test', validate: () => later as never } }
+}
+
+test("a schema's answer is waited for also where it is no promise of this realm", async () => {
+  const seen: unknown[] = []
+  const sent = { headers: { 'content-type': 'application/json' }, body: '{"n":1}' }
+  const good = answering(({ body }) => void seen.push(body), { body: answeringLater({ value: 'checked' }) })
+  expect((await good.ask(sent)).status).toBe(204)
+  const bad = answering(({ body }) => void seen.push(body), { body: answeringLater({ issues: [{ message: 'no' }] }) })
+  expect((await bad.ask(sent)).status).toBe(422)
+  expect(seen).toEqual(['checked'])
 })
