@@ -92,6 +92,7 @@ class Handled implements Deadline {
   }
 }
 
-function outOfTime(name: string): ServiceError {
+/** The caller's time is up. */
+export function outOfTime(name: string): ServiceError {
   return new ServiceError('ERR_REQUEST_TIMEOUT', `${name}: the time of the request is up`, { status: 504 })
 }

@@ -130,3 +130,18 @@ test("a schema's answer is waited for also where it is no promise of this realm"
   expect((await bad.ask(sent)).status).toBe(422)
   expect(seen).toEqual(['checked'])
 })
+
+test("the request's time bounds a schema that takes longer, and the handler is not called after it", async () => {
+  const checks: ((result: { value: unknown }) => void)[] = []
+  const validate = () => new Promise<{ value: unknown }>((resolve) => void checks.push(resolve))
+  const slow: Schema = { '~standard': { version: 1, vendor: 'test', validate } }
+  const called: unknown[] = []
+  const { ask, world, served } = answering(({ body }) => void called.push(body), { body: slow, timeoutMs: 1_000 })
+  const statuses: number[] = []
+  void ask().then(({ status }) => void statuses.push(status))
+  await world.advance(1_000)
+  expect(statuses).toEqual([504])
+  for (const check of checks) check({ value: 1 })
+  await world.advance(0)
+  expect([checks.length, called, await served.idle(0)]).toEqual([1, [], true])
+})

@@ -1,6 +1,6 @@
 import { codeOf, isServedOver, type Logger, messageOf, type Operation, type Protocol, type World } from '@banyan/core'
 import type { Attributes, Span } from '@opentelemetry/api'
-import { withinDeadline } from './deadline.ts'
+import { outOfTime, withinDeadline } from './deadline.ts'
 import { type InFlight, inFlightGauge } from './in-flight.ts'
 import { problemResponse } from './problem.ts'
 import { problemOf } from './problem-of.ts'
@@ -166,21 +166,26 @@ class Answering implements RequestScopeOptions, ProblemPlace {
   }
 
   #respond(): TransportResponse | Promise<TransportResponse> {
-    const { operation } = this.#route.served
+    const { name, operation } = this.#route.served
     const { body, headers } = this.#request
     const { maxBodyBytes } = this.#shared
     // No character takes more than three bytes.
     if (body !== undefined && body.length * 3 > maxBodyBytes && Buffer.byteLength(body) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
     const timeoutMs = timeoutOf(headers, operation.timeoutMs ?? OPERATION_TIMEOUT_MS)
     const scope = requestScope(this, timeoutMs)
-    const input = readRequest(operation, this.#params, this.#request)
-    return input instanceof Promise ? input.then((late) => this.#handle(late, scope)) : this.#handle(input, scope)
+    const answer = withinDeadline(this.#shared, scope, name, () => this.#answered(scope))
+    return answer instanceof Promise ? answer.then((late) => this.#write(late)) : this.#write(answer)
   }
 
-  #handle(input: PlainRequest, scope: OwnedScope): TransportResponse | Promise<TransportResponse> {
+  /** What the handler gives; the time of the request runs while a schema takes its own. */
+  #answered(scope: OwnedScope): unknown {
     const { served } = this.#route
-    const answer = withinDeadline(this.#shared, scope, served.name, () => served.answer(input, scope))
-    return answer instanceof Promise ? answer.then((late) => this.#write(late)) : this.#write(answer)
+    const input = readRequest(served.operation, this.#params, this.#request)
+    if (!(input instanceof Promise)) return served.answer(input, scope)
+    return input.then((late) => {
+      if (scope.remainingMs() <= 0) throw outOfTime(served.name)
+      return served.answer(late, scope)
+    })
   }
 
   #write(answer: unknown): TransportResponse | Promise<TransportResponse> {
