@@ -145,3 +145,11 @@ test("the request's time bounds a schema that takes longer, and the handler is n
   await world.advance(0)
   expect([checks.length, called, await served.idle(0)]).toEqual([1, [], true])
 })
+
+test('a name that comes very often in a query is read in as long as its text takes', async () => {
+  const any: Schema = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } }
+  const seen: unknown[] = []
+  const { ask } = answering(({ query }) => void seen.push(query), { query: any })
+  expect((await ask({ path: `/do?${'a=&'.repeat(100_000)}` })).status).toBe(204)
+  expect(seen).toEqual([{ a: Array.from({ length: 100_000 }, () => '') }])
+})

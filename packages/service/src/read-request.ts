@@ -78,7 +78,8 @@ function readQuery(path: string): Record<string, string | string[]> {
   const start = path.indexOf('?')
   for (const [name, value] of new URLSearchParams(start < 0 ? '' : path.slice(start))) {
     const before = values.get(name)
-    values.set(name, before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value])
+    if (Array.isArray(before)) before.push(value)
+    else values.set(name, before === undefined ? value : [before, value])
   }
   return Object.fromEntries(values)
 }
