@@ -1,6 +1,6 @@
-import type { Operation } from '@banyan/core'
+import { messageOf, type Operation } from '@banyan/core'
 import { ServiceError } from './errors.ts'
-import { KEY_HEADER } from './transport.ts'
+import { KEY, KEY_HEADER } from './transport.ts'
 
 /** What a caller passes, before its types are known. */
 export interface CallInput {
@@ -8,6 +8,27 @@ export interface CallInput {
   readonly query?: unknown
   readonly body?: unknown
   readonly key?: string
+}
+
+/**
+ * What of a call is text: its path and its body.
+ *
+ * @throws {ServiceError} `ERR_REQUEST_INVALID` for what cannot be sent. Found out on its way, a key with a line break would end the
+ *   connection that others share
+ */
+export function textsOf(name: string, operation: Operation, input: CallInput): { path: string; body: string | undefined } {
+  const { body, key } = input
+  if (key !== undefined && !KEY.test(key))
+    throw unsendable(name, `"key" is ${JSON.stringify(key)}, wanted 1 to 255 visible ASCII characters`)
+  try {
+    return { path: pathOf(name, operation, input), body: body === undefined ? undefined : JSON.stringify(body) }
+  } catch (error) {
+    throw error instanceof ServiceError ? error : unsendable(name, `it cannot be written as text: ${messageOf(error)}`, error)
+  }
+}
+
+function unsendable(name: string, what: string, cause?: unknown): ServiceError {
+  return new ServiceError('ERR_REQUEST_INVALID', `cannot call ${name}: ${what}`, { status: 400, cause })
 }
 
 /**
@@ -34,13 +55,9 @@ export function headersOf(operation: Operation, { body, key }: CallInput): Recor
 
 /** A dot or two would be taken as "here" and "up" by whatever reads the path on its way. */
 function segment(name: string, parameter: string, value: string | undefined): string {
-  if (value === undefined || value === '' || value === '.' || value === '..') {
-    throw new ServiceError(
-      'ERR_REQUEST_INVALID',
-      `cannot call ${name}: the path parameter "${parameter}" is ${JSON.stringify(value)}, wanted a text that can stand in a path`,
-      { status: 400 },
-    )
-  }
+  // Half of a pair of surrogates is no character, and has no bytes.
+  if (value === undefined || value === '' || value === '.' || value === '..' || /\p{Surrogate}/u.test(value))
+    throw unsendable(name, `the path parameter "${parameter}" is ${JSON.stringify(value)}, wanted a text that can stand in a path`)
   return encodeURIComponent(value)
 }
 

@@ -261,3 +261,18 @@ test('the default policy repeats at most three times, outside the breaker', () =
   expect(maxAttempts).toBe(3)
   expect(order.map((layer) => layer.split(/\W/)[0])).toEqual(['retry', 'circuit', 'bulkhead'])
 })
+
+test('an input that cannot be sent is refused before anything is, and held against nobody', async () => {
+  const { requests, inventory } = setup(ok({}))
+  const circle: Record<string, unknown> = {}
+  circle.self = circle
+  const calls = [
+    ...['', 'two\nlines', 'Schlüssel', 'a b', 'k'.repeat(256)].map((key) => inventory.reserve({ body: { quantity: 1 }, key })),
+    inventory.adjust({ params: { id: 'a' }, body: { by: 1n as never } }),
+    inventory.adjust({ params: { id: 'a' }, body: circle as never }),
+    inventory.adjust({ params: { id: '\ud800' }, body: { by: 1 } }),
+    inventory.look({ params: { id: 'a' }, query: { tag: [Object.create(null)] } }),
+  ]
+  for (const call of calls) await expect(call).rejects.toMatchObject({ name: 'ServiceError', code: 'ERR_REQUEST_INVALID' })
+  expect(requests).toEqual([])
+})

@@ -13,7 +13,7 @@ import { type Call, type Cancellation, type Policy, ResilienceError, type RunOpt
 import type { Attributes, Span } from '@opentelemetry/api'
 import { readAnswer, statusError } from './client-answer.ts'
 import { CALL_TIMEOUT_MS, defaultPolicy, RETRY_AFTER_MS } from './client-defaults.ts'
-import { type CallInput, headersOf, pathOf } from './client-request.ts'
+import { type CallInput, headersOf, textsOf } from './client-request.ts'
 import { ServiceError } from './errors.ts'
 import { currentRequest, type RequestScope } from './request-scope.ts'
 import { inClientSpan, injectTrace, instruments, isTracing, labelsByStatus, NO_SPAN } from './telemetry.ts'
@@ -166,8 +166,9 @@ class Sent {
 
   constructor({ name, operation }: Target, input: CallInput, deadlineMs: number, span: Span) {
     this.input = input
-    this.path = pathOf(name, operation, input)
-    this.body = input.body === undefined ? undefined : JSON.stringify(input.body)
+    const { path, body } = textsOf(name, operation, input)
+    this.path = path
+    this.body = body
     this.deadlineMs = deadlineMs
     this.span = span
   }

@@ -1,7 +1,7 @@
 import { type Issue, messageOf, type Operation, type Validation } from '@banyan/core'
 import { checked } from './checked.ts'
 import { ServiceError } from './errors.ts'
-import { KEY_HEADER, type TransportRequest } from './transport.ts'
+import { KEY, KEY_HEADER, type TransportRequest } from './transport.ts'
 
 /** A request as a handler gets it, before its types are known. */
 export interface PlainRequest {
@@ -48,9 +48,6 @@ function issuesOf(result: Validation<unknown>, part: 'query' | 'body'): Issue[] 
   if (result.ok) return []
   return result.issues.map(({ path, message }) => ({ path: path ? `${part}.${path}` : part, message }))
 }
-
-/** A key is opaque; its length is bounded because it is stored. */
-const KEY = /^[\x21-\x7e]{1,255}$/
 
 function readKey(operation: Operation, headers: Readonly<Record<string, string>>): string | undefined {
   const { idempotencyKey = 'none' } = operation

@@ -57,3 +57,6 @@ export const TIMEOUT_HEADER = 'x-timeout-ms'
 
 /** Makes a call safe to repeat. */
 export const KEY_HEADER = 'idempotency-key'
+
+/** What that header may say. A key is opaque; its length is bounded because it is stored. */
+export const KEY: RegExp = /^[\x21-\x7e]{1,255}$/
