@@ -5,7 +5,7 @@ import { type Client, client } from './client.ts'
 import { defaultPolicy } from './client-defaults.ts'
 import { ServiceError } from './errors.ts'
 import { problemResponse } from './problem.ts'
-import { requestScope, runInScope } from './request-scope.ts'
+import { requestScope, runInScope, timeoutOf } from './request-scope.ts'
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
 
 const stock = api('inventory', {
@@ -275,4 +275,12 @@ test('an input that cannot be sent is refused before anything is, and held again
   ]
   for (const call of calls) await expect(call).rejects.toMatchObject({ name: 'ServiceError', code: 'ERR_REQUEST_INVALID' })
   expect(requests).toEqual([])
+})
+
+test('a call may have all the time there is', async () => {
+  const { requests, inventory } = setup(ok({ n: 1 }))
+  for (const timeoutMs of [Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER, Number.MAX_VALUE]) {
+    expect(await inventory.look({ params: { id: 'a' } }, { timeoutMs })).toEqual({ n: 1 })
+    expect(timeoutOf(requests.at(-1)?.headers ?? {}, 1)).toBe(60_000)
+  }
 })

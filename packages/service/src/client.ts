@@ -17,7 +17,7 @@ import { type CallInput, headersOf, textsOf } from './client-request.ts'
 import { ServiceError } from './errors.ts'
 import { currentRequest, type RequestScope } from './request-scope.ts'
 import { inClientSpan, injectTrace, instruments, isTracing, labelsByStatus, NO_SPAN } from './telemetry.ts'
-import { TIMEOUT_HEADER, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
+import { MAX_TIMEOUT_HEADER, TIMEOUT_HEADER, type Transport, type TransportRequest, type TransportResponse } from './transport.ts'
 
 export interface ClientOptions {
   /** How calls reach the service. */
@@ -209,7 +209,7 @@ function sharedHeaders(target: Target, { input, body }: Sent, remainingMs: numbe
 
 function ownHeaders({ operation }: Target, input: CallInput, remainingMs: number): Record<string, string> {
   const headers = headersOf(operation, input)
-  headers[TIMEOUT_HEADER] = String(remainingMs)
+  headers[TIMEOUT_HEADER] = String(Math.min(remainingMs, MAX_TIMEOUT_HEADER))
   return headers
 }
 

@@ -55,6 +55,9 @@ export type UniversalHandler = (request: TransportRequest) => TransportResponse 
 /** The remaining milliseconds of the caller's deadline travel in this header. */
 export const TIMEOUT_HEADER = 'x-timeout-ms'
 
+/** The most that header may say: twelve digits, 31 years. */
+export const MAX_TIMEOUT_HEADER = 999_999_999_999
+
 /** Makes a call safe to repeat. */
 export const KEY_HEADER = 'idempotency-key'
 
