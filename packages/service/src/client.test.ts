@@ -284,3 +284,15 @@ test('a call may have all the time there is', async () => {
     expect(timeoutOf(requests.at(-1)?.headers ?? {}, 1)).toBe(60_000)
   }
 })
+
+test('a problem whose members are of no use is told of all the same', async () => {
+  const answer = (status: number, members: object) => ({ ...problem(status), body: JSON.stringify({ code: 'ERR_X', ...members }) })
+  for (const detail of [{ toString: 1, valueOf: 1 }, ['a'], 7, null]) {
+    const { inventory, ending } = setup(answer(422, { detail, errors: 'all' }))
+    const { error } = await ending(inventory.look({ params: { id: 'a' } }))
+    expect(error).toMatchObject({ code: 'ERR_PROBLEM', message: 'inventory.look answered 422 ERR_X' })
+    expect(error?.problem).not.toHaveProperty('detail')
+    const refusing = setup(answer(409, { detail, refused: true }))
+    expect(await refusing.inventory.reserve({ body: { quantity: 1 }, key: 'k' })).toEqual({ refused: 'ERR_X' })
+  }
+})

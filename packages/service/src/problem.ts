@@ -63,9 +63,15 @@ export function readProblem(response: TransportResponse): Problem {
     return plain
   }
   if (typeof value !== 'object' || value === null) return plain
-  const code = 'code' in value && typeof value.code === 'string' ? value.code : plain.code
-  return { ...plain, ...value, status, code }
+  return { ...plain, ...usable(value), status }
 }
+
+/** The members of a problem that are what they have to be, and those that only its sender knows. */
+function usable(problem: object): object {
+  return Object.fromEntries(Object.entries(problem).filter(([name, value]) => !TEXTS.has(name) || typeof value === 'string'))
+}
+
+const TEXTS: ReadonlySet<string> = new Set(['type', 'title', 'detail', 'code', 'instance', 'traceId'] satisfies (keyof Problem)[])
 
 /** The wait that `Retry-After` asks for, milliseconds; `undefined` without one. Dates are read against `now`. */
 export function retryAfterMs(headers: Readonly<Record<string, string>>, now: number): number | undefined {
