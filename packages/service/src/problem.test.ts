@@ -67,3 +67,13 @@ test('an answer that is no problem is made into one', () => {
     expect(readProblem({ status: 502, headers: { 'content-type': 'application/json' }, body })).toEqual(plain)
   expect(readProblem({ status: 502, headers: { 'content-type': 'application/json' }, body: '{"status":200,"code":7}' })).toEqual(plain)
 })
+
+test('a wait that is no number is not told, and none is longer than a date can say', () => {
+  for (const ms of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(problemResponse({ status: 503, code: 'X', retryAfterMs: ms }).headers).not.toHaveProperty('retry-after')
+  }
+  for (const text of ['9'.repeat(400), '9'.repeat(16), 'Fri, 01 Jan 275760 00:00:00 GMT']) {
+    const wait = retryAfterMs({ 'retry-after': text }, Date.UTC(2026, 0, 1)) ?? 0
+    expect(new Date(Date.UTC(2026, 0, 1) + wait).toISOString()).toMatch(/^20\d\d-/)
+  }
+})

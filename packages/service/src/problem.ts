@@ -44,7 +44,7 @@ export function problemResponse(options: ProblemOptions): TransportResponse {
     headers: {
       ...headers,
       'content-type': PROBLEM_TYPE,
-      ...(retryAfterMs !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }),
+      ...(Number.isFinite(retryAfterMs) && { 'retry-after': String(Math.max(1, Math.ceil(Number(retryAfterMs) / 1_000))) }),
     },
     body: JSON.stringify(problem),
   }
@@ -73,11 +73,14 @@ function usable(problem: object): object {
 
 const TEXTS: ReadonlySet<string> = new Set(['type', 'title', 'detail', 'code', 'instance', 'traceId'] satisfies (keyof Problem)[])
 
-/** The wait that `Retry-After` asks for, milliseconds; `undefined` without one. Dates are read against `now`. */
+/** A longer wait is as good as for ever; now and this much is still a date: ten years. */
+const MAX_WAIT_MS = 315_360_000_000
+
+/** The wait that `Retry-After` asks for, milliseconds, at most ten years; `undefined` without one. Dates are read against `now`. */
 export function retryAfterMs(headers: Readonly<Record<string, string>>, now: number): number | undefined {
   const text = headers['retry-after']
   if (text === undefined) return undefined
-  if (/^\d+$/.test(text)) return Number(text) * 1_000
+  if (/^\d+$/.test(text)) return Math.min(MAX_WAIT_MS, Number(text) * 1_000)
   const date = Date.parse(text)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+  return Number.isNaN(date) ? undefined : Math.min(MAX_WAIT_MS, Math.max(0, date - now))
 }
