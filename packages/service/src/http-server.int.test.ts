@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { api, CodedError, type Logger, refuse, silentLogger } from '@banyan/core'
 import fc from 'fast-check'
+import { basicAuth } from 'hono/basic-auth'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import type { Problem } from './problem.ts'
@@ -45,6 +46,7 @@ beforeAll(async () => {
       app.get('/broken', () => {
         throw new Error('secret')
       })
+      app.get('/members', basicAuth({ username: 'a', password: 'b' }), (context) => context.text('in'))
     }),
   )
   it.use(
@@ -334,4 +336,10 @@ test('whatever is sent, the answer is good or a problem of the 400s, soon, and n
     { numRuns: 400 },
   )
   expect(errors).toEqual([])
+})
+
+test("what Hono's own middleware answers is its answer", async () => {
+  const { status, headers } = await fetch(`${url}/members`)
+  expect([status, headers.get('www-authenticate')]).toEqual([401, 'Basic realm="Secure Area"'])
+  expect((await fetch(`${url}/members`, { headers: { authorization: `Basic ${btoa('a:b')}` } })).status).toBe(200)
 })

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { ServiceError } from './errors.ts'
 import { fastPath } from './http-fast-path.ts'
 import { problemResponse } from './problem.ts'
@@ -52,6 +53,8 @@ export function httpServer(options: HttpServerOptions): HttpServer {
   const app: HttpApp = new Hono()
   app.notFound(answer)
   app.onError((error, context) => {
+    // How Hono's own middleware answers: whom it does not know, what is too large.
+    if (error instanceof HTTPException) return error.getResponse()
     log.error({ error, path: context.req.path }, `a route of "${service}" failed: ${messageOf(error)}`)
     return toResponse(strayProblem({ path: context.req.path, headers: context.req.header() }, error, world))
   })
