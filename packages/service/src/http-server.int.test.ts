@@ -46,6 +46,9 @@ beforeAll(async () => {
       app.get('/broken', () => {
         throw new Error('secret')
       })
+      app.get('/text', () => {
+        throw 'secret'
+      })
       app.get('/members', basicAuth({ username: 'a', password: 'b' }), (context) => context.text('in'))
     }),
   )
@@ -342,4 +345,12 @@ test("what Hono's own middleware answers is its answer", async () => {
   const { status, headers } = await fetch(`${url}/members`)
   expect([status, headers.get('www-authenticate')]).toEqual([401, 'Basic realm="Secure Area"'])
   expect((await fetch(`${url}/members`, { headers: { authorization: `Basic ${btoa('a:b')}` } })).status).toBe(200)
+})
+
+test('a route that throws what is no error fails, too, and is logged', async () => {
+  errors.length = 0
+  const response = await fetch(`${url}/text`)
+  const problem = (await response.json()) as Problem
+  expect([response.status, problem.code, JSON.stringify(problem).includes('secret')]).toEqual([500, 'ERR_INTERNAL', false])
+  expect(errors).toEqual(['a route of "shelf" failed: secret'])
 })

@@ -1,14 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { codeOf, type Logger, messageOf, sleep, type World } from '@banyan/core'
-import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { ServiceError } from './errors.ts'
 import { fastPath } from './http-fast-path.ts'
 import { problemResponse } from './problem.ts'
+import { problemOf } from './problem-of.ts'
 import { readBody } from './read-body.ts'
 import { strayProblem } from './stray.ts'
+import { newTraceId } from './telemetry.ts'
 import type { TransportResponse, UniversalHandler } from './transport.ts'
 
 /** The app that a service's routes are added to. */
@@ -61,7 +63,13 @@ export function httpServer(options: HttpServerOptions): HttpServer {
   const open = new Set<ServerResponse>()
   let closing = false
   const listener = getRequestListener(app.fetch, {
-    errorHandler: () => toResponse(badRequest('the request line or a header is malformed')),
+    errorHandler: (error) => {
+      if (error instanceof RequestError) return toResponse(badRequest('the request line or a header is malformed'))
+      // Hono gives its own handler of errors nothing but errors.
+      const traceId = newTraceId(world)
+      log.error({ error, traceId }, `a route of "${service}" failed: ${messageOf(error)}`)
+      return toResponse(problemResponse({ ...problemOf(error), traceId }))
+    },
   })
   const fast = fastPath({ ...options, app, answer })
   const server = createServer((incoming: IncomingMessage, outgoing: ServerResponse) => {
