@@ -13,7 +13,7 @@ export interface FramedOptions {
   maxFrameBytes?: number
   /** How many calls of one connection are handled at once; further ones are not read before. Default 1,000. */
   maxInFlight?: number
-  /** How long a connection may be silent before its first frame, milliseconds. Default 10,000. */
+  /** How long a connection may take to its first frame, milliseconds. Default 10,000. */
   helloTimeoutMs?: number
 }
 
@@ -41,18 +41,21 @@ export function framed(options: FramedOptions = {}): Component<ServiceContext> {
   let server: Server | undefined
 
   function accept(context: ServiceContext, socket: Socket): void {
-    const { service, log } = context
+    const { service, log, world } = context
     const from = `${socket.remoteAddress}:${socket.remotePort}`
+    // Only for the hello: a connection that is idle later costs nothing.
+    const timer = world.after(helloTimeoutMs, () => socket.destroy())
     const session = framedSession({
       ...{ service, socket, maxFrameBytes, maxInFlight, handle: context.endpoint.over('http') },
+      onHello: () => timer.cancel(),
       onBroken: (error) => log.warn({ from }, `closed the framed connection of ${from} to "${service}": ${error.message}`),
     })
     sessions.set(socket, session)
-    socket.once('close', () => sessions.delete(socket))
+    socket.once('close', () => {
+      timer.cancel()
+      sessions.delete(socket)
+    })
     socket.setNoDelay(true)
-    // Only until the first bytes come: a connection that is idle later costs nothing.
-    socket.setTimeout(helloTimeoutMs, () => socket.destroy())
-    socket.once('data', () => socket.setTimeout(0))
   }
 
   return {

@@ -25,6 +25,8 @@ export interface FramedSessionOptions {
   readonly maxFrameBytes: number
   /** With so many calls on their way no more are read. */
   readonly maxInFlight: number
+  /** The client has said hello. */
+  readonly onHello: () => void
   /** The client has not kept to the protocol, and is cut off. */
   readonly onBroken: (error: FrameError) => void
 }
@@ -40,7 +42,7 @@ const MAX_WAITING_BYTES = 1024 * 1024
 
 /** Serves the calls that come over `socket`. A frame that is malformed ends this connection and nothing else. */
 export function framedSession(options: FramedSessionOptions): FramedSession {
-  const { service, socket, handle, maxFrameBytes, maxInFlight, onBroken } = options
+  const { service, socket, handle, maxFrameBytes, maxInFlight, onHello, onBroken } = options
   const writer = frameWriter(socket)
   const headOf = readHeads(readRequestHead)
   const headTextOf = lastHead()
@@ -62,6 +64,7 @@ export function framedSession(options: FramedSessionOptions): FramedSession {
     if (kind !== KIND.hello) throw new FrameError('the first frame is no hello')
     const hello = readHello(content)
     clientTakes = hello.maxFrameBytes
+    onHello()
     // Also to a client that wants another service: it sees from this that it is wrong here.
     writer.frame(KIND.hello, 0, helloText({ service, maxFrameBytes }))
     if (leaving) writer.frame(KIND.leaving, 0)

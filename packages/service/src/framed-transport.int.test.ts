@@ -359,3 +359,11 @@ test('bad options are refused by name', () => {
     'cannot create framed transport: "connections" is 0',
   )
 })
+
+test('who begins a hello and does not end it is not waited for any longer than who is silent', async () => {
+  const { framedPort } = await serving({ helloTimeoutMs: 50 })
+  const socket = await raw(framedPort)
+  socket.resume()
+  socket.write(hello.subarray(0, 5))
+  await once(socket, 'close')
+})
