@@ -104,3 +104,10 @@ test.each([
 ])('the schema %s is version %i', (dataschema, version) => {
   expect(schemaVersion({ ...envelope, dataschema })).toBe(version)
 })
+
+test('an attribute that is null is one that is not there, as the JSON format has it', () => {
+  const unset = { traceparent: null, tracestate: null, correlationid: null, causationid: null, datacontenttype: null, other: null }
+  expect(decodeEnvelope(JSON.stringify({ ...envelope, ...unset }))).toEqual(envelope)
+  expect(decodeEnvelope(JSON.stringify({ ...envelope, data: null })).data).toBeNull()
+  expect(() => decodeEnvelope(JSON.stringify({ ...envelope, id: null }))).toThrow('"id" is')
+})

@@ -58,6 +58,7 @@ export function decodeEnvelope(text: string): Envelope {
   for (const name of REQUIRED) {
     if (typeof value[name] !== 'string' || value[name] === '') throw invalid(`"${name}" is ${JSON.stringify(value[name])}, wanted a text`)
   }
+  dropUnset(value)
   for (const name of OPTIONAL) {
     if (value[name] !== undefined && typeof value[name] !== 'string') throw invalid(`"${name}" is not a text`)
   }
@@ -74,6 +75,11 @@ export function decodeEnvelope(text: string): Envelope {
 export function schemaVersion(envelope: Envelope): number {
   const version = Number(/\/(\d+)$/.exec(envelope.dataschema)?.[1])
   return version > 0 ? version : 1
+}
+
+/** An attribute that is null is as one left out (JSON Event Format 1.0.2, section 2.2); data may be null. */
+function dropUnset(value: Record<string, unknown>): void {
+  for (const name in value) if (value[name] === null && name !== 'data') delete value[name]
 }
 
 function isTime(text: string): boolean {
