@@ -111,3 +111,12 @@ test('an attribute that is null is one that is not there, as the JSON format has
   expect(decodeEnvelope(JSON.stringify({ ...envelope, data: null })).data).toBeNull()
   expect(() => decodeEnvelope(JSON.stringify({ ...envelope, id: null }))).toThrow('"id" is')
 })
+
+test('JSON is JSON however its type is written', () => {
+  for (const datacontenttype of ['application/json; charset=utf-8', 'Application/JSON', 'application/json;charset="UTF-8"']) {
+    expect(decodeEnvelope(JSON.stringify({ ...envelope, datacontenttype }))).toEqual(envelope)
+  }
+  for (const datacontenttype of ['application/jsonx', 'text/plain; x=application/json', '']) {
+    expect(() => decodeEnvelope(JSON.stringify({ ...envelope, datacontenttype }))).toThrow('"datacontenttype" is')
+  }
+})

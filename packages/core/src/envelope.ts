@@ -42,6 +42,10 @@ const OPTIONAL = ['traceparent', 'tracestate', 'correlationid', 'causationid'] a
 /** The form of RFC 3339, section 5.6; `Date.parse` then checks the numbers. Alone it would take "1" and "Jan 1". */
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 
+const JSON_TYPE = 'application/json'
+/** In any case, and with parameters (RFC 9110, section 8.3.1). */
+const JSON_TYPE_AS_SENT = /^application\/json[ \t]*(;|$)/i
+
 /** The envelope as JSON text. */
 export function encodeEnvelope(envelope: Envelope): string {
   return JSON.stringify(envelope)
@@ -64,11 +68,11 @@ export function decodeEnvelope(text: string): Envelope {
   }
   if (!isTime(String(value.time))) throw invalid(`"time" is ${JSON.stringify(value.time)}, wanted RFC 3339`)
   // The specification lets JSON go without saying.
-  const { datacontenttype = 'application/json' } = value
-  if (datacontenttype !== 'application/json')
-    throw invalid(`"datacontenttype" is ${JSON.stringify(datacontenttype)}, wanted "application/json"`)
+  const { datacontenttype: type = JSON_TYPE } = value
+  if (type !== JSON_TYPE && !(typeof type === 'string' && JSON_TYPE_AS_SENT.test(type)))
+    throw invalid(`"datacontenttype" is ${JSON.stringify(type)}, wanted "application/json"`)
   // Every attribute was checked above; TypeScript cannot follow the loops.
-  return { ...value, datacontenttype } as unknown as Envelope
+  return { ...value, datacontenttype: JSON_TYPE } as unknown as Envelope
 }
 
 /** The version in an envelope's `dataschema`: 2 of `order.placed/2`; 1 where it names none. */
