@@ -106,3 +106,15 @@ test.each([
 ] as const)('a %s with key %s may be repeated: %s', (method, key, repeatable) => {
   expect(isRepeatable({ method, path: '/stock' }, key)).toBe(repeatable)
 })
+
+test('what no call could keep to is refused where it is declared', () => {
+  const declare = (more: object) => () => api('stock', { operations: { look: { method: 'GET', path: '/stock', ...more } } })
+  for (const timeoutMs of [Number.NaN, 0, -1, Number.POSITIVE_INFINITY, '5' as never])
+    expect(declare({ timeoutMs })).toThrow(/^cannot declare operation "look" of api "stock": "timeoutMs" is /)
+  for (const status of [Number.NaN, 99, 199, 201.5, 300, 404, 1_000])
+    expect(declare({ status })).toThrow(/^cannot declare operation "look" of api "stock": "status" is /)
+  for (const path of ['/stock/{sku}.json', '/stock/{sku', '/stock/sku}', '/stock/{}', '/stock/{a}{b}', '/stock/{a/b}'])
+    expect(declare({ path })).toThrow(`the path "${path}" has braces that are not around a whole segment`)
+  expect(declare({ path: '/a/{id}/b/{id}' })).toThrow('the path "/a/{id}/b/{id}" has "{id}" twice')
+  expect(declare({ path: '/a/{id}/{b-c}/', timeoutMs: 0.5, status: 299 })).not.toThrow()
+})

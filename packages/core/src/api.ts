@@ -1,5 +1,6 @@
 import type { Refusal } from './refusal.ts'
 import type { InputOf, OutputOf, Schema } from './schema.ts'
+import { shown } from './shown.ts'
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -93,8 +94,9 @@ export interface OperationRequest<O extends Operation> {
 /**
  * Declares a contract.
  *
- * @throws {TypeError} for a path that does not start with `/`, a method that cannot have a body but does, protocols that are
- *   none, or two operations with one method and path
+ * @throws {TypeError} for a path that does not start with `/` or has braces around less than a segment, a method that cannot have a
+ *   body but does, protocols that are none, or two operations with one method and path
+ * @throws {RangeError} for a `timeoutMs` or a `status` out of range
  */
 export function api<const Name extends string, const Ops extends Operations>(
   name: Name,
@@ -102,18 +104,34 @@ export function api<const Name extends string, const Ops extends Operations>(
 ): Api<Name, Ops> {
   const { version = 1, operations } = options
   const seen = new Map<string, string>()
-  for (const [operation, { method, path, body, protocols = DEFAULT_PROTOCOLS }] of Object.entries(operations)) {
-    const fail = (what: string) => new TypeError(`cannot declare operation "${operation}" of api "${name}": ${what}`)
+  for (const [operation, declared] of Object.entries<Operation>(operations)) {
+    const { method, path, body, protocols = DEFAULT_PROTOCOLS } = declared
+    const action = `cannot declare operation "${operation}" of api "${name}"`
+    const fail = (what: string) => new TypeError(`${action}: ${what}`)
     if (!path.startsWith('/')) throw fail(`the path "${path}" does not start with "/"`)
     if (body && method === 'GET') throw fail('a GET has no body')
     const stranger = protocols.find((protocol) => !PROTOCOLS.includes(protocol))
     if (stranger) throw fail(`"protocols" has "${stranger}", wanted http, grpc or graphql`)
     if (protocols.length === 0) throw fail('"protocols" is empty, so nobody could call it')
+    const braces = path.split('/').filter((segment) => /[{}]/.test(segment))
+    if (!braces.every((segment) => /^\{[^{}]+\}$/.test(segment)))
+      throw fail(`the path "${path}" has braces that are not around a whole segment`)
+    const twice = braces.find((segment, index) => braces.indexOf(segment) !== index)
+    if (twice) throw fail(`the path "${path}" has "${twice}" twice`)
+    checkNumbers(action, declared)
     const route = `${method} ${path.replace(/\{[^}]*\}/g, '{}')}`
     if (seen.has(route)) throw fail(`"${seen.get(route)}" has the same method and path, ${method} ${path}`)
     seen.set(route, operation)
   }
   return { name, version, operations }
+}
+
+/** A time that is no number would never be over, for any call of the process that waits for one. */
+function checkNumbers(action: string, { timeoutMs = 1, status = 200 }: Operation): void {
+  if (!(timeoutMs > 0 && Number.isFinite(timeoutMs)))
+    throw new RangeError(`${action}: "timeoutMs" is ${shown(timeoutMs)}, wanted a number above 0`)
+  if (!(Number.isInteger(status) && status >= 200 && status <= 299))
+    throw new RangeError(`${action}: "status" is ${shown(status)}, wanted a whole number from 200 to 299`)
 }
 
 /** Whether an operation can be called over `protocol`. */
