@@ -146,6 +146,30 @@ test('a stop while it starts ends the start, undone', async () => {
   expect(it.phase).toBe('stopped')
 })
 
+test('a stop while it registers ends the start, too: nobody is told that it is ready', async () => {
+  const events: string[] = []
+  const lines: string[] = []
+  let proceed = () => {}
+  const wait = new Promise<void>((resolve) => {
+    proceed = resolve
+  })
+  const registry = notingRegistry(events)
+  const register: Registry['register'] = async (instance) => {
+    events.push('asked')
+    await wait
+    return registry.register(instance)
+  }
+  const log = { ...silentLogger, info: (_: object, message: string) => void lines.push(message) }
+  const it = orders({ registry: { ...registry, register }, log })
+  const start = expect(it.start()).rejects.toMatchObject({ code: 'ERR_SERVICE_STATE' })
+  await vi.waitUntil(() => events.includes('asked'))
+  const stop = it.stop()
+  proceed()
+  await Promise.all([start, stop])
+  expect([events, it.phase]).toEqual([['asked', 'register', 'deregister'], 'stopped'])
+  expect(lines.filter((line) => line.includes('is ready'))).toEqual([])
+})
+
 test('a component that does not stop, or fails to, holds nobody up', async () => {
   const events: string[] = []
   const errors: string[] = []

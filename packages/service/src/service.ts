@@ -133,7 +133,7 @@ export function service(name: string, options: ServiceOptions = {}): Service {
       return running
     } catch (error) {
       step('start-failed')
-      await shutDown({ ...shell, drainMs: 0 })
+      await shutDown({ ...shell, drainMs: settings.drainMs })
       step('ended')
       throw error
     }
@@ -210,6 +210,7 @@ async function startAll(shell: Shell, isAborted: () => boolean): Promise<Running
   goOn()
   const known = { ...settings.known, ...(Object.keys(meta).length > 0 && { meta }) }
   if (registry) started.registration = await registry.register({ id: instanceId, service: name, host: address, port, ...known })
+  goOn()
   return { url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`, port, instanceId }
 }
 
