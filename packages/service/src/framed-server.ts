@@ -33,7 +33,8 @@ export function framed(options: FramedOptions = {}): Component<ServiceContext> {
     if (!(value >= least && Number.isFinite(value)))
       throw new RangeError(`cannot offer framed connections: "${name}" is ${shown(value)}, wanted a number from ${least}`)
   }
-  wants('port', port, 0)
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535))
+    throw new RangeError(`cannot offer framed connections: "port" is ${shown(port)}, wanted a whole number from 0 to 65535`)
   wants('maxFrameBytes', maxFrameBytes, LEAST_FRAME_BYTES)
   wants('maxInFlight', maxInFlight, 1)
   wants('helloTimeoutMs', helloTimeoutMs, 1)

@@ -367,3 +367,8 @@ test('who begins a hello and does not end it is not waited for any longer than w
   socket.write(hello.subarray(0, 5))
   await once(socket, 'close')
 })
+
+test('a port that is none is refused where it is given', () => {
+  for (const port of [-1, 1.5, 65_536, Number.NaN])
+    expect(() => framed({ port })).toThrow(`"port" is ${port}, wanted a whole number from 0 to 65535`)
+})
