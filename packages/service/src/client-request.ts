@@ -41,8 +41,10 @@ export function pathOf(name: string, operation: Operation, { params = {}, query 
   const path = template.includes('{')
     ? template.replace(/\{([^}]+)\}/g, (_, parameter: string) => segment(name, parameter, params[parameter]))
     : template
+  // The parameters are encoded; what is left are the contract's own words.
+  const encoded = path.replace(/[^\x21-\x7e]+/g, encodeURIComponent)
   const search = query === undefined ? '' : queryOf(query)
-  return search === '' ? path : `${path}?${search}`
+  return search === '' ? encoded : `${encoded}?${search}`
 }
 
 /** The headers that do not change from attempt to attempt; new ones each time, for the caller to add to. */

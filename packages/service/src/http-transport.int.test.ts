@@ -7,6 +7,9 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { client } from './client.ts'
 import { type HttpTransportOptions, httpTransport } from './http-transport.ts'
+import { serve } from './serve.ts'
+import { service } from './service.ts'
+import { memoryRegistry } from './test/memory-registry.ts'
 
 const things = api('things', {
   operations: {
@@ -123,4 +126,21 @@ test('once closed, calls fail and closing again does nothing', async () => {
 
 test('bad options are refused by name', () => {
   expect(() => calling([], { connections: 0 })).toThrow('"connections" is 0, wanted a number from 1')
+})
+
+test('the words of a path are in any language', async () => {
+  const sizes = api('sizes', {
+    operations: { look: { method: 'GET', path: '/größen und maße/{id}', response: z.object({ id: z.string() }) } },
+  })
+  const registry = memoryRegistry()
+  const it = service('sizes', { registry, drainMs: 0 })
+  it.use(serve(sizes, { look: ({ params }) => params }))
+  const transport = httpTransport({ registry })
+  await it.start()
+  try {
+    expect(await client(sizes, { transport }).look({ params: { id: 'groß/klein' } })).toEqual({ id: 'groß/klein' })
+  } finally {
+    await transport.close()
+    await it.stop()
+  }
 })
