@@ -14,7 +14,7 @@ export interface PostgresOptions {
    * (`select ... for update`); fewer run again.
    */
   isolation?: 'serializable' | 'read committed'
-  /** How often a transaction is run in all when PostgreSQL refuses it for its isolation or a deadlock, 1 to 100. Default 20. */
+  /** How often a transaction is run in all when PostgreSQL refuses it for its isolation or a deadlock, 1 to 100. Default 10. */
   attempts?: number
   /** How many connections, 1 to 1,000, besides one for notifications; more transactions wait. Default 10. */
   maxConnections?: number
@@ -42,7 +42,7 @@ export interface Settings extends Required<PostgresOptions> {
  * @throws {RangeError} for an option out of its range
  */
 export function settingsOf(url: string, options: PostgresOptions): Settings {
-  const { world = systemWorld, log = defaultLog, isolation = 'serializable', attempts = 20, maxConnections = 10 } = options
+  const { world = systemWorld, log = defaultLog, isolation = 'serializable', attempts = 10, maxConnections = 10 } = options
   const {
     queueTimeoutMs = 10_000,
     connectTimeoutMs = 5_000,
