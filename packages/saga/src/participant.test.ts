@@ -188,6 +188,19 @@ describe('keys', () => {
     expect(await effects()).toEqual(['reserved 1'])
   })
 
+  it('are not written by each of many repetitions', async () => {
+    const { world, database, reserve } = receiver()
+    const usedAt = async () => (await database.transaction((tx) => participantState(tx, 'k')))?.at ?? 0
+    await reserve('k')
+    const first = await usedAt()
+    await world.advance(60_000)
+    await reserve('k')
+    expect(await usedAt()).toBe(first)
+    await world.advance(3 * 24 * 3_600_000)
+    await reserve('k')
+    expect(await usedAt()).toBe(world.now())
+  })
+
   it('are texts of 1 to 255 characters', async () => {
     const { reserve } = receiver()
     await expect(reserve('')).rejects.toThrow('cannot guard a participant: "key" is "", wanted a text of 1 to 255 characters')

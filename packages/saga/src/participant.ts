@@ -33,7 +33,7 @@ export interface ParticipantState {
   readonly state: ParticipantRecord['state']
   /** What the last body gave back. */
   readonly result: unknown
-  /** Its last use, milliseconds since 1970. */
+  /** Its last use, or up to a tenth of `retentionMs` before it, milliseconds since 1970. */
   readonly at: number
 }
 
@@ -50,7 +50,7 @@ const LONGEST_KEY = 36 + 1 + 200 + 18
  * `undo` is refused with `cancelled`. What `body` writes with `tx` and the key commit together; when `body` throws, so does this,
  * and the key stays unused once the transaction is rolled back.
  *
- * Keys are forgotten `retentionMs` after their last use, a few with each call of the same operation: the table holds the keys of that
+ * Keys are forgotten `retentionMs` after their last use, or up to a tenth of it sooner, a few with each call of the same operation: the table holds the keys of that
  * time. Choose it longer than any saga lives.
  *
  * @throws {SagaError} `ERR_KEY_REUSED` (status 422) for a `do` with another operation or fingerprint; `ERR_RESULT_NOT_JSON`
@@ -70,7 +70,8 @@ export async function participant(tx: Transaction, options: DoOptions | UndoOpti
   const store = tx.store(participantPort)
   await store.forget(tx, operation, store.world.now() - retentionMs, 2)
   // The body's types are those of the overload that was called; what `do` gave back came from a body of the same pair.
-  return options.kind === 'do' ? doOnce(tx, options, body as () => unknown) : undoOnce(tx, options, body as (done: unknown) => unknown)
+  if (options.kind === 'do') return doOnce(tx, { ...options, retentionMs }, body as () => unknown)
+  return undoOnce(tx, { ...options, retentionMs }, body as (done: unknown) => unknown)
 }
 
 /** How a key stands, for handlers that must look before they call another system. Nothing: `undefined`. */
@@ -79,13 +80,20 @@ export async function participantState(tx: Transaction, key: string): Promise<Pa
   return found && { operation: found.operation, state: found.state, result: fromJson(found.result), at: found.at }
 }
 
-async function doOnce(tx: Transaction, { key, operation, fingerprint }: DoOptions, body: () => unknown): Promise<unknown> {
+/** Whose keys are kept for a known time. */
+type Kept<Given> = Given & { readonly retentionMs: number }
+
+async function doOnce(
+  tx: Transaction,
+  { key, operation, fingerprint, retentionMs }: Kept<DoOptions>,
+  body: () => unknown,
+): Promise<unknown> {
   const store = tx.store(participantPort)
   const content = toJson(fingerprint, `the fingerprint of key "${key}"`, 'ERR_INPUT_NOT_JSON')
   const hash = content === undefined ? undefined : fingerprintOf(content)
   const before = await store.begin(tx, { key, operation, state: 'done', fingerprint: hash, result: undefined, at: store.world.now() })
   if (before) {
-    await used(tx, before)
+    await used(tx, before, retentionMs)
     if (before.state === 'cancelled' || before.state === 'undone') return refuse('cancelled', `"${key}" was undone before`)
     checkReuse(before, operation, hash)
     return fromJson(before.result)
@@ -96,13 +104,17 @@ async function doOnce(tx: Transaction, { key, operation, fingerprint }: DoOption
   return result
 }
 
-async function undoOnce(tx: Transaction, { key, operation }: UndoOptions, body: (done: unknown) => unknown): Promise<unknown> {
+async function undoOnce(
+  tx: Transaction,
+  { key, operation, retentionMs }: Kept<UndoOptions>,
+  body: (done: unknown) => unknown,
+): Promise<unknown> {
   const store = tx.store(participantPort)
   const now = store.world.now()
   const before = await store.begin(tx, { key, operation, state: 'cancelled', fingerprint: undefined, result: undefined, at: now })
   if (!before) return undefined
   if (before.state === 'undone' || before.state === 'cancelled') {
-    await used(tx, before)
+    await used(tx, before, retentionMs)
     return fromJson(before.result)
   }
   const result = before.state === 'done' ? await body(fromJson(before.result)) : undefined
@@ -110,10 +122,14 @@ async function undoOnce(tx: Transaction, { key, operation }: UndoOptions, body: 
   return result
 }
 
-/** A repetition is a use, too: whoever still asks must not find the key forgotten. */
-function used(tx: Transaction, { key, state, result }: ParticipantRecord): Promise<void> {
+/**
+ * A repetition is a use, too: whoever still asks must not find the key forgotten. Noted when a tenth of the time has passed since it was last:
+ * callers that repeat as they hear nothing come in storms, and must not be in each other's way by writes.
+ */
+async function used(tx: Transaction, { key, state, result, at }: ParticipantRecord, retentionMs: number): Promise<void> {
   const store = tx.store(participantPort)
-  return store.finish(tx, key, { state, result, at: store.world.now() })
+  const now = store.world.now()
+  if (now - at >= retentionMs / 10) await store.finish(tx, key, { state, result, at: now })
 }
 
 function resultJson(key: string, result: unknown): string | undefined {

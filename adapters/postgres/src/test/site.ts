@@ -9,7 +9,8 @@ export const siteModule: string = import.meta.url
 
 /** Opens a test's database. */
 export function open(place: string, options: { transactionTimeoutMs?: number } = {}): Database {
-  return postgres(place, { log: silentLogger, ...options })
+  // Three processes on one row: on a machine that is too busy the slowest of them may lose often.
+  return postgres(place, { log: silentLogger, attempts: 50, ...options })
 }
 
 /** Makes sites in databases that `create` gives: of the run's server, if nothing else is said. */
