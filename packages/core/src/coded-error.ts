@@ -46,6 +46,11 @@ export function messageOf(error: unknown): string {
   return said ?? attempted(() => String(error)) ?? 'a value that cannot be shown'
 }
 
+/** The stack of an error, where it is text: some programs make it a list of call sites. Never throws, whatever it is given. */
+export function stackOf(error: unknown): string | undefined {
+  return attempted(() => (error instanceof Error && typeof error.stack === 'string' ? error.stack : undefined))
+}
+
 /** Handlers throw what they like: an object without a prototype, a proxy, an error whose message is the body of an answer. */
 function textOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return String(value)

@@ -8,7 +8,7 @@ export { sleep } from './world.ts'
 export type { Timer, World } from './world.ts'
 
 // Errors and refusals, what was probably meant, and how a message shows a value
-export { CodedError, codeOf, messageOf } from './coded-error.ts'
+export { CodedError, codeOf, messageOf, stackOf } from './coded-error.ts'
 export type { CodedErrorOptions } from './coded-error.ts'
 export { isRefusal, refuse } from './refusal.ts'
 export type { Refusal } from './refusal.ts'

@@ -1,4 +1,4 @@
-import { CodedError, codeOf, messageOf } from '@banyan/core'
+import { CodedError, codeOf, messageOf, stackOf } from '@banyan/core'
 import type { FailedAttempt, FailureReason } from './parking.ts'
 
 /** The codes of {@link MessagingError}. */
@@ -30,11 +30,6 @@ const REASONS: ReadonlyMap<string, FailureReason> = new Map([
 /** What is kept of an error beside the message that led to it. Takes whatever was thrown: never throws itself, and all is text. */
 export function failedAttempt(error: unknown, reason: FailureReason = 'failed'): FailedAttempt {
   return { reason, code: codeOf(error), message: messageOf(error), stack: stackOf(error) }
-}
-
-/** Some programs make it a list of call sites: see `Error.prepareStackTrace`. */
-function stackOf(error: unknown): string | undefined {
-  return textOf(() => (error instanceof Error ? error.stack : undefined))
 }
 
 /** What `read` finds, where that is text; not where it throws. */

@@ -1,10 +1,11 @@
-import { type Bus, type BusSubscription, type EventType, encodeEnvelope, event, type Schema, silentLogger } from '@banyan/core'
+import { type EventType, event, type Schema, silentLogger } from '@banyan/core'
 import { expect, it } from 'vitest'
 import { saga } from './define.ts'
 import type { Saga } from './definition.ts'
 import { signalSagas } from './signal.ts'
 import { startSaga } from './start.ts'
 import { type Bench, bench } from './test/bench.ts'
+import { broughtBus } from './test/brought-bus.ts'
 
 interface Order {
   orderId: string
@@ -26,16 +27,7 @@ const waits = { where: (c: { input: Order }) => c.input.orderId, withinMs: 60_00
 
 /** Runs a saga, and hands it what the test brings. */
 async function signalled(b: Bench, definition: Saga<Order>) {
-  let subscription: BusSubscription | undefined
-  const bus: Bus = {
-    features: { ordering: 'key', redelivery: true, replay: true },
-    publish: async () => {},
-    async subscribe(wanted) {
-      subscription = wanted
-      return { stop: async () => {} }
-    },
-    close: async () => {},
-  }
+  const { bus, bring } = broughtBus()
   await b.run([definition])
   await signalSagas([definition]).start({
     service: 'orders',
@@ -50,7 +42,7 @@ async function signalled(b: Bench, definition: Saga<Order>) {
       ...({ specversion: '1.0', datacontenttype: 'application/json', subject: key, time: '2026-01-01T00:00:00.000Z' } as const),
       ...{ source, id, type: name, dataschema: `${name}/1`, data: { orderId: key } },
     }
-    await subscription?.handle([{ envelope, raw: encodeEnvelope(envelope), position: '1' }])
+    await bring(envelope)
   }
 }
 

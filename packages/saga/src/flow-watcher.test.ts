@@ -1,18 +1,11 @@
-import {
-  type Bus,
-  type BusSubscription,
-  type ComponentContext,
-  type Envelope,
-  encodeEnvelope,
-  type Logger,
-  manualWorld,
-} from '@banyan/core'
+import { type ComponentContext, type Envelope, type Logger, manualWorld } from '@banyan/core'
 import { sqlite } from '@banyan/sqlite'
 import { metrics } from '@opentelemetry/api'
 import { afterEach, describe, expect, it } from 'vitest'
 import { flow } from './flow.ts'
 import { type FlowWatcherOptions, watchFlows } from './flow-watcher.ts'
 import { flows } from './flows.ts'
+import { broughtBus } from './test/brought-bus.ts'
 import { chain, checked, checkout, MINUTE, paid, placed, reserved, shipped } from './test/flow-events.ts'
 
 /** A watcher, and a bus that brings what the test says. */
@@ -21,26 +14,14 @@ async function setUp(watched = [checkout], options: FlowWatcherOptions = {}, err
   const logged: { message: string; fields: object }[] = []
   const log: Logger = { debug() {}, info() {}, warn: (fields, message) => void logged.push({ message, fields }), error }
   const database = sqlite(':memory:', { name: 'orders', world, log })
-  let subscription: BusSubscription | undefined
-  const bus: Bus = {
-    features: { ordering: 'key', redelivery: true, replay: true },
-    publish: async () => {},
-    async subscribe(wanted) {
-      subscription = wanted
-      return { stop: async () => {} }
-    },
-    close: async () => {},
-  }
+  const { bus, bring: deliver, group } = broughtBus()
   const context: ComponentContext = { service: 'orders', instanceId: 'orders-1', world, log, database, bus }
   const start = async (flowsToWatch = watched) => {
     const watcher = watchFlows(flowsToWatch, options)
     await watcher.start(context)
     return watcher
   }
-  const deliver = async (...envelopes: Envelope[]) => {
-    for (const envelope of envelopes) await subscription?.handle([{ envelope, raw: encodeEnvelope(envelope), position: '1' }])
-  }
-  return { world, database, logged, start, deliver, people: flows(database), watcher: await start(), group: () => subscription?.group }
+  return { world, database, logged, start, deliver, people: flows(database), watcher: await start(), group }
 }
 
 function failTest(fields: object, message: string): never {

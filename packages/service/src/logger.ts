@@ -1,4 +1,4 @@
-import { codeOf, type Logger, messageOf } from '@banyan/core'
+import { codeOf, type Logger, messageOf, stackOf } from '@banyan/core'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { type DestinationStream, pino, stdSerializers } from 'pino'
 
@@ -44,14 +44,6 @@ function errorFields(error: unknown): unknown {
     return stdSerializers.errWithCause(error as Error)
   } catch {
     return { message: messageOf(error), code: codeOf(error), stack: stackOf(error) }
-  }
-}
-
-function stackOf(error: unknown): string | undefined {
-  try {
-    return error instanceof Error ? String(error.stack) : undefined
-  } catch {
-    return undefined
   }
 }
 
