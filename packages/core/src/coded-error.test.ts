@@ -1,5 +1,5 @@
 import { expect, expectTypeOf, test } from 'vitest'
-import { CodedError, codeOf, messageOf } from './coded-error.ts'
+import { CodedError, codeOf, messageOf, stackOf } from './coded-error.ts'
 
 class ShopError extends CodedError<'ERR_CLOSED' | 'ERR_FULL'> {}
 
@@ -66,4 +66,13 @@ test.each<[string, unknown]>([
 ])('codeOf and messageOf take %s', (_what, thrown) => {
   expect(codeOf(thrown)).toBeUndefined()
   expect(typeof messageOf(thrown)).toBe('string')
+})
+
+test('stackOf gives the stack of an error, where it is text, and throws for nothing', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  expect(stackOf(new Error('down'))).toContain('Error: down')
+  expect([proxy, 7, null, { stack: 'at x' }, Object.assign(new Error('x'), { stack: ['at x'] })].map(stackOf)).toEqual(
+    Array(5).fill(undefined),
+  )
 })

@@ -201,6 +201,21 @@ describe('keys', () => {
     expect(await usedAt()).toBe(world.now())
   })
 
+  it('are forgotten with new ones, and not with each of many repetitions', async () => {
+    const { world, database } = receiver()
+    const ask = (key: string) =>
+      database.transaction((tx) => participant(tx, { key, operation: 'meals', kind: 'do', retentionMs: 1_000 }, () => 'a meal'))
+    const isKnown = async () => (await database.transaction((tx) => participantState(tx, 'old'))) !== undefined
+    await ask('old')
+    await world.advance(900)
+    await ask('k')
+    await world.advance(900)
+    await ask('k')
+    expect(await isKnown()).toBe(true)
+    await ask('new')
+    expect(await isKnown()).toBe(false)
+  })
+
   it('are texts of 1 to 255 characters', async () => {
     const { reserve } = receiver()
     await expect(reserve('')).rejects.toThrow('cannot guard a participant: "key" is "", wanted a text of 1 to 255 characters')

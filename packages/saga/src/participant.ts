@@ -50,8 +50,8 @@ const LONGEST_KEY = 36 + 1 + 200 + 18
  * `undo` is refused with `cancelled`. What `body` writes with `tx` and the key commit together; when `body` throws, so does this,
  * and the key stays unused once the transaction is rolled back.
  *
- * Keys are forgotten `retentionMs` after their last use, or up to a tenth of it sooner, a few with each call of the same operation: the table holds the keys of that
- * time. Choose it longer than any saga lives.
+ * Keys are forgotten `retentionMs` after their last use, or up to a tenth of it sooner, a few with each new key of the same operation: the
+ * table holds the keys of that time. Choose it longer than any saga lives.
  *
  * @throws {SagaError} `ERR_KEY_REUSED` (status 422) for a `do` with another operation or fingerprint; `ERR_RESULT_NOT_JSON`
  * @see Seata's TCC fence ("empty rollback", "suspension"); draft-ietf-httpapi-idempotency-key-header
@@ -67,8 +67,6 @@ export async function participant(tx: Transaction, options: DoOptions | UndoOpti
   checkName('guard a participant', '"key"', key, LONGEST_KEY)
   checkName(`guard participant key "${key}"`, '"operation"', operation)
   checkWhole(`guard participant key "${key}"`, 'retentionMs', retentionMs, 1_000)
-  const store = tx.store(participantPort)
-  await store.forget(tx, operation, store.world.now() - retentionMs, 2)
   // The body's types are those of the overload that was called; what `do` gave back came from a body of the same pair.
   if (options.kind === 'do') return doOnce(tx, { ...options, retentionMs }, body as () => unknown)
   return undoOnce(tx, { ...options, retentionMs }, body as (done: unknown) => unknown)
@@ -98,6 +96,7 @@ async function doOnce(
     checkReuse(before, operation, hash)
     return fromJson(before.result)
   }
+  await forgetSome(tx, operation, retentionMs)
   const result = await body()
   const state = isRefusal(result) ? 'refused' : 'done'
   await store.finish(tx, key, { state, result: resultJson(key, result), at: store.world.now() })
@@ -112,7 +111,10 @@ async function undoOnce(
   const store = tx.store(participantPort)
   const now = store.world.now()
   const before = await store.begin(tx, { key, operation, state: 'cancelled', fingerprint: undefined, result: undefined, at: now })
-  if (!before) return undefined
+  if (!before) {
+    await forgetSome(tx, operation, retentionMs)
+    return undefined
+  }
   if (before.state === 'undone' || before.state === 'cancelled') {
     await used(tx, before, retentionMs)
     return fromJson(before.result)
@@ -120,6 +122,12 @@ async function undoOnce(
   const result = before.state === 'done' ? await body(fromJson(before.result)) : undefined
   await store.finish(tx, key, { state: 'undone', result: resultJson(key, result), at: store.world.now() })
   return result
+}
+
+/** Two for one that comes: the table stays as large as its keys are many, and a repetition, of which many may come at once, reads and no more. */
+async function forgetSome(tx: Transaction, operation: string, retentionMs: number): Promise<void> {
+  const store = tx.store(participantPort)
+  await store.forget(tx, operation, store.world.now() - retentionMs, 2)
 }
 
 /**
