@@ -205,7 +205,9 @@ describe('keys', () => {
     const { world, database } = receiver()
     const ask = (key: string) =>
       database.transaction((tx) => participant(tx, { key, operation: 'meals', kind: 'do', retentionMs: 1_000 }, () => 'a meal'))
-    const isKnown = async () => (await database.transaction((tx) => participantState(tx, 'old'))) !== undefined
+    const giveBack = (key: string) =>
+      database.transaction((tx) => participant(tx, { key, operation: 'meals', kind: 'undo', retentionMs: 1_000 }, () => undefined))
+    const isKnown = async (key = 'old') => (await database.transaction((tx) => participantState(tx, key))) !== undefined
     await ask('old')
     await world.advance(900)
     await ask('k')
@@ -214,6 +216,9 @@ describe('keys', () => {
     expect(await isKnown()).toBe(true)
     await ask('new')
     expect(await isKnown()).toBe(false)
+    await world.advance(1_100)
+    await giveBack('never asked for')
+    expect(await isKnown('new')).toBe(false)
   })
 
   it('are texts of 1 to 255 characters', async () => {
