@@ -6,7 +6,7 @@ import { messageOf } from '@banyan/core'
 
 /** Where figures come from: without it they say nothing. */
 export interface Provenance {
-  /** The commit, with `+changes` when files differ from it. */
+  /** The commit, with `+changes` when files differ from it, other than results. */
   commit: string
   /** The processor, and how many of them. */
   machine: string
@@ -44,7 +44,7 @@ function provenance(): Provenance {
 function commit(): string {
   try {
     const git = (...args: string[]) => execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') ? '+changes' : '')
+    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', ':/', ':!/bench/results') ? '+changes' : '')
   } catch (error) {
     return `unknown (${messageOf(error)})`
   }
