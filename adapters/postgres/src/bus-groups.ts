@@ -8,7 +8,7 @@ import {
   PARTITIONS,
   type SavedPartition,
 } from '@banyan/messaging/internal'
-import type { FenceWatch } from './fence-watch.ts'
+import { type FenceWatch, SERVER } from './fence-watch.ts'
 import { type PostgresDatabase, postgresRead, postgresTransaction } from './postgres-database.ts'
 
 /** Class of the advisory locks of groups. */
@@ -24,18 +24,24 @@ interface PartitionRow {
   positions: Record<string, number>
 }
 
+/** What is to be saved, on the server where it holds. */
+interface Unsaved extends Omit<SavedPartition, 'setbacks'> {
+  readonly server: string
+}
+
 /** How often a join looks at the fence at most: those who append at the first look are mostly done at the second. */
 const LOOKS = 3
 
 /** The groups of a bus. All leases go by the clock of the database: the members' own may differ. */
 export function postgresGroups(database: PostgresDatabase, fence: FenceWatch): BusGroups {
+  const ofServers = (unsaved: readonly SavedPartition[]) =>
+    unsaved.map(({ setbacks, ...saved }): Unsaved => ({ ...saved, server: fence.serverOf(setbacks) }))
   return {
     async join(member, unsaved, leaseMs) {
       // Before the oldest event is asked for: what is not to be seen then, and still comes, lies behind it.
-      let final = await fence.look()
-      for (let looks = 1; final === 0 && looks < LOOKS; looks += 1) final = await fence.look()
-      const setbacks = fence.setbacks()
-      const outcome = await database.transaction((tx) => join(tx, member, unsaved, leaseMs))
+      let { final, setbacks } = await fence.look()
+      for (let looks = 1; final === 0 && looks < LOOKS; looks += 1) ({ final, setbacks } = await fence.look())
+      const outcome = await database.transaction((tx) => join(tx, member, ofServers(unsaved), leaseMs))
       return 'held' in outcome ? { ...outcome, oldest: Math.min(outcome.oldest, final + 1), setbacks } : outcome
     },
     look: (member) => database.read((tx) => look(tx, member)),
@@ -49,17 +55,17 @@ export function postgresGroups(database: PostgresDatabase, fence: FenceWatch): B
     save: (work) =>
       database.transaction(async (tx) => {
         const all: number[][] = []
-        for (const { member, unsaved } of work) all.push(await save(tx, member, unsaved))
+        for (const { member, unsaved } of work) all.push(await save(tx, member, ofServers(unsaved)))
         return all
       }),
-    leave: (member, unsaved) => database.transaction((tx) => leave(tx, member, unsaved)),
+    leave: (member, unsaved) => database.transaction((tx) => leave(tx, member, ofServers(unsaved))),
   }
 }
 
 /** Milliseconds since 1970, as the statement sees it. */
 const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
 
-async function join(tx: Transaction, member: GroupMember, unsaved: readonly SavedPartition[], leaseMs: number): Promise<JoinOutcome> {
+async function join(tx: Transaction, member: GroupMember, unsaved: readonly Unsaved[], leaseMs: number): Promise<JoinOutcome> {
   const { id, handle, group } = member
   const { run } = postgresTransaction(tx)
   await holdGroup(tx, group)
@@ -107,22 +113,31 @@ async function look(tx: ReadTransaction, member: GroupMember): ReturnType<BusGro
   return { changes: release.length + take.length > 0, nextExpiryMs }
 }
 
-async function save(tx: Transaction, { id, group }: GroupMember, unsaved: readonly SavedPartition[]): Promise<number[]> {
+async function save(tx: Transaction, { id, group }: GroupMember, unsaved: readonly Unsaved[]): Promise<number[]> {
   if (unsaved.length === 0) return []
-  // Nobody has handled what was never drawn: such a position is from before the sequence went back, and would hide what comes now.
+  // Nobody has handled what this server has never drawn: such a position is from another, or from before a sequence went back, and would
+  // hide what comes now.
   const rows = await postgresTransaction(tx).run<{ partition: number }>(
     `update banyan_bus_partitions as p set positions = s.positions::jsonb
-     from unnest($3::smallint[], $4::bigint[], $5::text[]) as s (partition, epoch, positions)
+     from unnest($3::smallint[], $4::bigint[], $5::text[], $6::text[]) as s (partition, epoch, positions, server)
      where p.group_name = $1 and p.member = $2 and p.partition = s.partition and p.epoch = s.epoch
+       and s.server = ${SERVER}
        and not exists (select from jsonb_each_text(s.positions::jsonb)
          where value::bigint > coalesce(pg_sequence_last_value('banyan_bus_position'), 0))
      returning p.partition`,
-    [group, id, unsaved.map(({ partition }) => partition), unsaved.map(({ epoch }) => epoch), unsaved.map(({ positions }) => positions)],
+    [
+      group,
+      id,
+      unsaved.map(({ partition }) => partition),
+      unsaved.map(({ epoch }) => epoch),
+      unsaved.map(({ positions }) => positions),
+      unsaved.map(({ server }) => server),
+    ],
   )
   return rows.map(({ partition }) => partition)
 }
 
-async function leave(tx: Transaction, member: GroupMember, unsaved: readonly SavedPartition[]): Promise<void> {
+async function leave(tx: Transaction, member: GroupMember, unsaved: readonly Unsaved[]): Promise<void> {
   await holdGroup(tx, member.group)
   await save(tx, member, unsaved)
   await tx.sql`update banyan_bus_partitions set member = null where group_name = ${member.group} and member = ${member.id}`

@@ -1,6 +1,6 @@
 import { type Envelope, encodeEnvelope } from '@banyan/core'
 import { type BusLog, type LoggedEvent, type LogRange, type LogSlice, partitionOf } from '@banyan/messaging/internal'
-import { FENCE_CLASS, type FenceWatch } from './fence-watch.ts'
+import { FENCE_CLASS, type FenceWatch, SERVER } from './fence-watch.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import { storable } from './storable.ts'
 
@@ -37,12 +37,13 @@ export async function readEvents(
 ): Promise<LogSlice> {
   const { after, types, partitions, limit } = range
   // While there is much to read nobody needs to look.
-  const final = fence.final() - after >= limit ? fence.final() : await fence.look()
-  const setbacks = fence.setbacks()
+  const known = fence.now()
+  const { final, server, setbacks } = known.final - after >= limit ? known : await fence.look()
   if (final <= after) return { events: [], upTo: after, atEnd: true, setbacks }
   const until = Math.min(after + WINDOW, final)
-  const [row] = await database.run<{ batch: string | null; found: number }>(
-    `select json_agg(json_build_array(position, type, partition, raw)) filter (where before < $6)::text as batch, count(*) as found from (
+  const [row] = await database.run<{ batch: string | null; found: number; server: string }>(
+    `select json_agg(json_build_array(position, type, partition, raw)) filter (where before < $6)::text as batch, count(*) as found,
+       ${SERVER} as server from (
        select position, type, partition, raw,
          sum(octet_length(raw)) over (order by position rows unbounded preceding) - octet_length(raw) as before
        from (select position, type, partition, raw from banyan_bus_events
@@ -50,6 +51,8 @@ export async function readEvents(
          order by position limit $5) as upcoming) as events`,
     [after, until, types, partitions, limit, mostBytes],
   )
+  // What another server has is not final up to there.
+  if (row?.server !== server) return { events: [], upTo: after, atEnd: false, setbacks: (await fence.look()).setbacks }
   const rows: [number, string, number, string][] = row?.batch ? JSON.parse(row.batch) : []
   const events: LoggedEvent[] = rows.map(([position, type, partition, raw]) => ({ position, type, partition, raw }))
   const isAll = events.length < limit && events.length === row?.found

@@ -87,13 +87,13 @@ function watch(fence: FenceWatch, others: WakeUps, { world, log, pollMs, idlePol
   const forget = others.onTold(news.set)
   let stopped = false
   let pauseMs = pollMs
-  let seen = -1
+  let seen = { final: -1, setbacks: 0 }
 
   async function grown(): Promise<boolean> {
     try {
-      const final = await fence.look()
-      const more = final !== seen
-      seen = final
+      const { final, setbacks } = await fence.look()
+      const more = final !== seen.final || setbacks !== seen.setbacks
+      seen = { final, setbacks }
       return more
     } catch (error) {
       log.warn({ error }, 'cannot look for new events on the bus; trying again')

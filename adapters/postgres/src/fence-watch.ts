@@ -1,24 +1,32 @@
-import { afterLook, type Holder, UNSEEN } from './fence.ts'
+import { afterLook, type FenceState, type Holder, UNSEEN } from './fence.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 
 /** The class of the advisory lock; its number within is the sequence's own, so that it is one a database, schema and log. */
 export const FENCE_CLASS = 1_869_968_482
 
+/**
+ * Which server this is, since its start, as an expression of SQL. Where commits may be missing, as after a failover or where a backup was
+ * restored, it is another one.
+ */
+export const SERVER = 'extract(epoch from pg_postmaster_start_time())::text'
+
 /** Knows up to where a log is final, for all of a process who read it. */
 export interface FenceWatch {
   /** As of the last look. */
-  final(): number
-  /** As of the last look: grows when the log has gone back, as after a failover that lacks the last commits. */
-  setbacks(): number
-  /** Looks again, after everything that has happened before the call; gives back the new `final`. */
-  look(): Promise<number>
+  now(): FenceState
+  /** Looks again, after everything that has happened before the call. */
+  look(): Promise<FenceState>
+  /** The server on which positions hold that were read after so many setbacks; of no server when there were more since. */
+  serverOf(setbacks: number | undefined): string
 }
+
+const NO_SERVER = ''
 
 /** Creates a {@link FenceWatch} of the log that draws its positions from `sequence`. */
 export function fenceWatch(database: PostgresDatabase, sequence: string): FenceWatch {
   // Each in its own transaction and in this order. Neither sees by a snapshot: both tell what is so at this moment.
   const statements = [
-    { text: `select coalesce(pg_sequence_last_value('${sequence}'), 0) as last` },
+    { text: `select coalesce(pg_sequence_last_value('${sequence}'), 0) as last, ${SERVER} as server` },
     {
       text: `
         select virtualtransaction as id, pid is null as prepared from pg_locks
@@ -27,17 +35,18 @@ export function fenceWatch(database: PostgresDatabase, sequence: string): FenceW
     },
   ]
   let state = UNSEEN
-  let running: Promise<number> | undefined
-  let next: Promise<number> | undefined
+  let running: Promise<FenceState> | undefined
+  let next: Promise<FenceState> | undefined
 
-  async function lookNow(): Promise<number> {
+  async function lookNow(): Promise<FenceState> {
     const [sequenceRows, holders] = await database.runAll(statements, { atomic: false })
     // The columns of the two statements above.
-    state = afterLook(state, { last: (sequenceRows as [{ last: number }])[0].last, holders: holders as Holder[] })
-    return state.final
+    const [drawn] = sequenceRows as [{ last: number; server: string }]
+    state = afterLook(state, { ...drawn, holders: holders as Holder[] })
+    return state
   }
 
-  function begin(): Promise<number> {
+  function begin(): Promise<FenceState> {
     running = lookNow().finally(() => {
       running = undefined
     })
@@ -45,8 +54,8 @@ export function fenceWatch(database: PostgresDatabase, sequence: string): FenceW
   }
 
   return {
-    final: () => state.final,
-    setbacks: () => state.setbacks,
+    now: () => state,
+    serverOf: (setbacks) => (setbacks === state.setbacks ? (state.server ?? NO_SERVER) : NO_SERVER),
     look() {
       if (!running) return begin()
       // The one under way may have looked before the caller's news: those who ask meanwhile share the one after it.

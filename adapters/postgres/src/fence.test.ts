@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { afterLook, type FenceState, type Holder, UNSEEN } from './fence.ts'
+import { afterLook, type FenceState, type Look, UNSEEN } from './fence.ts'
 
 // A model of appenders and one reader, run through every interleaving. A step is what PostgreSQL does in one instant.
 
@@ -15,7 +15,7 @@ interface Script {
 /** How the reader works: the real one, or one of those that people write first. */
 interface Reader {
   readonly order: readonly Reading[]
-  fence(state: FenceState, look: { last: number; holders: readonly Holder[] }): FenceState
+  fence(state: FenceState, look: Look): FenceState
 }
 
 interface World {
@@ -26,11 +26,12 @@ interface World {
   readonly held: readonly (string | undefined)[]
   readonly rows: readonly string[]
   readonly readerAt: number
-  readonly looked: { readonly last: number; readonly holders: readonly Holder[] }
+  readonly looked: Look
   readonly fence: FenceState
   readonly delivered: readonly number[]
 }
 
+const server = 'one'
 const APPEND: readonly Act[] = ['row', 'lock', 'draw', 'show', 'free']
 const TWICE: readonly Act[] = ['row', 'lock', 'draw', 'draw', 'show', 'free']
 const real: Reader = { order: ['sequence', 'holders', 'rows'], fence: afterLook }
@@ -40,7 +41,7 @@ const holdersFirst: Reader = { ...real, order: ['holders', 'sequence', 'rows'] }
 /** Takes a prepared transaction, which has another id since then, for one that has just come. */
 const blindToPrepared: Reader = {
   ...real,
-  fence: (state, { last, holders }) => afterLook(state, { last, holders: holders.map(({ id }) => ({ id, prepared: false })) }),
+  fence: (state, look) => afterLook(state, { ...look, holders: look.holders.map(({ id }) => ({ id, prepared: false })) }),
 }
 
 describe('the appender fence', () => {
@@ -104,18 +105,25 @@ describe('the appender fence', () => {
   })
 
   it('begins anew when the sequence goes back, as after a failover that lost the last commits', () => {
-    const before = afterLook(UNSEEN, { last: 100, holders: [] })
-    expect(before.final).toBe(100)
+    const before = afterLook(UNSEEN, { server, last: 100, holders: [] })
+    expect(before).toMatchObject({ final: 100, setbacks: 0 })
     const holder = { id: '3/7', prepared: false }
-    const behind = afterLook(before, { last: 90, holders: [holder] })
-    expect(behind.final).toBe(0)
-    expect(afterLook(behind, { last: 92, holders: [] }).final).toBe(92)
+    const behind = afterLook(before, { server, last: 90, holders: [holder] })
+    expect(behind).toMatchObject({ final: 0, setbacks: 1 })
+    expect(afterLook(behind, { server, last: 92, holders: [] })).toMatchObject({ final: 92, setbacks: 1 })
+  })
+
+  it('begins anew on another server, though its sequence is further than that of the one before', () => {
+    const before = afterLook(UNSEEN, { server, last: 100, holders: [] })
+    const other = afterLook(before, { server: 'other', last: 120, holders: [{ id: '3/7', prepared: false }] })
+    expect(other).toMatchObject({ final: 0, setbacks: 1 })
+    expect(afterLook(other, { server: 'other', last: 121, holders: [] })).toMatchObject({ final: 121, setbacks: 1 })
   })
 
   it('does not wait for a backend whose next transaction holds the lock again', () => {
-    const first = afterLook(UNSEEN, { last: 5, holders: [{ id: '3/1', prepared: false }] })
+    const first = afterLook(UNSEEN, { server, last: 5, holders: [{ id: '3/1', prepared: false }] })
     expect(first.final).toBe(0)
-    expect(afterLook(first, { last: 7, holders: [{ id: '3/2', prepared: false }] }).final).toBe(5)
+    expect(afterLook(first, { server, last: 7, holders: [{ id: '3/2', prepared: false }] }).final).toBe(5)
   })
 })
 
@@ -131,7 +139,7 @@ function explore(scripts: readonly Script[], reader: Reader): { states: number; 
     held: scripts.map(() => undefined),
     rows: [],
     readerAt: 0,
-    looked: { last: 0, holders: [] },
+    looked: { server, last: 0, holders: [] },
     fence: UNSEEN,
     delivered: [],
   }

@@ -17,12 +17,16 @@ export interface FenceState {
   readonly last: number
   /** What each holder may have drawn lies above. */
   readonly floors: ReadonlyMap<string, number>
-  /** How often the sequence was seen to have gone back. Positions that were read before that are worth nothing. */
+  /** The server of the last look; undefined before the first. */
+  readonly server: string | undefined
+  /** How often the log may have gone back since the first look. Positions that were read before that are worth nothing. */
   readonly setbacks: number
 }
 
 /** The sequence, and after it the holders. */
 export interface Look {
+  /** Which server answered, since its start: another one, or the same with a backup restored, has another name. */
+  readonly server: string
   /** The last position drawn, 0 before the first. */
   readonly last: number
   readonly holders: readonly Holder[]
@@ -37,12 +41,14 @@ export interface Holder {
 }
 
 /** Before the first look. */
-export const UNSEEN: FenceState = { final: 0, last: 0, floors: new Map(), setbacks: 0 }
+export const UNSEEN: FenceState = { final: 0, last: 0, floors: new Map(), server: undefined, setbacks: 0 }
 
 /** The state after a look. */
 export function afterLook(state: FenceState, look: Look): FenceState {
-  // The sequence went back: another server took over that lacks the last commits, or a backup was restored. All begins anew.
-  const before = look.last < state.last ? { ...UNSEEN, setbacks: state.setbacks + 1 } : state
+  const { server, last } = look
+  // Another server took over that may lack the last commits, or a backup was restored: all begins anew, as at the first look.
+  const isOther = state.server !== undefined && state.server !== server
+  const before = isOther || last < state.last ? { ...UNSEEN, setbacks: state.setbacks + 1 } : state
   const floors = new Map(look.holders.map(({ id, prepared }) => [id, before.floors.get(id) ?? (prepared ? before.final : before.last)]))
-  return { final: Math.max(before.final, Math.min(look.last, ...floors.values())), last: look.last, floors, setbacks: before.setbacks }
+  return { final: Math.max(before.final, Math.min(last, ...floors.values())), last, floors, server, setbacks: before.setbacks }
 }

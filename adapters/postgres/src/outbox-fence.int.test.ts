@@ -215,7 +215,7 @@ describe('the outbox of PostgreSQL', () => {
     const partition = await partitionOfOnly()
     await database.transaction(async (tx) => {
       await log.saveLease(tx, partition, { kind: 'held', epoch: 1, owner: 'me', expiresAt: systemWorld.now() + 1_000 })
-      await log.advance(tx, partition, { epoch: 1, done: 1, expiresAt: systemWorld.now() + 1_000 })
+      await log.advance(tx, partition, { epoch: 1, done: 1, expiresAt: systemWorld.now() + 1_000, setbacks: log.setbacks?.() })
     })
     // A drop waits 100 ms for whoever reads the table and is tried again later: on a busy machine the first one may not come through.
     await vi.waitFor(async () => {
@@ -306,7 +306,8 @@ describe('the outbox of PostgreSQL', () => {
     )
     // The fence has seen it. What was drawn before can no longer be marked.
     await log.read(partition, 30, 1)
-    const mark = (tx: Transaction) => log.advance(tx, partition, { epoch: 1, done: 30, expiresAt: systemWorld.now() + 60_000 })
+    const mark = (tx: Transaction) =>
+      log.advance(tx, partition, { epoch: 1, done: 30, expiresAt: systemWorld.now() + 60_000, setbacks: log.setbacks?.() })
     expect(await database.transaction(mark)).toBe(false)
     await append(101, 125)
     await vi.waitFor(() => expect(sent.filter((id) => Number(id) > 100)).toEqual(upTo(101, 125).map(String)), 10_000)

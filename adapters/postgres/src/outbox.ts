@@ -1,5 +1,7 @@
-import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxStats, PartitionState } from '@banyan/messaging/internal'
-import { FENCE_CLASS, fenceWatch } from './fence-watch.ts'
+import type { Transaction } from '@banyan/core'
+import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxProgress, OutboxStats, PartitionState } from '@banyan/messaging/internal'
+import type { FenceState } from './fence.ts'
+import { FENCE_CLASS, fenceWatch, SERVER } from './fence-watch.ts'
 import { wakeUps } from './notify.ts'
 import { type OutboxRooms, outboxRooms } from './outbox-rooms.ts'
 import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
@@ -81,19 +83,16 @@ export function postgresOutboxLog(database: PostgresDatabase, mostBytes: number 
   const fence = fenceWatch(database, 'banyan_outbox_position')
   const rooms = roomsOf(database)
   /** Where a partition was last found empty: nothing can appear there before the fence moves. */
-  const empty = new Map<number, { after: number | undefined; final: number; setbacks: number }>()
+  const empty = new Map<number, { after: number | undefined; at: FenceState }>()
 
-  async function readUpTo(partition: number, after: number | undefined, limit: number, final: number): Promise<Batch> {
+  async function readUpTo(partition: number, after: number | undefined, limit: number, at: FenceState): Promise<Batch> {
     const known = empty.get(partition)
-    const setbacks = fence.setbacks()
-    if (
-      known?.final === final &&
-      known.setbacks === setbacks &&
-      (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))
-    )
-      return NONE
-    const batch = await readRows(database, { partition, after, limit, final, mostBytes })
-    if (batch.entries.length === 0) empty.set(partition, { after, final, setbacks })
+    const isUnmoved = known?.at.final === at.final && known.at.setbacks === at.setbacks
+    if (isUnmoved && (known.after === after || (known.after ?? Number.POSITIVE_INFINITY) <= (after ?? -1))) return NONE
+    const { server, ...batch } = await readRows(database, { partition, after, limit, final: at.final, mostBytes })
+    // What another server has is not final up to there; the look that follows finds out.
+    if (server !== at.server) return NONE
+    if (batch.entries.length === 0) empty.set(partition, { after, at })
     return batch
   }
 
@@ -102,22 +101,23 @@ export function postgresOutboxLog(database: PostgresDatabase, mostBytes: number 
     gatherMs: 3,
     load,
     saveLease,
-    advance,
+    advance: (tx, partition, progress) => advance(tx, partition, progress, fence.serverOf(progress.setbacks)),
     async read(partition, after, limit) {
       // Before the read: while it is under way another partition's look may move it.
-      const before = fence.final()
+      const before = fence.now()
       const { entries, isAll } = await readUpTo(partition, after, limit, before)
       // In a long backlog the fence is far ahead, and nobody needs to look.
       if (!isAll) return entries
-      const final = await fence.look()
-      if (final === before) return entries
-      const more = await readUpTo(partition, entries.at(-1)?.position ?? after, limit - entries.length, final)
+      const now = await fence.look()
+      // Whoever reads hears of a setback, and drops what it has.
+      if (now.final === before.final || now.setbacks !== before.setbacks) return entries
+      const more = await readUpTo(partition, entries.at(-1)?.position ?? after, limit - entries.length, now)
       return [...entries, ...more.entries]
     },
-    setbacks: fence.setbacks,
+    setbacks: () => fence.now().setbacks,
     async tidy() {
       await rooms.extend()
-      await rooms.trim(await fence.look())
+      await rooms.trim((await fence.look()).final)
     },
     stats,
   }
@@ -158,19 +158,27 @@ interface Range {
  * One value: the driver's work for a row of three columns is six times that for an item of one text. What goes beyond `mostBytes` is
  * counted and left for the next time; the first always comes.
  */
-async function readRows(database: PostgresDatabase, { partition, after, limit, final, mostBytes }: Range): Promise<Batch> {
+async function readRows(
+  database: PostgresDatabase,
+  { partition, after, limit, final, mostBytes }: Range,
+): Promise<Batch & { readonly server: string | undefined }> {
   const from = after === undefined ? '(select done from banyan_outbox_lease where partition = $1)' : '$5::bigint'
   const text = `
-    select json_agg(json_build_array(position, key, body)) filter (where before < $4)::text as batch, count(*) as found from (
+    select json_agg(json_build_array(position, key, body)) filter (where before < $4)::text as batch, count(*) as found,
+      ${SERVER} as server from (
       select position, key, body,
         sum(octet_length(body)) over (order by position rows unbounded preceding) - octet_length(body) as before
       from (select position, key, body from banyan_outbox
         where part = $1 and position > ${from} and position <= $2 order by position limit $3) as upcoming) as entries`
   const values = [partition, final, limit, mostBytes]
-  const [row] = await database.run<{ batch: string | null; found: number }>(text, after === undefined ? values : [...values, after])
+  const [row] = await database.run<{ batch: string | null; found: number; server: string }>(
+    text,
+    after === undefined ? values : [...values, after],
+  )
   const rows: [number, string, string][] = row?.batch ? JSON.parse(row.batch) : []
   const found = row?.found ?? 0
-  return { entries: rows.map(([position, key, body]) => ({ position, key, body })), isAll: found < limit && rows.length === found }
+  const entries = rows.map(([position, key, body]) => ({ position, key, body }))
+  return { entries, isAll: found < limit && rows.length === found, server: row?.server }
 }
 
 interface LeaseRow {
@@ -195,11 +203,14 @@ const saveLease: OutboxLog['saveLease'] = async (tx, partition, lease) => {
     update banyan_outbox_lease set epoch = ${lease.epoch}, owner = ${owner}, expires_at = ${expiresAt} where partition = ${partition}`
 }
 
-const advance: OutboxLog['advance'] = async (tx, partition, { epoch, done, expiresAt }) => {
-  const moved = await tx.sql`
-    update banyan_outbox_lease set done = greatest(done, ${done}), expires_at = ${expiresAt}
-    where partition = ${partition} and epoch = ${epoch} and owner is not null
-      and ${done} <= coalesce(pg_sequence_last_value('banyan_outbox_position'), 0) returning partition`
+/** Only on the server that the records were read from: on another one the position may be that of a record which nobody has sent. */
+async function advance(tx: Transaction, partition: number, { epoch, done, expiresAt }: OutboxProgress, server: string): Promise<boolean> {
+  const moved = await postgresTransaction(tx).run(
+    `update banyan_outbox_lease set done = greatest(done, $3), expires_at = $4
+     where partition = $1 and epoch = $2 and owner is not null and $5 = ${SERVER}
+       and $3 <= coalesce(pg_sequence_last_value('banyan_outbox_position'), 0) returning partition`,
+    [partition, epoch, done, expiresAt, server],
+  )
   return moved.length > 0
 }
 

@@ -8,7 +8,7 @@ import { versionsAround } from './test/versions.ts'
 // No position is ever used again, also not by those that open the file later, in an older version, or from beside.
 
 const EPOCH = 1
-const NOTED = { epoch: EPOCH, expiresAt: 9_000 }
+const NOTED = { epoch: EPOCH, expiresAt: 9_000, setbacks: undefined }
 const { open, openBefore } = versionsAround('banyan-007-outbox-positions')
 
 const record = (n: number): OutboxRecord => ({ id: `${n}`, type: 'seat.taken', key: 'A1', body: `{"n":${n}}`, time: n })

@@ -32,6 +32,7 @@ export type {
   Outbox,
   OutboxEntry,
   OutboxLog,
+  OutboxProgress,
   OutboxRecord,
   OutboxStats,
   ParkedMessage,

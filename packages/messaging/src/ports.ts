@@ -45,6 +45,15 @@ export interface PartitionState {
   readonly done: number
 }
 
+/** How far a partition has come under a lease. */
+export interface OutboxProgress {
+  readonly epoch: number
+  readonly done: number
+  readonly expiresAt: number
+  /** As of when the records were read. */
+  readonly setbacks: number | undefined
+}
+
 export interface OutboxStats {
   /** Records not sent yet. */
   readonly backlog: number
@@ -65,17 +74,17 @@ export interface OutboxLog {
   /** Only after `load` in the same transaction. */
   saveLease(tx: Transaction, partition: number, lease: Lease): Promise<void>
   /**
-   * Marks everything up to `done` as sent and keeps the lease until `expiresAt`, when the lease still has this epoch; says
-   * whether it had. `done` never goes back, and no position is marked that was never drawn.
+   * Marks everything up to `done` as sent and keeps the lease until `expiresAt`, when the lease still has this epoch and the outbox has
+   * surely not gone back since `setbacks`; says whether that was so. `done` never goes back, and no position is marked that was never drawn.
    */
-  advance(tx: Transaction, partition: number, progress: { epoch: number; done: number; expiresAt: number }): Promise<boolean>
+  advance(tx: Transaction, partition: number, progress: OutboxProgress): Promise<boolean>
   /**
    * Up to `limit` records, fewer where they are large, after the position `after`, or after what is marked as sent, in order, and only such that no record
    * can still appear before them. A read of its own, outside any transaction: see the appender fence of the PostgreSQL outbox.
    */
   read(partition: number, after: number | undefined, limit: number): Promise<OutboxEntry[]>
   /**
-   * How often this process has seen the outbox go back, as after a failover that lacks the last commits: when it grows, positions that
+   * How often the outbox may have gone back while this process knew it, as after a failover that lacks the last commits: when it grows, positions that
    * were read before are worth nothing. Left out where it cannot.
    */
   setbacks?(): number

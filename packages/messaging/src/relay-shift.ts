@@ -27,7 +27,7 @@ export type Step =
 interface Shift {
   readonly turn: Turn
   feed: OutboxFeed
-  /** How often the outbox had gone back when the turn began. */
+  /** How often the outbox may have gone back when the turn began. */
   readonly setbacks: number | undefined
   /** False: no key of the group is parked, so none has to be asked about. Only the holder of the turn parks keys of its partition. */
   mayBeParked: boolean
@@ -80,7 +80,7 @@ export function shiftOf(options: PartitionOptions): { step(failures: number, sig
       try {
         return await move(options, current, { failures, signal })
       } catch (error) {
-        // What another has taken over is not ours to give back, and stays as it is. Where the outbox has gone back it is still ours.
+        // What another has taken over is not ours to give back, and stays as it is. Where the outbox may have gone back it is still ours.
         if (codeOf(error) === 'ERR_LEASE_LOST') await giveBack()
         throw error
       }
@@ -96,7 +96,7 @@ async function move(options: PartitionOptions, current: Shift, at: { failures: n
   if (database.store(outboxLogPort).setbacks?.() !== current.setbacks)
     throw new MessagingError(
       'ERR_LEASE_LOST',
-      `cannot go on with partition ${partition} of the outbox: it has gone back, as after a failover`,
+      `cannot go on with partition ${partition} of the outbox: it may have gone back, as after a failover or a restart of its server; what is not marked is read again`,
     )
   if (entries.length === 0) {
     await marked(options, current)
@@ -112,7 +112,7 @@ async function move(options: PartitionOptions, current: Shift, at: { failures: n
   if (sent.upTo !== undefined) {
     const part = upToBatch(sent, sent.upTo, entries, batchSize)
     done = part.upTo
-    current.marking = settle(options, turn, part).then(() => {
+    current.marking = settle(options, current, part).then(() => {
       current.marked = part.upTo
     })
     // Whoever waits for it hears of its failure.

@@ -13,7 +13,7 @@ import type { Turn } from './turn.ts'
 /** Marks as sent what the bus has accepted, and parks what it has not; both or none, and only with the lease still held. */
 export async function settle(
   options: PartitionOptions,
-  turn: Turn,
+  { turn, setbacks }: { readonly turn: Turn; readonly setbacks: number | undefined },
   { upTo, accepted, failed, waiting }: Sent & { upTo: number },
 ): Promise<void> {
   const { database, world, log, service, group, partition, leaseMs, retry } = options
@@ -29,11 +29,11 @@ export async function settle(
   ].sort((one, other) => one.entry.position - other.entry.position)
   const expiresAt = now + leaseMs
   await database.transaction(async (tx) => {
-    const moved = await database.store(outboxLogPort).advance(tx, partition, { epoch: turn.epoch, done: upTo, expiresAt })
+    const moved = await database.store(outboxLogPort).advance(tx, partition, { epoch: turn.epoch, done: upTo, expiresAt, setbacks })
     if (!moved)
       throw new MessagingError(
         'ERR_LEASE_LOST',
-        `cannot mark events up to ${upTo} as sent: another relay has taken over since epoch ${turn.epoch}, or the outbox has gone back`,
+        `cannot mark events up to ${upTo} as sent: another relay has taken over since epoch ${turn.epoch}, or the outbox may have gone back`,
       )
     for (const { entry, parking } of aside) await queue.push(tx, parkedMessage(entry, group, parking, now))
   })

@@ -59,7 +59,9 @@ async function sendAll(database: Database, epoch: number): Promise<boolean[]> {
   for (let partition = 0; partition < log.partitions; partition += 1) {
     const done = (await log.read(partition, undefined, 1_000_000)).at(-1)?.position
     if (done === undefined) continue
-    moved.push(await database.transaction((tx) => log.advance(tx, partition, { epoch, done, expiresAt: 9_000 })))
+    moved.push(
+      await database.transaction((tx) => log.advance(tx, partition, { epoch, done, expiresAt: 9_000, setbacks: log.setbacks?.() })),
+    )
   }
   return moved
 }
@@ -91,7 +93,7 @@ async function readsFromCursor(database: Database): Promise<void> {
   expect(await readFrom(undefined, 10)).toEqual([])
   const advance = (done: number) =>
     database.transaction(async (tx) => {
-      for (const partition of all()) await log.advance(tx, partition, { epoch: 1, done, expiresAt: 9_000 })
+      for (const partition of all()) await log.advance(tx, partition, { epoch: 1, done, expiresAt: 9_000, setbacks: log.setbacks?.() })
     })
   await advance(0)
   await log.tidy()
@@ -220,8 +222,9 @@ async function tidiesSent(database: Database): Promise<void> {
   await hold(database, 1)
   await append(database, record('a', 1), record('a', 2), record('a', 3))
   const [first, ...rest] = await readAll(database)
+  const progress = { epoch: 1, done: first?.position ?? 0, expiresAt: 9_000, setbacks: log.setbacks?.() }
   for (let partition = 0; partition < log.partitions; partition += 1)
-    await database.transaction((tx) => log.advance(tx, partition, { epoch: 1, done: first?.position ?? 0, expiresAt: 9_000 }))
+    await database.transaction((tx) => log.advance(tx, partition, progress))
   for (let n = 0; n < 3; n += 1) await log.tidy()
   expect(await readAll(database)).toEqual(rest)
   expect((await database.read((tx) => log.stats(tx))).backlog).toBe(2)
@@ -231,8 +234,9 @@ async function tidiesSent(database: Database): Promise<void> {
 async function marksDrawn(database: Database): Promise<void> {
   const log = database.store(outboxLogPort)
   await hold(database, 1)
+  expect(await readAll(database)).toEqual([])
   for (let partition = 0; partition < log.partitions; partition += 1) {
-    const progress = { epoch: 1, done: 1_000, expiresAt: 9_000 }
+    const progress = { epoch: 1, done: 1_000, expiresAt: 9_000, setbacks: log.setbacks?.() }
     expect(await database.transaction((tx) => log.advance(tx, partition, progress))).toBe(false)
   }
   await append(database, record('a', 1))

@@ -12,6 +12,8 @@ export interface SavedPartition {
   readonly epoch: number
   /** JSON, as in {@link HeldPartition}. */
   readonly positions: string
+  /** After how many setbacks of the log the partition was taken over: with more of them it is worth nothing. */
+  readonly setbacks?: number | undefined
 }
 
 /** How far a subscription has come in each partition it holds. */
@@ -88,7 +90,7 @@ export function busCursors(types: readonly string[]): Cursors {
     unsaved(all) {
       return [...held]
         .filter(([, cursor]) => all || cursor.delivered || lowestOf(cursor.positions) - cursor.savedLowest >= IDLE_SAVE_DISTANCE)
-        .map(([partition, { epoch, positions }]) => ({ partition, epoch, positions: positionsText(positions) }))
+        .map(([partition, { epoch, positions }]) => ({ partition, epoch, positions: positionsText(positions), setbacks: ofSetbacks }))
         .filter(({ partition, positions }) => positions !== held.get(partition)?.saved)
     },
     saved(partitions) {

@@ -45,7 +45,7 @@ export interface LogSlice {
   /** The log ends there. */
   readonly atEnd: boolean
   /**
-   * How often this process has seen the log go back, as after a failover that lacks the last commits: when it grows, positions that
+   * How often the log may have gone back while this process knew it, as after a failover that lacks the last commits: when it grows, positions that
    * were read before are worth nothing. Left out where a log cannot go back while it is open.
    */
   readonly setbacks?: number
