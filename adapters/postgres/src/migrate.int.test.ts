@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { manualWorld, silentLogger } from '@banyan/core'
+import pg from 'pg'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { postgres } from './database.ts'
 import { postgresTest, TABLES } from './test/postgres-test.ts'
@@ -28,6 +29,21 @@ describe('what a migration sets in its session', () => {
     await database.migrate([TABLES])
     expect(await session()).toEqual(before)
   })
+})
+
+it('a database of another encoding than UTF8 is refused before anything is made in it', async () => {
+  const admin = await open({ maxConnections: 1 })
+  const name = `latin_${process.pid}`
+  await admin.run(`create database ${name} encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0`)
+  const latin = postgres(Object.assign(new URL(url()), { pathname: `/${name}` }).href, { log: silentLogger })
+  const wanted = expect.stringMatching(new RegExp(`/${name}": the database has the encoding LATIN1, wanted UTF8`))
+  await expect(latin.transaction((tx) => tx.sql`select 1`)).rejects.toMatchObject({ code: 'ERR_DATABASE_OPEN', message: wanted })
+  const client = new pg.Client(Object.assign(new URL(url()), { pathname: `/${name}` }).href)
+  await client.connect()
+  expect((await client.query("select to_regclass('banyan_migrations') as name")).rows).toEqual([{ name: null }])
+  await client.end()
+  await latin.close()
+  await admin.run(`drop database ${name} with (force)`)
 })
 
 describe('a server that falls silent behind the login', () => {

@@ -4,7 +4,7 @@ import { bounded } from './bounded.ts'
 import type { Connection } from './connection.ts'
 import { PostgresError } from './postgres-error.ts'
 import { isDisconnect } from './server-error.ts'
-import type { Settings } from './settings.ts'
+import { placeOf, type Settings } from './settings.ts'
 
 /** Any number that nobody else takes an advisory lock on: "banyan" in ASCII. */
 const LOCK = 0x62616e79616en
@@ -29,18 +29,31 @@ const TABLE = 'create table if not exists banyan_migrations (id text primary key
  * A server that answers nothing is given up on, unless a migration of this process or of another one is running there: that may take long.
  *
  * @throws {TypeError} when two of the list share an id
- * @throws {PostgresError} `ERR_MIGRATION_CHANGED`, `ERR_MIGRATION_FAILED`, `ERR_DATABASE_UNREACHABLE`
+ * @throws {PostgresError} `ERR_DATABASE_OPEN`, for another encoding than UTF8; `ERR_MIGRATION_CHANGED`, `ERR_MIGRATION_FAILED`,
+ *   `ERR_DATABASE_UNREACHABLE`
  */
 export async function runMigrations(connection: Connection, migrations: readonly Migration[], settings: Settings): Promise<void> {
   // Looks first: a database that is up to date is opened without waiting for a lock.
   const pending = await bounded(connection, settings, () => pendingMigrations(connection, migrations))
   if (pending.length === 0) return
+  await bounded(connection, settings, () => assertUnicode(connection, settings.url))
   try {
     for (const migration of pending) await runMigration(connection, migration, settings)
   } finally {
     await connection.end()
     connection.destroy()
   }
+}
+
+/** Before the first table is made: with another encoding, the first event whose text has a character that it lacks would fail its commit. */
+async function assertUnicode(connection: Connection, url: string): Promise<void> {
+  const { rows } = await connection.query<{ server_encoding: string }>({ text: 'show server_encoding' })
+  const encoding = rows[0]?.server_encoding
+  if (encoding === 'UTF8') return
+  throw new PostgresError(
+    'ERR_DATABASE_OPEN',
+    `cannot migrate "${placeOf(url)}": the database has the encoding ${encoding}, wanted UTF8; make it by: create database ... encoding 'UTF8' template template0`,
+  )
 }
 
 async function runMigration(connection: Connection, migration: Migration, settings: Settings): Promise<void> {
