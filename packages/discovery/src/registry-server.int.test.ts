@@ -1,8 +1,10 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
+import { createServer as createTcpServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { silentLogger } from '@banyan/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { registryServer } from './registry-server.ts'
 
@@ -430,4 +432,18 @@ test('takes field names in the spellings that Consul takes', async () => {
   }
   expect((await call('PUT', '/v1/agent/service/register', body)).status).toBe(200)
   expect(await json(call('GET', '/v1/agent/services'))).toMatchObject({ a: { Service: 'a', Port: 1 } })
+})
+
+test('a connection that the system cannot give ends nothing, and is told of', async () => {
+  const servers: Server[] = []
+  // Where Node tells which servers have begun to listen, and what it publishes there.
+  const note = (message: unknown) => void servers.push((message as { server: Server }).server)
+  const warnings: string[] = []
+  subscribe('tracing:net.server.listen:asyncEnd', note)
+  const { call } = await started({ log: { ...silentLogger, warn: (_, text) => void warnings.push(text) } })
+  unsubscribe('tracing:net.server.listen:asyncEnd', note)
+  // As Node does it when accept(2) fails. Twice: whoever waited for the start may still have heard the first one.
+  for (let n = 0; n < 2; n += 1) servers[0]?.emit('error', new Error('accept ENOBUFS'))
+  expect(warnings).toEqual(Array.from({ length: 2 }, () => 'a connection to the registry could not be accepted: accept ENOBUFS'))
+  expect((await call('GET', '/v1/catalog/services')).status).toBe(200)
 })

@@ -105,6 +105,8 @@ async function run(settings: Settings): Promise<Running> {
   const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => void handle(request, response))
   try {
     const bound = await listen(server, host, port)
+    // One connection that the system could not give, as for lack of memory: the next ones may come.
+    server.on('error', (error) => log.warn({ error }, `a connection to the registry could not be accepted: ${error.message}`))
     registry.runChecks()
     const url = `http://${address.includes(':') ? `[${address}]` : address}:${bound}`
     log.info({ url, services: store.get().entries.size }, `the registry listens at ${url}`)
@@ -185,8 +187,10 @@ function tokenNeeded(host: string): DiscoveryError {
 
 function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(listenError(host, port, cause)))
+    const onError = (cause: Error) => reject(listenError(host, port, cause))
+    server.once('error', onError)
     server.listen({ host, port }, () => {
+      server.off('error', onError)
       const address: AddressInfo | string | null = server.address()
       resolve(typeof address === 'object' && address ? address.port : port)
     })

@@ -64,7 +64,7 @@ export function framed(options: FramedOptions = {}): Component<ServiceContext> {
     async start(context) {
       const listening = createServer({ noDelay: true }, (socket) => accept(context, socket))
       server = listening
-      const bound = await listen(listening, context.service, context.host, port)
+      const bound = await listen(listening, context, port)
       context.announce({ [FRAMED_PORT_META]: String(bound) })
       context.onDrain((finishMs) => close(listening, sessions, { ...context, finishMs }))
     },
@@ -94,11 +94,17 @@ async function close(server: Server, sessions: Map<Socket, FramedSession>, optio
   for (const socket of sessions.keys()) socket.destroy()
 }
 
-function listen(server: Server, service: string, host: string, port: number): Promise<number> {
+function listen(server: Server, { service, host, log }: ServiceContext, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(listenError(service, host, port, cause)))
-    // A server that listens on a port has an address of this kind.
-    server.listen({ host, port }, () => resolve((server.address() as AddressInfo).port))
+    const onError = (cause: Error) => reject(listenError(service, host, port, cause))
+    server.once('error', onError)
+    server.listen({ host, port }, () => {
+      server.off('error', onError)
+      // As that for HTTP does.
+      server.on('error', (error) => log.warn({ error }, `a framed connection to "${service}" could not be accepted: ${error.message}`))
+      // A server that listens on a port has an address of this kind.
+      resolve((server.address() as AddressInfo).port)
+    })
   })
 }
 

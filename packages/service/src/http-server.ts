@@ -50,7 +50,7 @@ const SWEEP_MS = 25
 
 /** Creates the HTTP side of a service: Hono on Node's server. Nothing listens before `listen`. */
 export function httpServer(options: HttpServerOptions): HttpServer {
-  const { service, host, port, world, log } = options
+  const { service, world, log } = options
   const answer = (context: HttpContext) => answerBy(options, context)
   const app: HttpApp = new Hono()
   app.notFound(answer)
@@ -89,7 +89,7 @@ export function httpServer(options: HttpServerOptions): HttpServer {
   return {
     app,
     answer,
-    listen: () => listen(server, service, host, port),
+    listen: () => listen(server, options),
     leave,
     async close(finishMs) {
       if (!server.listening) return
@@ -113,12 +113,14 @@ function bound(server: Server): void {
   server.keepAliveTimeout = 65_000
 }
 
-function listen(server: Server, service: string, host: string, port: number): Promise<{ port: number }> {
+function listen(server: Server, { service, host, port, log }: HttpServerOptions): Promise<{ port: number }> {
   return new Promise((resolve, reject) => {
     const onError = (cause: Error) => reject(listenError(service, host, port, cause))
     server.once('error', onError)
     server.listen({ host, port }, () => {
       server.off('error', onError)
+      // One connection that the system could not give, as for lack of memory: the next ones may come.
+      server.on('error', (error) => log.warn({ error }, `a connection to "${service}" could not be accepted: ${error.message}`))
       // A server that listens on a port has an address of this kind.
       resolve({ port: (server.address() as AddressInfo).port })
     })
