@@ -5,9 +5,10 @@ import type { Duplex } from 'node:stream'
 import { type Logger, sleep, type World } from '@banyan/core'
 import { Cancellation } from '@banyan/resilience'
 import type { GatewayConfig } from './config.ts'
+import { linksOf } from './early-hints.ts'
 import { GatewayError } from './errors.ts'
 import type { GatewayResponse } from './exchange.ts'
-import { type HeaderList, headerValues } from './headers.ts'
+import type { HeaderList } from './headers.ts'
 import { type Http2Front, http2Front } from './http2/front.ts'
 import { splitByAlpn, splitByPreface } from './http2/split.ts'
 import { type ListeningSocket, type ListenPlace, listen, socketOf } from './listening-socket.ts'
@@ -245,15 +246,11 @@ async function exchange(
 function earlyHints({ httpVersion }: IncomingMessage, response: ServerResponse): ((headers: HeaderList) => void) | undefined {
   if (httpVersion !== '1.1') return undefined
   return (headers) => {
-    const links = headerValues(headers, 'link').flatMap((value) => value.split(/,\s*(?=<)/))
-    // They are advice: what Node would not write as a Link is dropped, and so is what comes too late.
-    if (response.headersSent || links.length === 0 || !links.every((link) => LINK.test(link))) return
-    response.writeEarlyHints({ link: links })
+    const link = linksOf(headers)
+    // What comes too late is dropped.
+    if (!response.headersSent && link.length > 0) response.writeEarlyHints({ link: [...link] })
   }
 }
-
-/** What `writeEarlyHints` takes, else it throws. @see RFC 8288, section 3 */
-const LINK = /^(?:<[^>]*>)(?:\s*;\s*[^;"\s]+(?:=(")?[^;"\s]*\1)?)*$/
 
 function clientGone(): GatewayError {
   return new GatewayError('ERR_CLIENT_GONE', 'the client has gone', { status: 499 })
