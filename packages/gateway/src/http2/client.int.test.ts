@@ -55,6 +55,17 @@ describe('a request over HTTP/2', () => {
     })
   })
 
+  it('has its headers as they came, also those that Node has come once', async () => {
+    let seen: readonly string[] = []
+    const { url } = await http2Origin((stream, _, fields) => {
+      seen = fields
+      stream.respond({ ':status': 204 }, { endStream: true })
+    })
+    const headers = ['User-Agent', 'a', 'user-agent', 'b']
+    expect((await open().send(get(url, { headers }))).status).toBe(204)
+    expect(seen.slice(-4)).toEqual(headers.map((text) => text.toLowerCase()))
+  })
+
   it('shares its connection with others', async () => {
     const upstream = await http2Origin(echo)
     const client = open()

@@ -7,7 +7,7 @@ import { GatewayError } from '../errors.ts'
 import type { HeaderList } from '../headers.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream-client.ts'
 import { headersOf } from './fields.ts'
-import { requestFields } from './request-fields.ts'
+import { requestFields, unsendable } from './request-fields.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -34,6 +34,7 @@ function begin({ connection }: Session, request: UpstreamRequest): ClientHttp2St
   try {
     return connection.request(fields, { endStream: request.body === undefined })
   } catch (cause) {
+    if (cause instanceof TypeError) throw unsendable(cause)
     // The fields are good, so it is the connection, which closed meanwhile: nothing was sent.
     throw new GatewayError('ERR_UPSTREAM_UNREACHABLE', `${request.origin} takes no more on this connection: ${messageOf(cause)}`, { cause })
   }

@@ -1,6 +1,12 @@
 import type { OutgoingHttpHeaders } from 'node:http2'
 import { type HeaderList, isHopByHop } from '../headers.ts'
 
+/**
+ * For sessions: a field that Node has come once goes out as often as it is said, as in HTTP/1.1. What it means twice is for whoever
+ * reads it. Versions of Node that do not know this refuse to send such a head, or such trailers.
+ */
+export const asSaid = { strictSingleValueFields: false }
+
 /** Headers as fields of HTTP/2: names in lower case, those about one connection left out, a name that stands several times as a list. */
 export function fieldsOf(headers: HeaderList): OutgoingHttpHeaders {
   const fields: Record<string, string | string[]> = {}

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { GatewayConfig } from '../config.ts'
+import { type HeaderList, headerOf, headerValues } from '../headers.ts'
 import { CA, SERVER } from '../test/certificates.ts'
-import { bodyOf, type Echo, echo, origin, start, until } from '../test/harness.ts'
+import { bodyOf, type Echo, echo, origin, rawAnswer, rawOrigin, start, until } from '../test/harness.ts'
 
 /** A gateway that offers HTTP/2, and a connection to it. */
 async function offered(url: string, more: Partial<GatewayConfig> = {}) {
@@ -84,6 +85,40 @@ describe('a gateway that offers HTTP/2', () => {
     const chunks: Buffer[] = []
     for await (const chunk of stream) chunks.push(chunk as Buffer)
     expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual(['x-sum', '3'])
+  })
+
+  it('hands headers and trailers on that a service says twice, although Node has them come once', async () => {
+    const head = 'HTTP/1.1 200 OK\r\nAge: 1\r\nETag: a\r\nAge: 2\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const { address } = await rawAnswer(`${head}3\r\nall\r\n0\r\nAge: 3\r\nX-Sum: 3\r\nAge: 4\r\n\r\n`)
+    const { session } = await offered(`http://${address}`)
+    const stream = session.request({})
+    const [fields, trailers, text] = await Promise.all([
+      once(stream, 'response').then(([, , raw]) => raw as HeaderList),
+      once(stream, 'trailers').then(([, , raw]) => raw as HeaderList),
+      stream.setEncoding('utf8').reduce((before: string, part: string) => before + part, ''),
+    ])
+    expect([headerValues(fields, 'age'), headerValues(trailers, 'age'), text]).toEqual([['1', '2'], ['3', '4'], 'all'])
+    expect(headerOf(trailers, 'x-sum')).toBe('3')
+  })
+
+  it.each([
+    ['a status that HTTP/2 has not', 'HTTP/1.1 600 Odd\r\nContent-Length: 3\r\n\r\nodd'],
+    ['the same while its body comes', 'HTTP/1.1 600 Odd\r\nContent-Length: 9\r\n\r\nodd'],
+  ])('answers 502 in place of an answer with %s, and holds on to nothing of it', async (_, bytes) => {
+    let isLeft = false
+    const { address } = await rawOrigin((socket) => {
+      socket
+        .on('data', () => socket.write(bytes))
+        .on('close', () => {
+          isLeft = true
+        })
+    })
+    const { session, log } = await offered(`http://${address}`)
+    const { status, text } = await call(session, {})
+    expect([status, JSON.parse(text)]).toMatchObject([502, { code: 'ERR_UPSTREAM_INVALID' }])
+    expect((await call(session, { ':method': 'HEAD' })).status).toBe(502)
+    await until(() => log.filter(({ status: logged }) => logged === 502).length === 2, 'the log lines')
+    if (bytes.includes('9')) await until(() => isLeft, 'the connection to the service to be closed')
   })
 
   it('streams bodies both ways unchanged, and answers HEAD without one', async () => {

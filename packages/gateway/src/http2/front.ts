@@ -7,6 +7,7 @@ import { grpcAnswer, isGrpc } from '../grpc.ts'
 import type { Inbound } from '../inbound.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { refuseUnread } from '../unread.ts'
+import { asSaid } from './fields.ts'
 import { readRequestHead } from './request-head.ts'
 import { afterReset, resetBurst } from './reset-budget.ts'
 import { sendAnswer } from './send-answer.ts'
@@ -45,6 +46,7 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
   return {
     take(socket) {
       const session = performServerHandshake(socket, {
+        ...asSaid,
         settings,
         maxSessionInvalidFrames: 10,
       })
@@ -154,10 +156,11 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   }
   const { response, body, finish } = await handle(message, { cancellation, isUpgrade: false, onBodyWanted })
   const answer = isGrpc(head.rawHeaders) ? grpcAnswer(response) : response
-  const result = await sendAnswer(answer, stream, head.method)
+  const { status, end } = await sendAnswer(answer, stream, head.method)
   if (!hasEnded) {
     body.discard()
     stopClient(stream, world)
   }
-  finish(result === 'gone' ? 499 : response.status, result)
+  // A status of gRPC is logged as the one of HTTP that it stands for.
+  finish(end === 'gone' ? 499 : status === answer.status ? response.status : status, end)
 }

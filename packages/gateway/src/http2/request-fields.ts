@@ -18,9 +18,7 @@ export function requestFields({ origin, method, path, headers, isUpgrade }: Upst
   for (let index = 0; index < headers.length; index += 2) {
     isGood &&= isToken(headers[index] ?? '') && isValue(headers[index + 1] ?? '')
   }
-  // The client's fault: blaming the upstream would let anybody open its breaker.
-  if (!isGood)
-    throw new GatewayError('ERR_REQUEST_INVALID', 'the request has a header or a target that cannot be forwarded', { status: 400 })
+  if (!isGood) throw unsendable()
   const { host, ...fields } = fieldsOf(headers)
   const url = new URL(origin)
   return {
@@ -31,4 +29,9 @@ export function requestFields({ origin, method, path, headers, isUpgrade }: Upst
     ':path': path,
     ...(headerOf(headers, 'te') === 'trailers' && { te: 'trailers' }),
   }
+}
+
+/** What is wrong with a request that cannot be sent. The client's fault: blaming the upstream would let anybody open its breaker. */
+export function unsendable(cause?: unknown): GatewayError {
+  return new GatewayError('ERR_REQUEST_INVALID', 'the request has a header or a target that cannot be forwarded', { status: 400, cause })
 }

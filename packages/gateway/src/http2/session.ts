@@ -2,6 +2,7 @@ import { type ClientHttp2Session, connect } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { messageOf, type World } from '@banyan/core'
 import { GatewayError } from '../errors.ts'
+import { asSaid } from './fields.ts'
 
 export interface SessionOptions {
   /** `http://127.0.0.1:3001` for HTTP/2 with prior knowledge, `https://...` for TLS with ALPN. */
@@ -85,7 +86,7 @@ export class Session {
 export function openSession(options: SessionOptions): Promise<Session> {
   const { origin, world, connectTimeoutMs } = options
   return new Promise((resolve, reject) => {
-    const connection = connect(origin, { settings: { enablePush: false, initialWindowSize: streamWindow } })
+    const connection = connect(origin, { ...asSaid, settings: { enablePush: false, initialWindowSize: streamWindow } })
     const fail = (cause: Error) => {
       timer.cancel()
       connection.destroy()

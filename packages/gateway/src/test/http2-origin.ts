@@ -24,7 +24,7 @@ export interface Http2Origin {
 
 /** Starts one, with prior knowledge, or over TLS. */
 export async function http2Origin(
-  handle: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  handle: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, fields: readonly string[]) => void,
   { isTls = false, maxConcurrentStreams = 100, port = 0 } = {},
 ): Promise<Http2Origin> {
   const settings = { maxConcurrentStreams }
@@ -36,9 +36,9 @@ export async function http2Origin(
     sessions.add(session)
     session.on('error', () => undefined).on('close', () => sessions.delete(session))
   })
-  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _: number, fields: readonly string[]) => {
     stream.on('error', () => undefined)
-    handle(stream, headers)
+    handle(stream, headers, fields)
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
