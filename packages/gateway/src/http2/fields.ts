@@ -9,7 +9,8 @@ export const asSaid = { strictSingleValueFields: false }
 
 /** Headers as fields of HTTP/2: names in lower case, those about one connection left out, a name that stands several times as a list. */
 export function fieldsOf(headers: HeaderList): OutgoingHttpHeaders {
-  const fields: Record<string, string | string[]> = {}
+  // Without members of its own: a header may be called "constructor".
+  const fields: Record<string, string | string[]> = Object.create(null)
   for (let index = 0; index < headers.length; index += 2) {
     const name = (headers[index] ?? '').toLowerCase()
     if (isHopByHop(name)) continue

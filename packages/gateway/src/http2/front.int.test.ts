@@ -101,6 +101,13 @@ describe('a gateway that offers HTTP/2', () => {
     expect(headerOf(trailers, 'x-sum')).toBe('3')
   })
 
+  it.each(['constructor', '__proto__', 'toString'])('hands a header with the name %s on as any other', async (name) => {
+    const { address } = await rawAnswer(`HTTP/1.1 200 OK\r\n${name}: a\r\n${name}: b\r\nContent-Length: 0\r\n\r\n`)
+    const { session } = await offered(`http://${address}`)
+    const [, , fields] = await once(session.request({}), 'response')
+    expect(headerValues(fields, name.toLowerCase())).toEqual(['a', 'b'])
+  })
+
   it.each([
     ['a status that HTTP/2 has not', 'HTTP/1.1 600 Odd\r\nContent-Length: 3\r\n\r\nodd'],
     ['the same while its body comes', 'HTTP/1.1 600 Odd\r\nContent-Length: 9\r\n\r\nodd'],
