@@ -192,6 +192,23 @@ describe('an upstream of HTTP/2 that fails', () => {
     await expect(open().send(get(`http://${address}`))).rejects.toMatchObject({ code: 'ERR_UPSTREAM_UNREACHABLE' })
   })
 
+  it('is still being connected to when the client closes: its requests fail', async () => {
+    const cancellation = new Cancellation(systemWorld)
+    let connections = 0
+    const client = open()
+    const { address } = await rawOrigin((socket) => {
+      connections += 1
+      if (connections > 50) cancellation.abort(new Error('connects for ever'))
+      socket.once('data', () => {
+        if (connections === 1) void client.close()
+        socket.write(Buffer.from('000000040000000000', 'hex'))
+      })
+    })
+    const sent = client.send(get(`http://${address}`, { cancellation }))
+    await expect(sent).rejects.toMatchObject({ code: 'ERR_UPSTREAM_UNREACHABLE' })
+    expect(connections).toBe(1)
+  })
+
   it('goes away: what comes later takes another connection', async () => {
     const upstream = await http2Origin(echo)
     const client = open()

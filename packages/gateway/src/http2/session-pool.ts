@@ -1,4 +1,5 @@
 import type { Cancellation } from '@banyan/resilience'
+import { GatewayError } from '../errors.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
 
 export interface SessionPoolOptions extends SessionOptions {
@@ -27,6 +28,7 @@ export class SessionPool {
   async take(cancellation: Cancellation): Promise<Session> {
     for (;;) {
       if (cancellation.aborted) throw cancellation.reason
+      if (this.#isClosed) throw closing(this.#options)
       const found = this.#choose()
       if (found) {
         found.enter()
@@ -70,6 +72,10 @@ export class SessionPool {
       this.#opening = undefined
     }
   }
+}
+
+function closing({ origin }: SessionPoolOptions): GatewayError {
+  return new GatewayError('ERR_UPSTREAM_UNREACHABLE', `${origin} cannot be reached: the gateway closes its connections`)
 }
 
 /** What a promise brings, unless the cancellation comes first. */
