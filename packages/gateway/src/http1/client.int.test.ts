@@ -231,6 +231,22 @@ describe('a connection', () => {
     await expect(first).rejects.toThrow('over')
   })
 
+  it('is opened for nobody once the client is closed: who waits for one is told', async () => {
+    const { address, sockets } = await answering('')
+    const client = open({ maxConnections: 1 })
+    const sent = Array.from({ length: 3 }, () => client.send(get(address)))
+    const outcomes = Promise.allSettled(sent)
+    await until(() => sockets.length === 1, 'the connection')
+    await client.close()
+    // The one that was sent may have been answered; the others were never sent.
+    expect((await outcomes).map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual([
+      'ERR_UPSTREAM_FAILED',
+      'ERR_UPSTREAM_UNREACHABLE',
+      'ERR_UPSTREAM_UNREACHABLE',
+    ])
+    expect(sockets).toHaveLength(1)
+  })
+
   it.each([
     ['it says so', 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na'],
     ['bytes follow its answer', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na!'],

@@ -65,7 +65,10 @@ export class Pool {
   }
 
   destroy(): void {
-    for (const socket of this.#opening) socket.destroy(new Error('the gateway closes its connections'))
+    const reason = new Error('the gateway closes its connections')
+    // First of all: a connection that closes is opened anew for who waits.
+    for (let one = this.#nextWaiting(); one; one = this.#nextWaiting()) one.reject(this.#unreachable(reason))
+    for (const socket of this.#opening) socket.destroy(reason)
     for (const one of this.#all) one.destroy()
   }
 
