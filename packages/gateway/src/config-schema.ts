@@ -146,7 +146,10 @@ const routeShape: MapShape<keyof RouteConfig> = {
     preserve_host: { shape: flag, about: 'whether the service gets the Host of the client' },
     timeout_ms: { shape: timeMs, about: 'how long to wait for the head of an answer' },
     try_timeout_ms: { shape: timeMs, about: 'the same for one try' },
-    idle_timeout_ms: { shape: timeMs, about: 'the longest pause within the body of an answer' },
+    idle_timeout_ms: {
+      shape: timeMs,
+      about: 'the longest pause within the body of an answer, and the longest that a client takes nothing of it',
+    },
     retries: { shape: integer(0, 5), about: 'how often to repeat what may be repeated' },
     hedge_ms: { shape: timeMs, about: 'after how long a GET without an answer is sent once more' },
     max_body_bytes: { shape: sizeBytes, about: 'the largest body of a request' },

@@ -103,7 +103,7 @@ export interface RouteConfig {
   timeout_ms?: number
   /** The same for one try. Default: as `timeout_ms`. */
   try_timeout_ms?: number
-  /** The longest pause within an answer's body. Default 60,000. */
+  /** The longest pause within an answer's body, and the longest that a client takes nothing of it. Default 60,000. */
   idle_timeout_ms?: number
   /** How often a failed try is repeated where that is safe, 0 to 5. Default 2. */
   retries?: number

@@ -14,7 +14,7 @@ import { splitByAlpn, splitByPreface } from './http2/split.ts'
 import { type ListeningSocket, type ListenPlace, listen, socketOf } from './listening-socket.ts'
 import type { Pipeline } from './pipeline.ts'
 import { noBody } from './request-body.ts'
-import { sendResponse } from './respond.ts'
+import { type ClientSide, type SendResult, sendResponse } from './respond.ts'
 import { contextOptions, type TlsMaterial } from './tls-material.ts'
 import { connectTunnel, writeRaw } from './tunnel.ts'
 import { refuseUnread, type Unread, unreadBy } from './unread.ts'
@@ -228,13 +228,14 @@ async function exchange(
     holding = false
   }
   const client = { cancellation, isUpgrade: false, onBodyWanted, onEarlyHints: earlyHints(message, response) }
-  const { response: answer, body, finish } = await options.handle(message, client)
+  const { response: answer, body, idleTimeoutMs, finish } = await options.handle(message, client)
   const sending = sendResponse(answer, {
     message,
     response,
     body,
     isHoldingBody: () => holding,
     isDraining: () => state.isDraining,
+    idleTimeoutMs,
     world: options.world,
   })
   // Most are out at once: nothing to wait for.
@@ -267,11 +268,15 @@ async function upgrade(
   const cancellation = new Cancellation(world)
   const onClose = () => cancellation.abort(clientGone())
   socket.once('close', onClose)
-  const { response: answer, finish } = await handle(message, { cancellation, isUpgrade: true, onBodyWanted: () => undefined })
+  const {
+    response: answer,
+    idleTimeoutMs,
+    finish,
+  } = await handle(message, { cancellation, isUpgrade: true, onBodyWanted: () => undefined })
   if (!answer.tunnel) {
-    await refuseUpgrade(message, socket, answer, world)
+    const result = await refuseUpgrade({ message, idleTimeoutMs, world }, socket, answer)
     socket.off('close', onClose)
-    return finish(answer.status, 'sent')
+    return finish(result === 'gone' ? 499 : answer.status, result)
   }
   socket.off('close', onClose)
   if (head.length > 0) socket.unshift(head)
@@ -281,12 +286,19 @@ async function upgrade(
   finish(answer.status, 'sent')
 }
 
-async function refuseUpgrade(message: IncomingMessage, socket: Duplex, answer: GatewayResponse, world: World): Promise<void> {
+async function refuseUpgrade(
+  client: Pick<ClientSide, 'message' | 'idleTimeoutMs' | 'world'>,
+  socket: Duplex,
+  answer: GatewayResponse,
+): Promise<SendResult> {
+  const { message } = client
   const response = new ServerResponse(message)
+  // As Node does for its own.
+  socket.on('timeout', () => response.emit('timeout'))
   // Of an http server the socket of an upgrade is a net.Socket.
   response.assignSocket(message.socket)
   response.once('finish', () => socket.end())
-  await sendResponse(answer, { message, response, body: noBody, isHoldingBody: () => false, isDraining: () => true, world })
+  return sendResponse(answer, { ...client, response, body: noBody, isHoldingBody: () => false, isDraining: () => true })
 }
 
 function isWebSocket({ method, headers }: IncomingMessage): boolean {

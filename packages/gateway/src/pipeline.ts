@@ -11,7 +11,7 @@ import { requests } from './metrics.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
-import type { CompiledRoute, Snapshot } from './snapshot.ts'
+import { type CompiledRoute, defaultIdleTimeoutMs, type Snapshot } from './snapshot.ts'
 import { endSpan, isTracing, startServerSpan, type Traced, traceIdOf } from './trace.ts'
 
 /** What the way of a request needs. */
@@ -30,6 +30,8 @@ export interface PipelineOptions {
 export interface Exchange {
   readonly response: GatewayResponse
   readonly body: ClientBody
+  /** How long the client may take nothing of the answer, milliseconds. */
+  readonly idleTimeoutMs: number
   /** Writes the log line, the metric and the span. `status` is what the client got, 499 when it had gone. */
   finish(status: number, end: string): void
 }
@@ -69,6 +71,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     return {
       response: { ...response, headers: withHeader(response.headers, 'x-request-id', id) },
       body: admitted.body,
+      idleTimeoutMs: admitted.route?.idleTimeoutMs ?? defaultIdleTimeoutMs,
       finish: (status, end) => finish(record, status, end, options),
     }
   }

@@ -5,11 +5,12 @@ import type { GatewayResponse } from './exchange.ts'
 import { endToEndTrailers, type HeaderList, headerOf } from './headers.ts'
 import { problem } from './problem.ts'
 import { type ClientBody, replayBytes } from './request-body.ts'
+import { whenStalled } from './stalled-client.ts'
 import { dropAnswer } from './upstream-client.ts'
 import { writeSoon } from './write-batch.ts'
 
-/** How an answer went out: whole, cut because the upstream cut it, or not at all as the client had gone. */
-export type SendResult = 'sent' | 'cut' | 'gone'
+/** How an answer went out: whole, cut because the upstream cut it or the client took no more of it, or not at all as the client had gone. */
+export type SendResult = 'sent' | 'cut' | 'stalled' | 'gone'
 
 /** The client's side of an exchange. */
 export interface ClientSide {
@@ -20,6 +21,8 @@ export interface ClientSide {
   readonly isHoldingBody: () => boolean
   /** The gateway stops: ask the client to connect anew. */
   readonly isDraining: () => boolean
+  /** How long it may take nothing of its answer, milliseconds. */
+  readonly idleTimeoutMs: number
   readonly world: World
 }
 
@@ -40,7 +43,7 @@ export function sendResponse(answer: GatewayResponse, client: ClientSide): SendR
   const isClosing = isUnfinished && (client.isHoldingBody() || client.body.length === undefined || client.body.length > replayBytes)
   const { body, trailers } = writeHead(withWantedTrailers(answer, message), client, isClosing || client.isDraining())
   // Most answers have come with their heads, and most requests are whole by then: nothing to wait for.
-  if (!(body instanceof Readable) && client.body.isComplete && !trailers) return end(response, message.method === 'HEAD' ? undefined : body)
+  if (!(body instanceof Readable) && client.body.isComplete && !trailers) return end(client, message.method === 'HEAD' ? undefined : body)
   return sendRest(body, client, isClosing, trailers)
 }
 
@@ -52,39 +55,59 @@ async function sendRest(
 ): Promise<SendResult> {
   const { response, message } = client
   if (body instanceof Readable) {
-    const result = await stream(body, response)
+    const result = await stream(body, client)
     if (result !== 'sent') return result
   } else if (body !== undefined && message.method !== 'HEAD') response.write(body)
   if (!client.body.isComplete) await takeRest(client, isClosing)
   if (trailers) response.addTrailers(pairsOf(endToEndTrailers(trailers())))
   response.end()
-  return 'sent'
+  return taken(client)
+}
+
+/** When the client has taken all of an answer that has ended. */
+function taken({ response, idleTimeoutMs }: ClientSide): SendResult | Promise<SendResult> {
+  if (response.writableFinished) return 'sent'
+  return new Promise((resolve) => {
+    whenStalled(response, idleTimeoutMs, () => {
+      resolve('stalled')
+      response.destroy()
+    })
+    response.once('finish', () => resolve('sent')).once('close', () => resolve('gone'))
+  })
 }
 
 /** A body up to this size goes out in one write with its head, as Node does with text only: the kernel's work is worth more than a copy. */
 const oneWrite = 16_384
 
-function end(response: ServerResponse, body: string | Uint8Array | undefined): SendResult {
-  if (body === undefined) response.end()
-  else if (typeof body === 'string' || body.length > oneWrite) response.end(body)
-  else {
+function end(client: ClientSide, body: string | Uint8Array | undefined): SendResult | Promise<SendResult> {
+  const { response } = client
+  if (body !== undefined && typeof body !== 'string' && body.length <= oneWrite) {
     const bytes = body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     const text = bytes.toString('latin1')
-    writeSoon(() => response.end(text, 'latin1'))
+    writeSoon(() => {
+      response.end(text, 'latin1')
+      void taken(client)
+    })
+    return 'sent'
   }
-  return 'sent'
+  response.end(body)
+  return taken(client)
 }
 
 /** `stream.pipeline` would do, but it tells neither side from the other and costs an AbortController a request. */
-function stream(body: Readable, response: ServerResponse): Promise<SendResult> {
+function stream(body: Readable, { response, idleTimeoutMs }: ClientSide): Promise<SendResult> {
   return new Promise((resolve) => {
+    let isWatched = false
     const settle = (result: SendResult) => {
       body.off('data', onData).off('end', onEnd).off('close', onCut)
       response.off('drain', onDrain).off('close', onGone)
       resolve(result)
     }
     const onData = (chunk: Buffer) => {
-      if (!response.write(chunk)) body.pause()
+      if (response.write(chunk)) return
+      body.pause()
+      if (!isWatched) whenStalled(response, idleTimeoutMs, onStalled)
+      isWatched = true
     }
     const onDrain = () => body.resume()
     const onEnd = () => settle('sent')
@@ -96,6 +119,11 @@ function stream(body: Readable, response: ServerResponse): Promise<SendResult> {
     const onGone = () => {
       body.destroy()
       settle('gone')
+    }
+    const onStalled = () => {
+      settle('stalled')
+      body.destroy()
+      response.destroy()
     }
     if (body.destroyed) return onCut()
     response.on('drain', onDrain).on('close', onGone)

@@ -39,6 +39,7 @@ interface Built {
 export interface CompiledRoute extends RouteKey {
   readonly name: string
   readonly maxBodyBytes: number
+  readonly idleTimeoutMs: number
   /** Plugins and target. Never rejects. */
   readonly handle: Handler
 }
@@ -58,6 +59,7 @@ export interface SnapshotOptions {
 }
 
 export const defaultMaxBodyBytes = 10_485_760
+export const defaultIdleTimeoutMs = 60_000
 
 /** Compiles a checked configuration. What did not change since `before` keeps its state: limits, keys, breakers. */
 export function compile(config: GatewayConfig, options: SnapshotOptions, before?: Snapshot): Snapshot {
@@ -121,6 +123,7 @@ function build(config: GatewayConfig, route: RouteConfig, known: ReadonlyMap<str
       query,
       name: nameOf(route),
       maxBodyBytes: route.max_body_bytes ?? config.max_body_bytes ?? defaultMaxBodyBytes,
+      idleTimeoutMs: route.idle_timeout_ms ?? defaultIdleTimeoutMs,
       handle: chain.reduceRight<Handler>((next, intercept) => guarded(intercept(next), options.log), guarded(target, options.log)),
     },
   }
@@ -188,7 +191,7 @@ function guarded(handler: Handler, log: Logger): Handler {
 function limitsOf({
   timeout_ms = 10_000,
   try_timeout_ms = timeout_ms,
-  idle_timeout_ms = 60_000,
+  idle_timeout_ms = defaultIdleTimeoutMs,
   retries = 2,
   hedge_ms,
 }: RouteConfig): CallLimits {

@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts'
 import { grpcAnswer, isGrpc } from '../grpc.ts'
 import type { Inbound } from '../inbound.ts'
 import type { Pipeline } from '../pipeline.ts'
+import { defaultIdleTimeoutMs } from '../snapshot.ts'
 import { refuseUnread } from '../unread.ts'
 import { asSaid } from './fields.ts'
 import { readRequestHead } from './request-head.ts'
@@ -138,7 +139,8 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   stream.on('error', (error) => log.debug({ err: error }, 'a stream of HTTP/2 broke'))
   const head = readRequestHead(fields, hasEnded)
   if ('refused' in head) {
-    await sendAnswer(refuseUnread({ status: 400, code: 'ERR_REQUEST_INVALID', detail: head.refused }, log), stream, '')
+    const refusal = refuseUnread({ status: 400, code: 'ERR_REQUEST_INVALID', detail: head.refused }, log)
+    await sendAnswer(refusal, { stream, method: '', idleTimeoutMs: defaultIdleTimeoutMs, world })
     stream.resume()
     stopClient(stream, world)
     return
@@ -154,9 +156,9 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   const onBodyWanted = () => {
     if (fields.some((name, index) => index % 2 === 0 && name === 'expect')) stream.additionalHeaders({ ':status': 100 })
   }
-  const { response, body, finish } = await handle(message, { cancellation, isUpgrade: false, onBodyWanted })
+  const { response, body, idleTimeoutMs, finish } = await handle(message, { cancellation, isUpgrade: false, onBodyWanted })
   const answer = isGrpc(head.rawHeaders) ? grpcAnswer(response) : response
-  const { status, end } = await sendAnswer(answer, stream, head.method)
+  const { status, end } = await sendAnswer(answer, { stream, method: head.method, idleTimeoutMs, world })
   if (!hasEnded) {
     body.discard()
     stopClient(stream, world)

@@ -1,12 +1,23 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { World } from '@banyan/core'
 import type { GatewayResponse } from '../exchange.ts'
 import { endToEndTrailers, type HeaderList } from '../headers.ts'
+import { idleTimer } from '../idle-timer.ts'
 import { problem } from '../problem.ts'
 import type { SendResult } from '../respond.ts'
 import { dropAnswer } from '../upstream-client.ts'
 import { fieldsOf } from './fields.ts'
+
+/** The client's side of a stream. */
+export interface StreamSide {
+  readonly stream: ServerHttp2Stream
+  readonly method: string
+  /** How long it may take nothing of its answer, milliseconds. */
+  readonly idleTimeoutMs: number
+  readonly world: World
+}
 
 /** How an answer went out, and with which status. */
 export interface Sent {
@@ -18,16 +29,22 @@ export interface Sent {
  * Sends an answer on a stream of HTTP/2, no faster than the client takes it, and its trailers. An answer that is cut short resets the
  * stream: it never looks whole.
  */
-export async function sendAnswer(answer: GatewayResponse, stream: ServerHttp2Stream, method: string): Promise<Sent> {
+export async function sendAnswer(answer: GatewayResponse, client: StreamSide): Promise<Sent> {
+  const { stream, method } = client
   if (stream.destroyed || stream.closed) {
     dropAnswer(answer)
     return { status: answer.status, end: 'gone' }
   }
   const { status, body } = sendHead(answer, stream, method)
-  if (body instanceof Readable) return { status, end: await forward(body, stream) }
+  if (body instanceof Readable) return { status, end: await forward(body, client) }
   if (!stream.writableEnded) stream.end(body)
+  // What is at hand holds nothing but its memory: a connection on which anything moves may keep it.
+  if (body !== undefined && body.length > large) stream.setTimeout(client.idleTimeoutMs, () => stream.destroy(stalled()))
   return { status, end: 'sent' }
 }
+
+/** A timer is worth it for a body beyond this size, bytes. */
+const large = 16_384
 
 /** Sends the head, or that of a problem in its place. @returns what goes out, without a body where none may follow */
 function sendHead(answer: GatewayResponse, stream: ServerHttp2Stream, method: string): GatewayResponse {
@@ -65,13 +82,29 @@ function isEmpty(body: GatewayResponse['body']): boolean {
   return body === undefined || (!(body instanceof Readable) && body.length === 0)
 }
 
-function forward(body: Readable, stream: ServerHttp2Stream): Promise<SendResult> {
-  let isUpstreamCut = false
+/** A stream's own timeout would see no difference between this stream and the others of its connection. */
+function forward(body: Readable, { stream, idleTimeoutMs, world }: StreamSide): Promise<SendResult> {
+  let end: SendResult | undefined
   body.once('error', () => {
-    isUpstreamCut = true
+    end ??= stream.destroyed ? 'gone' : 'cut'
   })
-  return pipeline(body, stream).then(
-    () => 'sent' as const,
-    () => (isUpstreamCut ? 'cut' : 'gone'),
-  )
+  const idle = idleTimer(world, idleTimeoutMs, () => {
+    // Else it is the service that takes its time.
+    if (!stream.writableNeedDrain && !stream.writableEnded) return idle.touch()
+    end ??= 'stalled'
+    idle.stop()
+    stream.destroy(stalled())
+  })
+  body.on('data', idle.touch)
+  stream.on('drain', idle.touch)
+  return pipeline(body, stream)
+    .then(
+      () => 'sent' as const,
+      () => end ?? 'gone',
+    )
+    .finally(idle.stop)
+}
+
+function stalled(): Error {
+  return new Error('the client takes nothing of its answer')
 }
