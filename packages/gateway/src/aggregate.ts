@@ -91,7 +91,12 @@ async function ask(
     path: `${destination.basePath}${fillPath(config.path, request.params)}`,
     headers: [...withoutHeaders(request.headers, isAboutWhole), 'accept', 'application/json'],
     body: noBody,
-    limits: { ...limits, timeoutMs, tryTimeoutMs: Math.min(limits.tryTimeoutMs, timeoutMs), idleTimeoutMs: timeoutMs },
+    limits: {
+      ...limits,
+      timeoutMs,
+      tryTimeoutMs: Math.min(limits.tryTimeoutMs, config.timeout_ms ?? limits.tryTimeoutMs),
+      idleTimeoutMs: timeoutMs,
+    },
   }
   try {
     const answer = await destination.call(call, true, cancellation)

@@ -31,6 +31,8 @@ export interface Call {
 export interface CallLimits {
   /** From the last byte of the request to the head of the answer, over all tries. */
   readonly timeoutMs: number
+  /** What `timeoutMs` would be, where it is the client that gives less. */
+  readonly routeTimeoutMs?: number | undefined
   readonly tryTimeoutMs: number
   /** The longest pause within the body of the request and of the answer. */
   readonly idleTimeoutMs: number
@@ -197,12 +199,21 @@ class Attempt implements AbortListener, Deadline {
 
   /** Time is up, unless more of the request has come meanwhile. */
   expire(): void {
-    const { world, destination } = this.#options
-    const now = world.monotonic()
-    if (this.#expiresAt() > now) {
+    const { world } = this.#options
+    if (this.#expiresAt() > world.monotonic()) {
       this.at = this.#nextLook()
       deadlinesOf(world).add(this)
-    } else this.#cut.abort(new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 }))
+    } else this.#cut.abort(this.#lateness())
+  }
+
+  /** A client that gives too little time says nothing of the upstream: else anybody could open its breaker. */
+  #lateness(): GatewayError {
+    const { call, destination, world } = this.#options
+    const { routeTimeoutMs = 0, tryTimeoutMs } = call.limits
+    const waitedMs = world.monotonic() - Math.max(this.#startedAt, call.body.progressAt)
+    if (waitedMs >= Math.min(routeTimeoutMs, tryTimeoutMs))
+      return new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 })
+    return new GatewayError('ERR_UPSTREAM_TIMEOUT', `"${destination}" did not answer in the time that the client gives`, { status: 504 })
   }
 
   /** Of a call of gRPC the time is for all of it, which may stream for long: only what its client gave is handed on. */

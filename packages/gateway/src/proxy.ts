@@ -80,7 +80,7 @@ function isHops(name: string, keepsHost: boolean): boolean {
 function asGrpc(call: Call): Call {
   const timeoutMs = grpcTimeoutMs(call.headers)
   const headers = [...withoutHeaders(call.headers, (name) => name === 'grpc-timeout'), 'te', 'trailers']
-  const limits = timeoutMs === undefined ? call.limits : { ...call.limits, timeoutMs: Math.min(call.limits.timeoutMs, timeoutMs) }
+  const limits = timeoutMs === undefined ? call.limits : within(timeoutMs, call.limits)
   return { ...call, headers, limits, grpc: { timeoutMs } }
 }
 
@@ -101,7 +101,12 @@ function mayRepeat({ method, headers }: GatewayRequest): boolean {
 export function withClientTimeout(limits: CallLimits, { headers }: Pick<GatewayRequest, 'headers'>): CallLimits {
   const value = headerOf(headers, 'x-timeout-ms')
   if (value === undefined || !/^[1-9]\d{0,8}$/.test(value)) return limits
-  return { ...limits, timeoutMs: Math.min(limits.timeoutMs, Number(value)) }
+  return within(Number(value), limits)
+}
+
+function within(clientMs: number, limits: CallLimits): CallLimits {
+  if (clientMs >= limits.timeoutMs) return limits
+  return { ...limits, timeoutMs: clientMs, routeTimeoutMs: limits.routeTimeoutMs ?? limits.timeoutMs }
 }
 
 /** From the path that was matched to the path that is forwarded: `/api/orders/1` to `/1`, or with an `upstream_path` to `/orders/1`. */

@@ -243,6 +243,26 @@ describe('a total outage', () => {
     for (let index = 0; index < 4; index += 1) expect((await fetch(url)).status).toBe(200)
   })
 
+  it('is not to be had by clients who give a service that is well too little time', async () => {
+    const service = await origin((_, response) => void setTimeout(() => response.end('well'), 50))
+    const breaker = { minimum_calls: 5, failure_rate: 0.1 }
+    const { url, log } = await start({ breaker, routes: [{ path: '/', service: 'a', retries: 0 }] }, { a: [service.address] })
+    for (let index = 0; index < 10; index += 1) {
+      const late = await fetch(url, { headers: { 'x-timeout-ms': '1' } })
+      expect([late.status, (await json(late)).code]).toEqual([504, 'ERR_UPSTREAM_TIMEOUT'])
+    }
+    expect(await (await fetch(url)).text()).toBe('well')
+    expect(log.filter(({ level }) => level === 'warn')).toEqual([])
+  })
+
+  it('opens the breaker too when nothing answers in the time of the route, whatever its clients give', async () => {
+    const service = await rawOrigin((socket) => void socket.resume())
+    const breaker = { minimum_calls: 5 }
+    const { url } = await start({ breaker, routes: [{ path: '/', service: 'a', retries: 0, timeout_ms: 50 }] }, { a: [service.address] })
+    for (let index = 0; index < 5; index += 1) expect((await fetch(url, { headers: { 'x-timeout-ms': '60' } })).status).toBe(504)
+    expect(await json(await fetch(url))).toMatchObject({ code: 'ERR_CIRCUIT_OPEN' })
+  })
+
   it('is not made worse by retries', async () => {
     let tries = 0
     // Not by the harness: it must count connections that it breaks.
