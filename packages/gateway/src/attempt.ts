@@ -206,9 +206,11 @@ class Attempt implements AbortListener, Deadline {
     } else this.#cut.abort(this.#lateness())
   }
 
-  /** A client that gives too little time says nothing of the upstream: else anybody could open its breaker. */
+  /** A client that gives too little time, or stops within its body, says nothing of the upstream: else anybody could open its breaker. */
   #lateness(): GatewayError {
     const { call, destination, world } = this.#options
+    if (call.body.isAwaited)
+      return new GatewayError('ERR_BODY_CUT', 'the client paused too long within the body of its request', { status: 408 })
     const { routeTimeoutMs = 0, tryTimeoutMs } = call.limits
     const waitedMs = world.monotonic() - Math.max(this.#startedAt, call.body.progressAt)
     if (waitedMs >= Math.min(routeTimeoutMs, tryTimeoutMs))

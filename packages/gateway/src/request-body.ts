@@ -14,6 +14,8 @@ export interface RequestBody {
   readonly isComplete: boolean
   /** When the last bytes came, in `world.monotonic()` time. `-Infinity`: none are to come. */
   readonly progressAt: number
+  /** A try has taken all that has come, and waits for more. */
+  readonly isAwaited: boolean
   /**
    * The body for one try, from its start; the stream of an earlier try is destroyed. Rejects, or the stream fails,
    * with a `GatewayError`: `ERR_BODY_TOO_LARGE`, `ERR_BODY_CUT`.
@@ -32,7 +34,7 @@ export interface ClientBody extends RequestBody {
 /** A body that is at hand as a whole, for as many who send it as there are. */
 export function heldBody(bytes: Awaited<ReturnType<RequestBody['open']>>): RequestBody {
   if (!(bytes instanceof Uint8Array)) throw new TypeError('cannot hold a body that still comes')
-  return { length: bytes.length, isReplayable: true, isComplete: true, progressAt: Number.NEGATIVE_INFINITY, open: async () => bytes }
+  return { ...noBody, length: bytes.length, open: async () => bytes }
 }
 
 export interface ClientBodyOptions {
@@ -55,6 +57,7 @@ export const noBody: ClientBody = {
   isReplayable: true,
   isComplete: true,
   progressAt: Number.NEGATIVE_INFINITY,
+  isAwaited: false,
   open: () => Promise.resolve(undefined),
   discard() {},
 }
@@ -120,6 +123,9 @@ export function clientBody(source: Readable, options: ClientBodyOptions): Client
     },
     get progressAt() {
       return progressAt
+    },
+    get isAwaited() {
+      return current !== undefined && !ended && !current.isPaused() && current.readableLength + source.readableLength === 0
     },
     trailers: () => requestTrailers(options.trailers()),
     discard() {

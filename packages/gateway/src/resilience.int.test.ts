@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { Instance, Registry, Snapshot } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
-import { bodyOf, closedPort, echo, origin, rawOrigin, start, until } from './test/harness.ts'
+import { bodyOf, closedPort, echo, origin, rawOrigin, rawRequest, start, statusOf, until } from './test/harness.ts'
 
 const json = async (response: Response) => (await response.json()) as { code: string; name: string; body: string }
 
@@ -253,6 +253,25 @@ describe('a total outage', () => {
     }
     expect(await (await fetch(url)).text()).toBe('well')
     expect(log.filter(({ level }) => level === 'warn')).toEqual([])
+  })
+
+  it('is not to be had by clients who stop within their bodies', async () => {
+    const service = await origin((request, response) => void request.resume().on('end', () => response.end('well')))
+    const breaker = { minimum_calls: 5, failure_rate: 0.1 }
+    const route = { path: '/', service: 'a', retries: 0, timeout_ms: 100, idle_timeout_ms: 100 }
+    const { url, port } = await start({ breaker, routes: [route] }, { a: [service.address] })
+    const half = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'
+    const late = await Promise.all(Array.from({ length: 10 }, () => rawRequest(port, half)))
+    for (const raw of late) expect([statusOf(raw), raw.includes('ERR_BODY_CUT')]).toEqual([408, true])
+    expect(await (await fetch(url, { method: 'POST', body: 'whole' })).text()).toBe('well')
+  })
+
+  it('is blamed on a service that takes nothing of a body', async () => {
+    const service = await rawOrigin((socket) => void socket.pause())
+    const route = { path: '/', service: 'a', retries: 0, timeout_ms: 100, idle_timeout_ms: 100 }
+    const { url } = await start({ max_body_bytes: 100_000_000, routes: [route] }, { a: [service.address] })
+    const answer = await fetch(url, { method: 'POST', body: Buffer.alloc(50_000_000) })
+    expect([answer.status, (await json(answer)).code]).toEqual([504, 'ERR_UPSTREAM_TIMEOUT'])
   })
 
   it('opens the breaker too when nothing answers in the time of the route, whatever its clients give', async () => {
