@@ -2,13 +2,17 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
 import { request } from 'node:https'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { silentLogger, systemWorld } from '@banyan/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { GatewayConfig } from '../config.ts'
 import { type HeaderList, headerOf, headerValues } from '../headers.ts'
+import { noBody } from '../request-body.ts'
 import { CA, SERVER } from '../test/certificates.ts'
 import { bodyOf, type Echo, echo, origin, rawAnswer, rawOrigin, start, until } from '../test/harness.ts'
+import { http2Front } from './front.ts'
 
 /** A gateway that offers HTTP/2, and a connection to it. */
 async function offered(url: string, more: Partial<GatewayConfig> = {}) {
@@ -225,5 +229,65 @@ describe('a gateway that offers HTTP/2', () => {
     for await (const chunk of stream) text += chunk
     expect(text).toBe('late')
     await stopped
+  })
+})
+
+const frame = (type: number, flags: number, stream: number, payload: string) => {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length / 2, 0, 3)
+  head.set([type, flags], 3)
+  head.writeUInt32BE(stream, 5)
+  return head.toString('hex') + payload
+}
+
+/** A client that makes so many requests and takes nothing of their answers, but lets the other side send as much as it will. */
+function greedy(port: number, requests: number): void {
+  const client = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined)
+  onTestFinished(() => void client.destroy())
+  // Windows as large as may be, then requests: `GET / http` of the static table, and an `:authority`.
+  const frames = [frame(4, 0, 0, '00047fffffff'), frame(8, 0, 0, '7fff0000')]
+  for (let index = 0; index < requests; index += 1) frames.push(frame(1, 5, 1 + 2 * index, '828486010178'))
+  client.pause().write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from(frames.join(''), 'hex')]))
+}
+
+describe('a client that takes nothing of what its connection has', () => {
+  it.each([
+    ['while its answers wait', 90],
+    ['when all have gone out, although it does not close its side', 1],
+  ])('is left %s and nothing moves for long', async (_, requests) => {
+    const front = http2Front({
+      maxHeaderBytes: 16_384,
+      keepAliveMs: 200,
+      requestTimeoutMs: 1_000,
+      handle: async () => ({
+        response: { status: 200, headers: [], body: Buffer.alloc(60_000) },
+        body: noBody,
+        idleTimeoutMs: 10_000,
+        finish: () => undefined,
+      }),
+      world: systemWorld,
+      log: silentLogger,
+    })
+    let isClosed = false
+    const { port } = await rawOrigin((socket) => {
+      socket.pause().on('close', () => {
+        isClosed = true
+      })
+      front.take(socket)
+    })
+    greedy(port, requests)
+    await until(() => isClosed, 'the connection to be closed')
+  })
+
+  it('does not keep the gateway from stopping', async () => {
+    const { url } = await origin((_, outgoing) => void outgoing.end(Buffer.alloc(60_000)))
+    const { gateway, port, log } = await start({ h2c: true, drain_ms: 100, routes: [{ path: '/', url }] })
+    greedy(port, 90)
+    await until(() => log.filter(({ status }) => status === 200).length === 90, 'all answers')
+    let hasStopped = false
+    void gateway.stop().then(() => {
+      hasStopped = true
+    })
+    await until(() => hasStopped, 'the gateway to stop')
   })
 })

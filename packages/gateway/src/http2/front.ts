@@ -42,6 +42,8 @@ export interface Http2Front {
  */
 export function http2Front(options: Http2FrontOptions): Http2Front {
   const sessions = new Set<ServerHttp2Session>()
+  /** They outlive their sessions while something waits to be sent. */
+  const sockets = new Set<Socket>()
   const { maxHeaderBytes, keepAliveMs, world, log } = options
   const settings = { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderBytes, enablePush: false, enableConnectProtocol: false }
   return {
@@ -51,23 +53,35 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
         settings,
         maxSessionInvalidFrames: 10,
       })
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
       sessions.add(session)
       session.once('close', () => sessions.delete(session))
       session.on('error', (error) => log.debug({ err: error }, 'a connection of HTTP/2 broke'))
-      session.setTimeout(keepAliveMs, () => session.close())
+      /** Answers that have been handed over, and wait for the client to take them. */
+      let waiting = 0
+      session.setTimeout(keepAliveMs, () => (waiting > 0 ? cut(session, socket) : closeIdle(session, socket, options)))
       let budget = { left: resetBurst, at: world.monotonic() }
       session.on('stream', (stream, _, flags, fields) => {
+        let isWaiting = false
         stream.once('close', () => {
+          if (isWaiting) waiting -= 1
           if (!wasReset(stream)) return
           budget = afterReset(budget, world.monotonic())
           if (budget.left < 0) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM)
         })
         const hasEnded = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
         if (!hasEnded) boundRequest(stream, options)
-        serve({ stream, socket, fields, hasEnded }, options).catch((error) => {
-          log.error({ err: error }, 'the gateway failed on a request')
-          reset(stream, constants.NGHTTP2_INTERNAL_ERROR)
-        })
+        serve({ stream, socket, fields, hasEnded }, options).then(
+          () => {
+            isWaiting = !stream.closed
+            if (isWaiting) waiting += 1
+          },
+          (error) => {
+            log.error({ err: error }, 'the gateway failed on a request')
+            reset(stream, constants.NGHTTP2_INTERNAL_ERROR)
+          },
+        )
       })
     },
     warn() {
@@ -78,8 +92,26 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
     },
     destroy() {
       for (const session of sessions) session.destroy()
+      // A session waits for a client to take the rest, which it might never do.
+      for (const socket of sockets) socket.destroy()
     },
   }
+}
+
+function cut(session: ServerHttp2Session, socket: Socket): void {
+  session.destroy()
+  socket.destroy()
+}
+
+/** Closes a connection when its streams are over. Its client need not have its side open for any longer, nor take what is said last. */
+function closeIdle(session: ServerHttp2Session, socket: Socket, { keepAliveMs, world }: Http2FrontOptions): void {
+  session.close()
+  const look = () => {
+    if (session.destroyed) socket.destroy()
+    else timer = world.after(keepAliveMs, look)
+  }
+  let timer = world.after(keepAliveMs, look)
+  socket.once('close', () => timer.cancel())
 }
 
 /** No stream is beyond it: none is refused yet. */
