@@ -24,6 +24,9 @@ export interface UpstreamRequest {
   readonly onInterim?: ((status: number, headers: HeaderList) => void) | undefined
 }
 
+/** Interim answers to one request; an upstream that sends more never comes to its point. */
+export const mostInterims = 16
+
 /** The head of an answer and its body, which must be read to its end or dropped. */
 export interface UpstreamAnswer {
   readonly status: number

@@ -1,4 +1,5 @@
 import type { HeaderList } from '../headers.ts'
+import { mostInterims } from '../upstream-client.ts'
 import { ChunkDecoder } from './chunk-decoder.ts'
 import { type BodyFraming, bodyFraming, parseHead, type ResponseHead, UncleanError } from './response-head.ts'
 
@@ -19,9 +20,6 @@ export interface ResponseParserOptions {
   /** The largest head, bytes. Default 65,536. */
   readonly maxHeadBytes?: number
 }
-
-/** Interim answers to one request; an upstream that sends more never comes to its point. */
-const MAX_INTERIM = 16
 
 type State =
   | { readonly kind: 'idle' | 'switched' | 'until-close' }
@@ -128,7 +126,7 @@ export class ResponseParser {
 
   #interim(head: ResponseHead, interims: number): void {
     if (head.framing !== undefined) throw new UncleanError(`it has an interim answer, ${head.status}, with a body`)
-    if (interims === MAX_INTERIM) throw new UncleanError(`it has more than ${MAX_INTERIM} interim answers`)
+    if (interims === mostInterims) throw new UncleanError(`it has more than ${mostInterims} interim answers`)
     this.#state = { kind: 'head', text: '', interims: interims + 1 }
     this.#sink.onInterim(head)
   }

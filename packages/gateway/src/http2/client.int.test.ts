@@ -137,6 +137,31 @@ describe('a request over HTTP/2', () => {
 })
 
 describe('an upstream of HTTP/2 that fails', () => {
+  it('says 103 again and again, and never comes to its point', async () => {
+    let said = 0
+    const { url } = await http2Origin((stream) => {
+      const more = () => {
+        if (stream.destroyed || stream.closed || said === 1_000) return
+        said += 1
+        stream.additionalHeaders({ ':status': 103, link: '</a.css>' })
+        setImmediate(more)
+      }
+      more()
+    })
+    let heard = 0
+    const onInterim = () => {
+      heard += 1
+    }
+    const cancellation = new Cancellation(systemWorld)
+    const sent = open().send(get(url, { onInterim, cancellation }))
+    void until(() => said === 1_000, 'the last of them').then(
+      () => cancellation.abort(new Error('listens for ever')),
+      () => undefined,
+    )
+    await expect(sent).rejects.toMatchObject({ code: 'ERR_UPSTREAM_INVALID' })
+    expect(heard).toBe(16)
+  })
+
   it('cannot be reached', async () => {
     const port = await closedPort()
     await expect(open().send(get(`http://127.0.0.1:${port}`))).rejects.toMatchObject({ code: 'ERR_UPSTREAM_UNREACHABLE' })

@@ -5,7 +5,7 @@ import type { AbortListener } from '@banyan/resilience'
 import { type AnswerBody, answerBody } from '../answer-body.ts'
 import { GatewayError } from '../errors.ts'
 import type { HeaderList } from '../headers.ts'
-import type { UpstreamAnswer, UpstreamRequest } from '../upstream-client.ts'
+import { mostInterims, type UpstreamAnswer, type UpstreamRequest } from '../upstream-client.ts'
 import { headersOf } from './fields.ts'
 import { requestFields, unsendable } from './request-fields.ts'
 import type { Session } from './session.ts'
@@ -54,6 +54,7 @@ class Exchange implements AbortListener {
   readonly #options: ExchangeOptions
   #body: AnswerBody | undefined
   #trailers: HeaderList = []
+  #interims = 0
   /** Its head was told, or why there is none. */
   #isSettled = false
   #error: Error | undefined
@@ -71,7 +72,7 @@ class Exchange implements AbortListener {
       .on('ready', () => {
         this.#isSent = true
       })
-      .on('headers', (head, _, fields) => request.onInterim?.(statusOf(head), headersOf(fields)))
+      .on('headers', (head, _, fields) => this.#onInterim(statusOf(head), headersOf(fields)))
       .on('response', (head, flags, fields) => this.#onHead(statusOf(head), flags, headersOf(fields)))
       .on('trailers', (_, __, fields) => {
         this.#trailers = headersOf(fields)
@@ -98,6 +99,18 @@ class Exchange implements AbortListener {
       body.once('error', (error) => this.#fail(error))
       body.pipe(stream)
     } else if (body !== undefined) stream.end(body)
+  }
+
+  #onInterim(status: number, headers: HeaderList): void {
+    const { request } = this.#options
+    if (this.#isSettled) return
+    this.#interims += 1
+    if (this.#interims <= mostInterims) {
+      request.onInterim?.(status, headers)
+      return
+    }
+    const why = `it has more than ${mostInterims} interim answers`
+    this.#fail(new GatewayError('ERR_UPSTREAM_INVALID', `the answer of ${request.origin} is not clean HTTP/2: ${why}`))
   }
 
   #onHead(status: number, flags: number, headers: HeaderList): void {
