@@ -205,6 +205,19 @@ describe('a gateway that offers HTTP/2', () => {
     expect(code).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM)
   })
 
+  it('does not take the answers that a service cuts for resets of the client', async () => {
+    const { url } = await origin((_, outgoing) => {
+      outgoing.writeHead(200, { 'content-length': '1000' })
+      outgoing.write('half', () => outgoing.destroy())
+    })
+    const { session } = await offered(url, { breaker: { minimum_calls: 1_000_000 } })
+    for (let sent = 0; sent < 250; sent += 50) {
+      const cut = await Promise.allSettled(Array.from({ length: 50 }, () => call(session, {})))
+      expect(cut.every(({ status }) => status === 'rejected')).toBe(true)
+    }
+    expect([session.closed, session.destroyed]).toEqual([false, false])
+  })
+
   it('lets no more than 100 streams be open at once', async () => {
     const { session } = await offered((await echo()).url)
     await once(session, 'remoteSettings')

@@ -44,7 +44,7 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
   const sessions = new Set<ServerHttp2Session>()
   /** They outlive their sessions while something waits to be sent. */
   const sockets = new Set<Socket>()
-  const { maxHeaderBytes, keepAliveMs, world, log } = options
+  const { maxHeaderBytes, log } = options
   const settings = { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderBytes, enablePush: false, enableConnectProtocol: false }
   return {
     take(socket) {
@@ -58,31 +58,7 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
       sessions.add(session)
       session.once('close', () => sessions.delete(session))
       session.on('error', (error) => log.debug({ err: error }, 'a connection of HTTP/2 broke'))
-      /** Answers that have been handed over, and wait for the client to take them. */
-      let waiting = 0
-      session.setTimeout(keepAliveMs, () => (waiting > 0 ? cut(session, socket) : closeIdle(session, socket, options)))
-      let budget = { left: resetBurst, at: world.monotonic() }
-      session.on('stream', (stream, _, flags, fields) => {
-        let isWaiting = false
-        stream.once('close', () => {
-          if (isWaiting) waiting -= 1
-          if (!wasReset(stream)) return
-          budget = afterReset(budget, world.monotonic())
-          if (budget.left < 0) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM)
-        })
-        const hasEnded = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-        if (!hasEnded) boundRequest(stream, options)
-        serve({ stream, socket, fields, hasEnded }, options).then(
-          () => {
-            isWaiting = !stream.closed
-            if (isWaiting) waiting += 1
-          },
-          (error) => {
-            log.error({ err: error }, 'the gateway failed on a request')
-            reset(stream, constants.NGHTTP2_INTERNAL_ERROR)
-          },
-        )
-      })
+      serveSession(session, socket, options)
     },
     warn() {
       for (const session of sessions) if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, lastOfAll)
@@ -96,6 +72,39 @@ export function http2Front(options: Http2FrontOptions): Http2Front {
       for (const socket of sockets) socket.destroy()
     },
   }
+}
+
+function serveSession(session: ServerHttp2Session, socket: Socket, options: Http2FrontOptions): void {
+  const { keepAliveMs, world, log } = options
+  /** Answers that have been handed over, and wait for the client to take them. */
+  let waiting = 0
+  let budget = { left: resetBurst, at: world.monotonic() }
+  session.setTimeout(keepAliveMs, () => (waiting > 0 ? cut(session, socket) : closeIdle(session, socket, options)))
+  session.on('stream', (stream, _, flags, fields) => {
+    let isWaiting = false
+    let isCut = false
+    const onCut = () => {
+      isCut = true
+    }
+    stream.once('close', () => {
+      if (isWaiting) waiting -= 1
+      if (isCut || !wasReset(stream)) return
+      budget = afterReset(budget, world.monotonic())
+      if (budget.left < 0) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    })
+    const hasEnded = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
+    if (!hasEnded) boundRequest(stream, options)
+    serve({ stream, socket, fields, hasEnded, onCut }, options).then(
+      () => {
+        isWaiting = !stream.closed
+        if (isWaiting) waiting += 1
+      },
+      (error) => {
+        log.error({ err: error }, 'the gateway failed on a request')
+        reset(stream, constants.NGHTTP2_INTERNAL_ERROR)
+      },
+    )
+  })
 }
 
 function cut(session: ServerHttp2Session, socket: Socket): void {
@@ -165,9 +174,10 @@ interface Arrived {
   readonly socket: Socket
   readonly fields: readonly string[]
   readonly hasEnded: boolean
+  readonly onCut: () => void
 }
 
-async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, world, log }: Http2FrontOptions): Promise<void> {
+async function serve({ stream, socket, fields, hasEnded, onCut }: Arrived, { handle, world, log }: Http2FrontOptions): Promise<void> {
   stream.on('error', (error) => log.debug({ err: error }, 'a stream of HTTP/2 broke'))
   const head = readRequestHead(fields, hasEnded)
   if ('refused' in head) {
@@ -190,7 +200,7 @@ async function serve({ stream, socket, fields, hasEnded }: Arrived, { handle, wo
   }
   const { response, body, idleTimeoutMs, finish } = await handle(message, { cancellation, isUpgrade: false, onBodyWanted })
   const answer = isGrpc(head.rawHeaders) ? grpcAnswer(response) : response
-  const { status, end } = await sendAnswer(answer, { stream, method: head.method, idleTimeoutMs, world })
+  const { status, end } = await sendAnswer(answer, { stream, method: head.method, idleTimeoutMs, world, onCut })
   if (!hasEnded) {
     body.discard()
     stopClient(stream, world)

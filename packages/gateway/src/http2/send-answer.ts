@@ -17,6 +17,8 @@ export interface StreamSide {
   /** How long it may take nothing of its answer, milliseconds. */
   readonly idleTimeoutMs: number
   readonly world: World
+  /** Told before the stream is reset as the service cuts its answer: that is not the client's doing. */
+  readonly onCut?: () => void
 }
 
 /** How an answer went out, and with which status. */
@@ -83,10 +85,11 @@ function isEmpty(body: GatewayResponse['body']): boolean {
 }
 
 /** A stream's own timeout would see no difference between this stream and the others of its connection. */
-function forward(body: Readable, { stream, idleTimeoutMs, world }: StreamSide): Promise<SendResult> {
+function forward(body: Readable, { stream, idleTimeoutMs, world, onCut }: StreamSide): Promise<SendResult> {
   let end: SendResult | undefined
   body.once('error', () => {
     end ??= stream.destroyed ? 'gone' : 'cut'
+    if (end === 'cut') onCut?.()
   })
   const idle = idleTimer(world, idleTimeoutMs, () => {
     // Else it is the service that takes its time.
