@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest'
-import { echo, origin, rawAnswer, rawOrigin, rawRequest, start, statusOf } from './test/harness.ts'
+import { connect } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Plugin } from './index.ts'
+import { echo, origin, rawAnswer, rawOrigin, rawRequest, start, statusOf, until } from './test/harness.ts'
 
 /** A gateway before an origin that counts what reaches it. */
 async function guarded() {
@@ -99,6 +101,52 @@ describe('path bypasses', () => {
     const { port } = await start({ routes }, { a: [service.address] })
     expect(statusOf(await rawRequest(port, `GET ${path} HTTP/1.1\r\n${CLOSE}\r\n`))).toBe(401)
   })
+})
+
+it.each([
+  ['requests', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ['requests with bodies', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na'],
+])('takes no more %s of a connection than may wait for their answers, and the others when those are out', async (_, request) => {
+  let asked = 0
+  const waiting: (() => void)[] = []
+  const hold: Plugin = {
+    config: { kind: 'map', keys: {} },
+    create: () => () => async (request) => {
+      asked += 1
+      const body = request.body.open()
+      await new Promise<void>((resolve) => void waiting.push(resolve))
+      await body
+      return { status: 204, headers: [] }
+    },
+  }
+  const { port } = await start(
+    { routes: [{ path: '/', url: 'http://127.0.0.1:1', plugins: [{ name: 'test:hold' }] }] },
+    {},
+    { plugins: { 'test:hold': hold } },
+  )
+  const all = 20_000
+  let answers = 0
+  const client = connect(port, '127.0.0.1').setEncoding('latin1')
+  client.on('data', (bytes: string) => {
+    answers += bytes.split('HTTP/1.1 204').length - 1
+  })
+  onTestFinished(() => void client.destroy())
+  const written = new Promise((resolve) => client.write(request.repeat(all), resolve))
+  await until(() => asked > 0, 'the first')
+  let before = -1
+  while (before !== asked) {
+    before = asked
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  // What has come with the last that may wait, a read of 64 KiB, has been taken apart as well.
+  expect(asked).toBeLessThan(3_000)
+  const letGo = setInterval(() => {
+    for (const go of waiting.splice(0)) go()
+  })
+  onTestFinished(() => clearInterval(letGo))
+  await written
+  await until(() => asked === all, 'the rest')
+  await until(() => answers >= all - 100, 'the answers')
 })
 
 it('keeps on serving after all of this', async () => {

@@ -188,6 +188,9 @@ function serverTls(material: TlsMaterial, handshakeTimeout: number) {
   }
 }
 
+/** Of one connection, as many as streams of HTTP/2. No more is read of it meanwhile, but what has come with the last is taken. */
+const mostWaiting = 100
+
 function serve(
   message: IncomingMessage,
   response: ServerResponse,
@@ -199,13 +202,20 @@ function serve(
   const { socket } = message
   // Mostly one. A Set that many pass through keeps its worn-out tables, and with them what was in them, until a full collection.
   const waiting = busy.get(socket) ?? []
-  if (!busy.has(socket)) busy.set(socket, waiting)
+  if (!busy.has(socket)) {
+    busy.set(socket, waiting)
+    // Who reads a body has the connection read on, too.
+    socket.on('resume', () => holdBack(socket, waiting))
+  }
   const own = { message, response }
   const client = new Cancellation(options.world)
   waiting.push(own)
+  // Not at once: at the end of this request the parser reads on.
+  if (waiting.length >= mostWaiting) queueMicrotask(() => holdBack(socket, waiting))
   // It closes once: `once` would wrap this for nothing.
   response.on('close', () => {
     waiting.splice(waiting.indexOf(own), 1)
+    if (waiting.length === mostWaiting - 1) socket.resume()
     // Before the answer is out: nobody wants it any more.
     if (!response.writableFinished) client.abort(clientGone())
   })
@@ -213,6 +223,10 @@ function serve(
     options.log.error({ err: error }, 'the gateway failed on a request')
     response.destroy()
   })
+}
+
+function holdBack(socket: Duplex, waiting: readonly UnderWay[]): void {
+  if (waiting.length >= mostWaiting) socket.pause()
 }
 
 async function exchange(
