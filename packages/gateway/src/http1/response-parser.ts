@@ -28,6 +28,8 @@ type State =
   | { readonly kind: 'length'; readonly left: number }
   | { readonly kind: 'chunked'; readonly decoder: ChunkDecoder }
 
+const BARE_LF = /(?<!\r)\n/g
+
 const IDLE: State = { kind: 'idle' }
 const HEAD: State = { kind: 'head', text: '', interims: 0 }
 
@@ -99,7 +101,7 @@ export class ResponseParser {
     // The end may lie across two reads.
     const end = text.indexOf('\r\n\r\n', Math.max(0, known - 3))
     if (end < 0) {
-      this.#state = { ...before, text: this.#begunHead(text) }
+      this.#state = { ...before, text: this.#begunHead(text, known) }
       return bytes.length
     }
     const next = offset + end + 4 - known
@@ -107,10 +109,12 @@ export class ResponseParser {
     return this.#state.kind === 'switched' ? bytes.length : next
   }
 
-  #begunHead(text: string): string {
+  /** @param known how much of it has been looked at: all of it each time would make a head that comes byte by byte dear */
+  #begunHead(text: string, known: number): string {
     if (text.length > this.#maxHeadBytes) throw new UncleanError(`its head is larger than ${this.#maxHeadBytes} bytes`)
     // A head that ends in other ways would be waited for until the time is over.
-    if (/(?:^|[^\r])\n/.test(text)) throw new UncleanError('a line of its head ends without CRLF')
+    BARE_LF.lastIndex = known
+    if (BARE_LF.test(text)) throw new UncleanError('a line of its head ends without CRLF')
     return text
   }
 
