@@ -206,14 +206,17 @@ class Attempt implements AbortListener, Deadline {
     } else this.#cut.abort(this.#lateness())
   }
 
-  /** A client that gives too little time, or stops within its body, says nothing of the upstream: else anybody could open its breaker. */
+  /**
+   * A client that gives too little time, or stops within its body, says nothing of the upstream: else anybody could open its breaker. One that
+   * gives a fair part of the route's time does: else a service that hangs would never open it where all callers have deadlines of their own.
+   */
   #lateness(): GatewayError {
     const { call, destination, world } = this.#options
     if (call.body.isAwaited)
       return new GatewayError('ERR_BODY_CUT', 'the client paused too long within the body of its request', { status: 408 })
     const { routeTimeoutMs = 0, tryTimeoutMs } = call.limits
     const waitedMs = world.monotonic() - Math.max(this.#startedAt, call.body.progressAt)
-    if (waitedMs >= Math.min(routeTimeoutMs, tryTimeoutMs))
+    if (waitedMs >= FAIR_PART * Math.min(routeTimeoutMs, tryTimeoutMs))
       return new TryFailed('ERR_UPSTREAM_TIMEOUT', `"${destination}" took too long to answer`, { status: 504 })
     return new GatewayError('ERR_UPSTREAM_TIMEOUT', `"${destination}" did not answer in the time that the client gives`, { status: 504 })
   }
@@ -245,6 +248,9 @@ class Attempt implements AbortListener, Deadline {
     cancellation?.unlisten(this)
   }
 }
+
+/** Of the time that a route gives: an upstream that has not answered by then has failed, though its client gave it no more. */
+const FAIR_PART = 0.25
 
 /** Beside the metric of the whole request, so that one can tell the service's time from the gateway's. */
 function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, result: number | string): void {
