@@ -113,6 +113,13 @@ describe('what is kept', () => {
     )
     expect(varyingOf(['vary', 'accept, *'], [])).toBeUndefined()
   })
+
+  it('is told apart by a header in a time that grows as its length does', () => {
+    const blanks = `a${' '.repeat(200_000)}b`
+    const before = performance.now()
+    expect(varyingOf(['vary', 'accept'], ['accept', blanks])).toEqual(new Map([['accept', blanks]]))
+    expect(performance.now() - before).toBeLessThan(2_000)
+  })
 })
 
 describe('what is given', () => {

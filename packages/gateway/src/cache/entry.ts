@@ -89,8 +89,9 @@ export function variantOf({ varying }: Entry, request: HeaderList): string {
 }
 
 function normalised(headers: HeaderList, name: string): string {
+  // A pattern that takes blanks with a comma would look through a long run of them from each on.
   return headerValues(headers, name)
-    .map((value) => value.trim().replace(/\s*,\s*/g, ','))
+    .flatMap((value) => value.split(',').map((part) => part.trim()))
     .join(',')
 }
 
