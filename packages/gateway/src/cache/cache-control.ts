@@ -3,8 +3,11 @@ import { type HeaderList, headerValues } from '../headers.ts'
 /** The directives of `Cache-Control`, by lower-case name; an empty text for one without a value. Of several of one name, the first counts. */
 export type Directives = ReadonlyMap<string, string>
 
-/** A name, perhaps with a token or a quoted text; else a piece that is none of that. */
-const DIRECTIVE = /\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?\s*(?:,|$)|[^,]*(?:,|$)/g
+/**
+ * A name, perhaps with a token or a quoted text; else a piece that is none of that. Blanks behind `=` belong to the value alone: where two parts
+ * of the pattern could have them, a long run of them would be tried in all its halves.
+ */
+const DIRECTIVE = /\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=(?:\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?)?\s*(?:,|$)|[^,]*(?:,|$)/g
 
 /** What forbids is heard also where it is written wrongly, as in `no-store; max-age=0`: whoever wrote it meant it. */
 const FORBIDS = /(?<![\w-])(?:no-store|no-cache|private)(?![\w-])/g
