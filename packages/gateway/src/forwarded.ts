@@ -29,10 +29,12 @@ export function arrivalOf(headers: HeaderList, { peer, host, scheme }: ArrivedBy
   if (!isTrusted(peerIp)) {
     return { clientIp: peerIp, headers: ['x-forwarded-for', peerIp, 'x-forwarded-proto', scheme, 'x-forwarded-host', host] }
   }
-  const hops = headerValues(headers, 'x-forwarded-for').flatMap((value) => value.split(',').map((hop) => plainIp(hop.trim())))
-  const chain = [...hops.filter((hop) => isIP(hop) > 0), peerIp]
-  const said = headerOf(headers, 'x-forwarded-proto')
-  const proto = said === 'https' || said === 'http' ? said : scheme
+  const said = headerValues(headers, 'x-forwarded-for').flatMap((value) => value.split(',').map((hop) => hop.trim()))
+  const hops = said.filter((hop) => hop !== '').map(addressOf)
+  // What stands before one that cannot be read was said by nobody knows whom: it may be the client's own invention.
+  const chain = [...hops.slice(hops.lastIndexOf(undefined) + 1).filter((hop) => hop !== undefined), peerIp]
+  const saidProto = headerOf(headers, 'x-forwarded-proto')
+  const proto = saidProto === 'https' || saidProto === 'http' ? saidProto : scheme
   const forwardedHost = headerOf(headers, 'x-forwarded-host') ?? host
   return {
     clientIp: chain.findLast((address) => !isTrusted(address)) ?? chain[0] ?? peerIp,
@@ -52,6 +54,13 @@ const F = 'f'.charCodeAt(0)
 
 // The last two make some frameworks serve another path than the one that was matched.
 const CLAIMS = /^(?:forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_]url|x[-_]rewrite[-_]url)$/
+
+/** Of a hop, which some proxies write with its port: `1.2.3.4:5678`, `[fd00::1]:5678`; `undefined` for none. */
+function addressOf(hop: string): string | undefined {
+  const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(hop) ?? []
+  const address = plainIp(bracketed ?? plain ?? hop)
+  return isIP(address) > 0 ? address : undefined
+}
 
 /** `::ffff:10.0.0.1`, as dual-stack sockets say it, is 10.0.0.1. */
 function plainIp(address: string): string {

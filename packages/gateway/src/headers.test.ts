@@ -75,6 +75,18 @@ describe('networks', () => {
     ])
     expect(from('::ffff:10.0.0.1', '3.3.3.3').clientIp).toBe('3.3.3.3')
     expect(from('10.0.0.1').clientIp).toBe('10.0.0.1')
+    expect(from('10.0.0.1', '1.1.1.1:5678').clientIp).toBe('1.1.1.1')
+    expect(from('10.0.0.1', '[fd00::1]:5678, [fd00::2]').headers[1]).toBe('fd00::1, fd00::2, 10.0.0.1')
+  })
+
+  it('do not believe what stands before a hop that is no address: a client may have said it', () => {
+    const arrival = (forwarded: string) =>
+      arrivalOf(['X-Forwarded-For', forwarded], { peer: '10.0.0.1', host: 'shop', scheme: 'http' }, networks(['10.0.0.0/8']))
+    expect(arrival('9.9.9.9, unknown').clientIp).toBe('10.0.0.1')
+    expect(arrival('9.9.9.9, unknown').headers[1]).toBe('10.0.0.1')
+    expect(arrival('9.9.9.9, _hidden, 2.2.2.2, 10.0.0.2').clientIp).toBe('2.2.2.2')
+    expect(arrival(', 2.2.2.2,').clientIp).toBe('2.2.2.2')
+    expect(arrival('10.0.0.5, 2.2.2.2:99999999').clientIp).toBe('10.0.0.1')
   })
 })
 
