@@ -29,13 +29,23 @@ export const mostFindings = 20
 
 const DOCUMENT = 'openapi:document'
 
+/** A schema, compiled to find the first thing that is wrong with a value, and to find all. */
+interface Validators {
+  readonly first: ValidateFunction
+  readonly all: ValidateFunction
+}
+
 /** Compiles the schemas of a document. Formats are notes, as JSON Schema 2020-12 has them. */
 export function schemasOf({ file, root }: OpenApiDocument): Schemas {
-  const settings = { strict: false, validateFormats: false, allErrors: true, logger: false as const, addUsedSchema: false }
+  const settings = { strict: false, validateFormats: false, logger: false as const, addUsedSchema: false }
   const { $schema: _, ...others } = root
   const schema = { ...others, $id: DOCUMENT }
-  const asIs = new Ajv2020(settings)
-  const coercing = new Ajv2020({ ...settings, coerceTypes: true })
+  const both = (more: object) => ({
+    first: new Ajv2020({ ...settings, ...more }),
+    all: new Ajv2020({ ...settings, ...more, allErrors: true }),
+  })
+  const asIs = both({})
+  const coercing = both({ coerceTypes: true })
 
   /** @param put puts the schema at `where`, as a reference to it, into the one that is compiled */
   function compile(ajv: Ajv2020, where: string, put: (reference: object) => object): ValidateFunction {
@@ -47,32 +57,69 @@ export function schemasOf({ file, root }: OpenApiDocument): Schemas {
     }
   }
 
+  function compileBoth({ first, all }: typeof asIs, where: string, put: (reference: object) => object): Validators {
+    return { first: compile(first, where, put), all: compile(all, where, put) }
+  }
+
   return {
     body(where) {
-      const validate = compile(asIs, where, (reference) => reference)
-      return (value) => findingsOf(validate, value, ({ instancePath }) => ({ in: 'body', at: instancePath }))
+      const validators = compileBoth(asIs, where, (reference) => reference)
+      return (value) =>
+        findingsOf(
+          validators,
+          () => value,
+          ({ instancePath }) => ({ in: 'body', at: shortened(instancePath) }),
+        )
     },
     parameter(where, place, name) {
       // A text is replaced by what it stands for; that takes an object for it to stand in.
-      const validate = compile(coercing, where, (reference) => ({ type: 'object', properties: { value: reference } }))
-      return (value) => findingsOf(validate, { value }, () => ({ in: place, at: name }))
+      const validators = compileBoth(coercing, where, (reference) => ({ type: 'object', properties: { value: reference } }))
+      return (value) =>
+        findingsOf(
+          validators,
+          () => ({ value }),
+          () => ({ in: place, at: name }),
+        )
     },
   }
 }
 
-function findingsOf(validate: ValidateFunction, value: unknown, placeOf: (error: ErrorObject) => Pick<Finding, 'in' | 'at'>): Finding[] {
+function findingsOf(
+  { first, all }: Validators,
+  fresh: () => unknown,
+  placeOf: (error: Pick<ErrorObject, 'instancePath'>) => Pick<Finding, 'in' | 'at'>,
+): Finding[] {
   try {
-    if (validate(value)) return []
+    if (first(fresh())) return []
+    // No limit of a schema bounds the search for all: what breaks "maxItems" is searched for equal items too, each with each.
+    const errors = isShort(fresh()) && !all(fresh()) ? all.errors : first.errors
+    return (errors ?? []).slice(0, mostFindings).map((error) => ({ ...placeOf(error), message: messageOf(error) }))
   } catch (error) {
     // A schema that refers to itself follows a body down; how far is the stack's to say.
-    if (error instanceof RangeError) return [{ ...placeOf({ instancePath: '' } as ErrorObject), message: 'is nested too deep' }]
+    if (error instanceof RangeError) return [{ ...placeOf({ instancePath: '' }), message: 'is nested too deep' }]
     throw error
   }
-  return (validate.errors ?? []).slice(0, mostFindings).map((error) => ({ ...placeOf(error), message: messageOf(error) }))
+}
+
+/** Whether a value is one of which all that is wrong is told: about a thousand values in it, and ten thousand characters. */
+function isShort(value: unknown): boolean {
+  const waiting = [value]
+  for (let cost = 0; waiting.length > 0; ) {
+    const one = waiting.pop()
+    cost += 10 + (typeof one === 'string' ? one.length : 0)
+    if (cost + 10 * waiting.length > 10_000) return false
+    if (typeof one === 'object' && one !== null) for (const each of Object.values(one)) waiting.push(each)
+  }
+  return true
 }
 
 function messageOf({ keyword, message = 'is wrong', params }: ErrorObject): string {
-  if (keyword === 'additionalProperties') return `has "${String(params.additionalProperty)}", which is not known`
+  if (keyword === 'additionalProperties') return `has "${shortened(String(params.additionalProperty))}", which is not known`
   if (keyword === 'enum') return `${message}: ${JSON.stringify(params.allowedValues)}`
   return message
+}
+
+/** What a client wrote, in an answer to it: no reason to send megabytes back. */
+function shortened(text: string): string {
+  return text.length <= 200 ? text : `${text.slice(0, 200)}...`
 }
