@@ -1,5 +1,5 @@
 import type { GatewayRequest } from '../exchange.ts'
-import { headerOf, headerValues } from '../headers.ts'
+import { headerValues } from '../headers.ts'
 import { escaped, invalid, isJson, type Json, type OpenApiDocument, resolved } from './document.ts'
 import type { Check, Finding, Schemas } from './schemas.ts'
 
@@ -93,7 +93,7 @@ function textsOf(
   if (place === 'query') return query.getAll(name)
   if (place === 'header') return headerValues(headers, name.toLowerCase())
   if (place === 'path') return params[name] === undefined ? [] : [decoded(params[name])]
-  const cookies = (headerOf(headers, 'cookie') ?? '').split(';').map((each) => each.trim())
+  const cookies = headerValues(headers, 'cookie').flatMap((value) => value.split(';').map((each) => each.trim()))
   return cookies.filter((each) => each.startsWith(`${name}=`)).map((each) => decoded(each.slice(name.length + 1)))
 }
 

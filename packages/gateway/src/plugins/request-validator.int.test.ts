@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Echo, echo, start } from '../test/harness.ts'
+import { type Echo, echo, rawRequest, start } from '../test/harness.ts'
 
 const DOCUMENT = `openapi: 3.1.0
 info: { title: Shop, version: "1" }
@@ -131,6 +131,26 @@ describe('request-validator', () => {
       { in: 'body', at: '/items', message: 'must NOT have more than 5000 items' },
     ])
     expect(performance.now() - before).toBeLessThan(1_000)
+  })
+
+  it('refuses a body of two types: which of them a service would go by is a matter of luck', async () => {
+    const { port } = await validated()
+    const raw = await rawRequest(
+      port,
+      'POST /orders HTTP/1.1\r\nHost: a\r\nX-Tenant: shop\r\nConnection: close\r\nContent-Length: 1\r\n',
+      'Content-Type: text/plain\r\nContent-Type: application/json\r\n\r\n{',
+    )
+    expect(raw).toMatch(/^HTTP\/1\.1 415 /)
+    expect(raw).toContain('the request has more than one Content-Type')
+  })
+
+  it('looks at the cookies of all Cookie headers', async () => {
+    const { port } = await validated()
+    const raw = await rawRequest(
+      port,
+      'GET /orders HTTP/1.1\r\nHost: a\r\nX-Tenant: shop\r\nConnection: close\r\nCookie: a=b\r\nCookie: session=A1\r\n\r\n',
+    )
+    expect(raw).toMatch(/^HTTP\/1\.1 400 /)
   })
 
   it('sends no long name back', async () => {

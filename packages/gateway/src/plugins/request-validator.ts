@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { oneOf, text } from '../config-shape.ts'
 import type { GatewayRequest, GatewayResponse, Interceptor } from '../exchange.ts'
-import { headerOf } from '../headers.ts'
+import { headerValues } from '../headers.ts'
 import { readOpenApi } from '../openapi/document.ts'
 import { type BodyRule, type Operation, operationsOf } from '../openapi/operations.ts'
 import { checkParameters } from '../openapi/parameters.ts'
@@ -67,9 +67,12 @@ async function checkBody(rule: BodyRule | undefined, request: GatewayRequest): P
   if (request.body.length === 0) {
     return rule.isRequired ? { ...nothing, findings: [{ in: 'body', at: '', message: 'is missing' }] } : nothing
   }
-  const type = headerOf(request.headers, 'content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
+  const [said = '', ...others] = headerValues(request.headers, 'content-type')
+  // Which of two a service would take is a matter of luck, and one of them may have no schema.
+  if (others.length > 0) return { refused: refusedType(rule, 'the request has more than one Content-Type') }
+  const type = said.split(';')[0]?.trim().toLowerCase() ?? ''
   const fitting = typeFor(rule, type)
-  if (!fitting) return { refused: refusedType(rule, type) }
+  if (!fitting) return { refused: refusedType(rule, `the body is ${type === '' ? 'of no type' : `of the type ${JSON.stringify(type)}`}`) }
   if (!fitting.check) return nothing
   const bytes = await wholeOf(request.body)
   const body = heldBody(bytes)
@@ -103,10 +106,9 @@ function refusedUnknown({ method, path: whole }: GatewayRequest, allow: readonly
   return problem({ status: 405, code: 'ERR_METHOD_NOT_ALLOWED', detail, headers: ['allow', allow.join(', ')] })
 }
 
-function refusedType({ types }: BodyRule, type: string): GatewayResponse {
+function refusedType({ types }: BodyRule, why: string): GatewayResponse {
   const wanted = types.map((one) => one.type).join(', ')
-  const detail = `the body is ${type === '' ? 'of no type' : `of the type ${JSON.stringify(type)}`}, wanted ${wanted}`
-  return problem({ status: 415, code: 'ERR_BODY_TYPE', detail, headers: ['accept', wanted] })
+  return problem({ status: 415, code: 'ERR_BODY_TYPE', detail: `${why}, wanted ${wanted}`, headers: ['accept', wanted] })
 }
 
 function refusedFindings(findings: readonly Finding[]): GatewayResponse {
