@@ -141,6 +141,15 @@ routes:
     expect(config.routes[0]?.plugins?.[0]?.config).toEqual({ jwks: 'service://users/keys', audience: 'admin' })
   })
 
+  it('takes the numbers of variables at the top of the file as numbers, for plugins too', () => {
+    const config = parseGatewayFile(
+      `jwt: { jwks: "service://users/keys", clock_skew_s: "\${SKEW}" }\n${withRoute('path: /a\nservice: a\nplugins: [{ name: jwt }]')}`,
+      'gateway.yaml',
+      { env: { SKEW: '7' } },
+    )
+    expect(config.routes[0]?.plugins?.[0]?.config).toEqual({ jwks: 'service://users/keys', clock_skew_s: 7 })
+  })
+
   it('checks the top-level jwt once, and as itself', () => {
     expect(problemsOf(`jwt: { jwks: nowhere }\n${withRoute('path: /a\nservice: a\nplugins: [{ name: jwt }]')}`)).toEqual([
       'gateway.yaml:1:14: "jwks" of "jwt" is "nowhere", wanted http(s)://... or service://name/path',

@@ -14,7 +14,7 @@ import type {
 import { check } from './config-check.ts'
 import { fileRules, mirrorRules, partRules, redirectRules, routeRules } from './config-rules.ts'
 import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneNumberOf, oneOf, text } from './config-shape.ts'
-import { entryOf, plainOf, type Tree } from './config-tree.ts'
+import { entryOf, type Tree } from './config-tree.ts'
 import type { ConfigIssue } from './errors.ts'
 import { isToken } from './http-grammar.ts'
 import { isNetwork } from './networks.ts'
@@ -25,7 +25,9 @@ import type { PluginTable } from './plugins/table.ts'
 export function checkTree(tree: Tree, issues: ConfigIssue[], plugins: PluginTable): GatewayConfig {
   const shapes = Object.fromEntries(Object.entries(plugins).map(([name, { config }]) => [name, config]))
   const jwt = entryOf(tree, 'jwt')
-  const defaults = { jwt: jwt && plainOf(jwt) }
+  // What is wrong with it is told where the whole is checked.
+  const aside = { issues: [], plugins: shapes, defaults: {} }
+  const defaults = { jwt: jwt && check(jwt, withoutRequired(shapes.jwt), '"jwt"', aside) }
   const value = check(tree, configShape(shapes), 'the file', { issues, plugins: shapes, defaults })
   // The shape below has the keys of GatewayConfig and of what is in it, by its types.
   return value as GatewayConfig
