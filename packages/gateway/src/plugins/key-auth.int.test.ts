@@ -32,6 +32,16 @@ describe('key-auth', () => {
     expect((await call('/', { 'X-API-KEY': 'key-of-shop' })).body.headers['x-auth-scopes']).toBeUndefined()
   })
 
+  it.each(['x-auth-token', 'X_Auth_Key', 'Connection', 'x-forwarded-key', 'x-request-id', 'host'])(
+    'is refused with a header that no client can send it in: %s',
+    (header) => {
+      const plugins = [{ name: 'key-auth' as const, config: { keys, header } }]
+      expect(() => defineGateway({ routes: [{ path: '/', service: 'a', plugins }] })).toThrow(
+        `"header" of the config of plugin "key-auth" of route 1 is "${header}", wanted the name of a header that comes through`,
+      )
+    },
+  )
+
   it('tells a missing, an unknown and a doubled key', async () => {
     const { call, port } = await guarded()
     expect(await call('/')).toMatchObject({ status: 401, body: { code: 'ERR_KEY_MISSING' } })

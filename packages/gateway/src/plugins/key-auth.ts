@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type BooleanShape, list, type MapShape, text } from '../config-shape.ts'
 import type { GatewayRequest, GatewayResponse } from '../exchange.ts'
-import { headerValues, withoutHeaders } from '../headers.ts'
+import { isForwardedHeader } from '../forwarded.ts'
+import { headerValues, isHopByHop, isIdentityHeader, withoutHeaders } from '../headers.ts'
 import { problem } from '../problem.ts'
 import { identityHeaders, missingScopes } from './identity.ts'
 import type { Plugin } from './plugin.ts'
@@ -57,7 +58,7 @@ export const keyAuth: Plugin<KeyAuthConfig> = {
     keys: {
       keys: { shape: list(keyShape, 'key', 1), required: true, about: 'who may call, as in keys: [{ name: partner, hash: "sha256:..." }]' },
       header: {
-        shape: text('the name of a header, as in "x-api-key"', (name) => /^[\w-]+$/.test(name)),
+        shape: text('the name of a header that comes through as the client sent it, as in "x-api-key"; not "x-auth-..."', comesThrough),
         about: 'the header that has the key',
       },
       query: {
@@ -98,6 +99,13 @@ export const keyAuth: Plugin<KeyAuthConfig> = {
       return next({ ...hidden, subject: key.name, headers: [...hidden.headers, ...identityHeaders(key.name, granted)] })
     }
   },
+}
+
+/** Whether a client's own header of this name gets as far as the plugins: with another one, no key would ever be found. */
+function comesThrough(name: string): boolean {
+  const lowerCase = name.toLowerCase()
+  const isOurs = isHopByHop(lowerCase) || isForwardedHeader(lowerCase) || isIdentityHeader(lowerCase)
+  return /^[\w-]+$/.test(name) && !isOurs && !/^(?:host|via|x-request-id)$/.test(lowerCase)
 }
 
 function withoutKey(request: GatewayRequest, header: string, query: string | undefined): GatewayRequest {
