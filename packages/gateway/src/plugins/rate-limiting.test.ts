@@ -48,6 +48,17 @@ function limited(
 const claims = (value: object) => ({ headers: ['x-auth-claims', Buffer.from(JSON.stringify(value)).toString('base64url')] })
 
 describe('rate limiting', () => {
+  it('remembers callers by short keys, however long what tells them apart is', async () => {
+    const world = manualWorld()
+    const rateLimits = store(world)
+    const call = limited({ minute: 1, shared: true, by: 'header', header: 'x-api-key' }, { world, rateLimits })
+    const long = 'x'.repeat(10_000)
+    expect((await call({ headers: ['x-api-key', `${long}1`] })).status).toBe(200)
+    expect((await call({ headers: ['x-api-key', `${long}2`] })).status).toBe(200)
+    expect((await call({ headers: ['x-api-key', `${long}1`] })).status).toBe(429)
+    for (const key of rateLimits.keys) expect(key.length).toBeLessThan(200)
+  })
+
   it('allows no more than the limit in any period with a sliding window, where GCRA gives takes back one by one', async () => {
     const world = manualWorld()
     const [sliding, even] = [limited({ minute: 6, algorithm: 'sliding-window' }, { world }), limited({ minute: 6 }, { world })]

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { gcra, type RateLimitAnswer, type RateQuota, sharedRateLimiter, slidingWindow } from '@banyan/resilience'
 import { integer, oneOf, text } from '../config-shape.ts'
@@ -191,7 +192,12 @@ function tooMany({ name, limit, answer }: Taken): GatewayResponse {
 /** Callers without what they are told apart by share the limit of their address. */
 function keyOf(request: GatewayRequest, config: RateLimitingConfig): string {
   const value = callerOf(request, config)
-  return value === undefined ? `ip ${networkOf(request.clientIp)}` : `${config.by} ${value}`
+  return value === undefined ? `ip ${networkOf(request.clientIp)}` : `${config.by} ${shortened(value)}`
+}
+
+/** What is remembered of a caller: a client that makes up callers of 16 KB each could fill the memory with their keys. */
+function shortened(caller: string): string {
+  return caller.length <= 100 ? caller : `sha256:${hash('sha256', caller)}`
 }
 
 function callerOf(request: GatewayRequest, { by = 'ip', header = '', claim = '' }: RateLimitingConfig): string | undefined {
