@@ -3,7 +3,7 @@ import { type EitherShape, integer, list, oneOf, text } from '../config-shape.ts
 import type { GatewayResponse } from '../exchange.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
 import { problem } from '../problem.ts'
-import { identityHeaders, missingScopes } from './identity.ts'
+import { identified, identityHeaders, missingScopes } from './identity.ts'
 import { jwks } from './jwks.ts'
 import type { Plugin } from './plugin.ts'
 import { tokenCache } from './token-cache.ts'
@@ -106,7 +106,7 @@ export const jwt: Plugin<JwtConfig> = {
       if ('status' in accepted) return accepted
       const missing = missingScopes(scopes, accepted.scopes)
       if (missing.length > 0) return forbidden(missing)
-      return next({ ...request, subject: accepted.subject, headers: [...request.headers, ...accepted.identity] })
+      return next(identified(request, accepted.subject, accepted.identity))
     }
   },
 }

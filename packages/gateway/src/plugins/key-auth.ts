@@ -4,7 +4,7 @@ import type { GatewayRequest, GatewayResponse } from '../exchange.ts'
 import { isForwardedHeader } from '../forwarded.ts'
 import { headerValues, isHopByHop, isIdentityHeader, withoutHeaders } from '../headers.ts'
 import { problem } from '../problem.ts'
-import { identityHeaders, missingScopes } from './identity.ts'
+import { identified, identityHeaders, missingScopes } from './identity.ts'
 import type { Plugin } from './plugin.ts'
 
 /** Who may call with which key. */
@@ -96,7 +96,7 @@ export const keyAuth: Plugin<KeyAuthConfig> = {
       const missing = missingScopes(scopes, granted)
       if (missing.length > 0) return refused(403, 'ERR_KEY_SCOPE', `the API key lacks the scope ${missing.join(' ')}`)
       const hidden = pass_on ? request : withoutKey(request, name, query)
-      return next({ ...hidden, subject: key.name, headers: [...hidden.headers, ...identityHeaders(key.name, granted)] })
+      return next(identified(hidden, key.name, identityHeaders(key.name, granted)))
     }
   },
 }

@@ -1,7 +1,7 @@
 import type { ClientCertificate } from '../client-certificate.ts'
 import { list, text } from '../config-shape.ts'
 import { problem } from '../problem.ts'
-import { identityHeaders } from './identity.ts'
+import { identified, identityHeaders } from './identity.ts'
 import type { Plugin } from './plugin.ts'
 
 /** Whose certificates are accepted, of those that the CA in `tls` has signed. */
@@ -37,7 +37,7 @@ export const mtlsAuth: Plugin<MtlsAuthConfig> = {
       if (allowed && !isAmong(certificate, allowed))
         return problem({ status: 403, code: 'ERR_CERTIFICATE_REFUSED', detail: 'the client certificate is not one of those accepted here' })
       const subject = certificate.sans[0] ?? certificate.subject
-      return next({ ...request, subject, headers: [...request.headers, ...identityHeaders(subject, [])] })
+      return next(identified(request, subject, identityHeaders(subject, [])))
     }
   },
 }

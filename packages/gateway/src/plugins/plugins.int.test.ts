@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import type { RouteConfig } from '../config.ts'
@@ -146,6 +147,18 @@ describe('jwt', () => {
     const response = await fetch(`${url}/open`, { headers: { 'x-auth-subject': 'root', 'x-auth-scopes': 'all' } })
     expect(response.status).toBe(200)
     expect(Object.keys(((await response.json()) as Echo).headers).filter((name) => name.startsWith('x-auth'))).toEqual([])
+  })
+
+  it('tells of one caller where several plugins found one out: the last, with none of the scopes of those before', async () => {
+    const keys = await issuer()
+    const hash = `sha256:${createHash('sha256').update('key-of-partner').digest('hex')}`
+    const partner = { name: 'key-auth' as const, config: { keys: [{ name: 'partner', hash, scopes: ['admin'] }] } }
+    const jwt = { name: 'jwt' as const, config: { jwks: `${keys.server.url}/jwks.json` } }
+    const { url } = await guarded(keys, {}, { plugins: [partner, jwt] })
+    const headers = { authorization: `Bearer ${await keys.sign()}`, 'x-api-key': 'key-of-partner' }
+    const { raw } = (await (await fetch(`${url}/private`, { headers })).json()) as Echo
+    const told = raw.flatMap((name, index) => (/^x-auth-(?:subject|scopes)$/i.test(name) && index % 2 === 0 ? [name, raw[index + 1]] : []))
+    expect(told).toEqual(['x-auth-subject', 'u-1'])
   })
 
   it('keeps to one identity when a client sends its own beside a token', async () => {
