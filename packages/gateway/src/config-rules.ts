@@ -1,4 +1,4 @@
-import type { PartConfig, RouteConfig, SplitConfig } from './config.ts'
+import type { GatewayConfig, PartConfig, RouteConfig, SplitConfig } from './config.ts'
 import type { Broken, Rule } from './config-shape.ts'
 import { lowerCased, parameterNames, sameKey } from './route-table.ts'
 
@@ -62,6 +62,16 @@ export const fileRules: readonly Rule[] = [
       ? { key: 'h2c', message: 'has "h2c", which is without TLS, and "tls"; wanted "http2: true" in "tls"' }
       : undefined,
   (value) => {
+    const { plugins = [], routes = [] } = value as Partial<GatewayConfig>
+    for (const [index, { plugins: own = [] }] of routes.entries()) {
+      const behind = behindCache([...plugins, ...own].map(({ name }) => name))
+      if (behind === undefined) continue
+      const why = 'where what is kept goes to who may not call; wanted "proxy-cache" behind it'
+      return { key: 'routes', index, message: `has "${behind}" behind "proxy-cache" in route ${index + 1}, ${why}` }
+    }
+    return undefined
+  },
+  (value) => {
     const keys = (value.routes as readonly RouteConfig[]).map(({ path, exact, aggregate, methods = [], hosts = [], headers, query }) => ({
       path,
       exact: exact ?? aggregate !== undefined,
@@ -83,6 +93,14 @@ export const fileRules: readonly Rule[] = [
     return undefined
   },
 ]
+
+/** The plugin that says who may call, but stands behind a cache that answers before it. */
+function behindCache(names: readonly string[]): string | undefined {
+  const cache = names.indexOf('proxy-cache')
+  return cache < 0 ? undefined : names.slice(cache).find((name) => SAY_WHO_MAY_CALL.includes(name))
+}
+
+const SAY_WHO_MAY_CALL = ['jwt', 'key-auth', 'mtls-auth', 'ip-restriction']
 
 function oneTarget(value: Readonly<Record<string, unknown>>, targets: readonly string[]): Broken | undefined {
   const given = targets.filter((target) => target in value)

@@ -101,6 +101,24 @@ describe('proxy-cache gives nobody what is for another', () => {
     expect(asked()).toBe(3)
   })
 
+  it.each([
+    ['of the route', [], ['proxy-cache', 'key-auth']],
+    ['of the file and of the route', ['proxy-cache'], ['key-auth']],
+    ['of the file', ['proxy-cache', 'key-auth'], []],
+  ])('is refused before a plugin that says who may call, which would let everyone in to what is kept: %s', async (_, file, route) => {
+    const keys = [{ name: 'shop', hash: `sha256:${createHash('sha256').update('key-of-shop').digest('hex')}` }]
+    const known: Readonly<Record<string, Plugins[number]>> = {
+      'proxy-cache': { name: 'proxy-cache' },
+      'key-auth': { name: 'key-auth', config: { keys } },
+    }
+    const of = (names: string[]) => names.flatMap((name) => known[name] ?? [])
+    const service = await origin(fresh)
+    const made = { plugins: of(file), routes: [{ path: '/', url: service.url, plugins: of(route) }] }
+    await expect(start(made)).rejects.toThrow(
+      'has "key-auth" behind "proxy-cache" in route 1, where what is kept goes to who may not call; wanted "proxy-cache" behind it',
+    )
+  })
+
   it('keeps nothing that says nothing for who has a cookie, whatever the default is', async () => {
     const { get, asked } = await cached((request, response) => void response.end(request.headers.cookie ?? 'nobody'), { default_ttl_s: 60 })
     expect((await get('/', { cookie: 'session=ada' })).text).toBe('session=ada')
