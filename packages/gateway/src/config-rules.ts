@@ -1,6 +1,6 @@
 import type { GatewayConfig, PartConfig, RouteConfig, SplitConfig } from './config.ts'
 import type { Broken, Rule } from './config-shape.ts'
-import { lowerCased, parameterNames, sameKey } from './route-table.ts'
+import { lowerCased, parameterNames, placesOf } from './route-table.ts'
 
 /** What must hold within a route. The checker runs them on values whose keys are right, so they may be read as typed. */
 export const routeRules: readonly Rule[] = [
@@ -80,15 +80,13 @@ export const fileRules: readonly Rule[] = [
       headers: lowerCased(headers),
       query,
     }))
-    // Only routes of one spelling can clash: comparing each with each would take minutes for 10,000.
-    const bySpelling = new Map<string, { first: number; key: (typeof keys)[number] }[]>()
+    // Comparing each with each would take minutes for 10,000.
+    const known = new Map<string, number>()
     for (const [index, key] of keys.entries()) {
-      const spelling = key.path.replace(/\{[^/]*\}/g, '{}').replace(/\/$/, '')
-      const earlier = bySpelling.get(spelling) ?? []
-      const clash = earlier.find((other) => sameKey(other.key, key))
-      if (clash) return { key: 'routes', index, message: `has two routes for the same requests, ${clash.first + 1} and ${index + 1}` }
-      bySpelling.set(spelling, earlier)
-      earlier.push({ first: index, key })
+      const places = placesOf(key)
+      const clash = places.reduce((first, place) => Math.min(first, known.get(place) ?? first), index)
+      if (clash < index) return { key: 'routes', index, message: `has two routes for the same requests, ${clash + 1} and ${index + 1}` }
+      for (const place of places) known.set(place, index)
     }
     return undefined
   },

@@ -77,15 +77,14 @@ export function routeTable<R extends RouteKey>(routes: readonly R[]): RouteTable
   }
 }
 
-/** Whether two routes could not be told apart by any request that both take. */
-export function sameKey(one: RouteKey, other: RouteKey): boolean {
-  const shape = ({ path, exact }: RouteKey) =>
-    `${exact ? 'exact' : 'prefix'} /${patternOf(path)
-      .map((part) => (part.name === undefined ? part.text : '{}'))
-      .join('/')}`
-  const overlap = (a: readonly string[], b: readonly string[]) => (a.length === 0 && b.length === 0) || a.some((item) => b.includes(item))
-  const asks = ({ headers, query }: RouteKey) => JSON.stringify([sorted(headers), sorted(query)])
-  return shape(one) === shape(other) && asks(one) === asks(other) && overlap(one.hosts, other.hosts) && overlap(one.methods, other.methods)
+/**
+ * The places that a route takes, as texts: one for each of its hosts and methods. Of two routes with one in common, some request could take either.
+ */
+export function placesOf({ path, exact, hosts, methods, headers, query }: RouteKey): string[] {
+  const pattern = patternOf(path).map((part) => (part.name === undefined ? part.text : '{}'))
+  const rest = JSON.stringify([exact, pattern, sorted(headers), sorted(query)])
+  const all = (items: readonly string[]) => (items.length > 0 ? items : ['*'])
+  return all(hosts).flatMap((host) => all(methods).map((method) => `${host} ${method} ${rest}`))
 }
 
 /** Headers by lower-case name. */
