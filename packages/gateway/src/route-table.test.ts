@@ -71,6 +71,24 @@ describe('route table', () => {
     expect(find([route('a', '/a', { methods: ['GET'] })], '/a', { method: 'HEAD' }).route?.id).toBe('a')
   })
 
+  it('finds one of very many hosts of one path without a look at the others', () => {
+    let looks = 0
+    const routes = Array.from({ length: 5_000 }, (_, index) => {
+      const one = route(`r${index}`, '/', { hosts: [`shop-${index}.example`] })
+      const get = () => {
+        looks += 1
+        return false
+      }
+      return Object.defineProperty(one, 'exact', { get })
+    })
+    const table = routeTable(routes)
+    looks = 0
+    const answer = table.match({ method: 'GET', host: 'shop-4321.example', path: '/a', query: '', rawHeaders: [] })
+    expect([answer.route?.id, looks]).toEqual(['r4321', 1])
+    const none = table.match({ method: 'GET', host: 'other.example', path: '/a', query: '', rawHeaders: [] })
+    expect([none.route, looks]).toEqual([undefined, 1])
+  })
+
   it('says which methods the path would take when only the method does not fit', () => {
     const routes = [route('a', '/a', { methods: ['POST', 'PUT'] }), route('b', '/b')]
     expect(find(routes, '/a')).toEqual({ route: undefined, allow: ['POST', 'PUT'] })

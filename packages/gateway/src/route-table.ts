@@ -116,8 +116,9 @@ interface Entry<R extends RouteKey> {
 interface Node<R extends RouteKey> {
   readonly plain: Map<string, Node<R>>
   parameter: Node<R> | undefined
-  /** Entries that end here, by rank. */
-  readonly entries: Entry<R>[]
+  /** Entries that end here, by rank: those of one host, and the others, which all come behind those. */
+  readonly ofHost: Map<string, Entry<R>[]>
+  readonly others: Entry<R>[]
 }
 
 interface Search<R extends RouteKey> {
@@ -139,7 +140,7 @@ function withoutLastSlash(segments: string[]): string[] {
 }
 
 function newNode<R extends RouteKey>(): Node<R> {
-  return { plain: new Map(), parameter: undefined, entries: [] }
+  return { plain: new Map(), parameter: undefined, ofHost: new Map(), others: [] }
 }
 
 function insert<R extends RouteKey>(root: Node<R>, entry: Entry<R>): void {
@@ -153,12 +154,29 @@ function insert<R extends RouteKey>(root: Node<R>, entry: Entry<R>): void {
     }
     node = next
   }
-  node.entries.push(entry)
+  entriesOf(node, entry.host).push(entry)
+}
+
+function entriesOf<R extends RouteKey>({ ofHost, others }: Node<R>, host: string | undefined): Entry<R>[] {
+  if (host === undefined || host.startsWith('*.')) return others
+  const found = ofHost.get(host) ?? []
+  ofHost.set(host, found)
+  return found
 }
 
 function visit<R extends RouteKey>(node: Node<R>, depth: number, search: Search<R>): void {
   const atEnd = depth === search.segments.length
-  for (const entry of node.entries) {
+  const own = node.ofHost.size === 0 ? undefined : node.ofHost.get(search.question.host)
+  if (!own || !takeFirst(own, atEnd, search)) takeFirst(node.others, atEnd, search)
+  if (atEnd) return
+  const plain = node.plain.get(search.segments[depth] ?? '')
+  if (plain) visit(plain, depth + 1, search)
+  if (node.parameter) visit(node.parameter, depth + 1, search)
+}
+
+/** The first of some entries that takes the request, if it is better than what was found before. @returns whether there is one */
+function takeFirst<R extends RouteKey>(entries: readonly Entry<R>[], atEnd: boolean, search: Search<R>): boolean {
+  for (const entry of entries) {
     if (entry.route.exact && !atEnd) continue
     if (!takesHost(entry.host, search.question.host) || !hasAll(entry.route, search.question)) continue
     if (!takesMethod(entry.route.methods, search.question.method)) {
@@ -166,13 +184,10 @@ function visit<R extends RouteKey>(node: Node<R>, depth: number, search: Search<
       for (const method of entry.route.methods) search.allow.add(method)
     } else {
       if (!search.best || entry.rank < search.best.rank) search.best = entry
-      break
+      return true
     }
   }
-  if (atEnd) return
-  const plain = node.plain.get(search.segments[depth] ?? '')
-  if (plain) visit(plain, depth + 1, search)
-  if (node.parameter) visit(node.parameter, depth + 1, search)
+  return false
 }
 
 function takesHost(wanted: string | undefined, host: string): boolean {
