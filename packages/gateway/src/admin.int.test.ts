@@ -113,6 +113,16 @@ describe('the admin port', () => {
     expect([await statusOf('/one'), await statusOf('/two')]).toEqual([200, 404])
   })
 
+  it('puts the file back that has vanished', async () => {
+    const { ask, text, file, statusOf } = await managed()
+    rmSync(file)
+    expect((await ask('POST', '/reload')).status).toBe(500)
+    expect((await ask('POST', '/reload', 'routes: []')).status).toBe(422)
+    expect(existsSync(file)).toBe(false)
+    expect(await ask('POST', '/rollback?id=1')).toMatchObject({ status: 200 })
+    expect([readFileSync(file, 'utf8'), await statusOf('/one')]).toEqual([text('/one'), 200])
+  })
+
   it('tells nothing and changes nothing without its token', async () => {
     const { ask, text, adminUrl } = await managed()
     for (const { method, path, isOpen } of adminRoutes) {

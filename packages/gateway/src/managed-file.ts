@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { type Logger, messageOf, type World } from '@banyan/core'
 import type { GatewayConfig } from './config.ts'
 import { type ConfigDiff, diffConfigs } from './config-diff.ts'
@@ -77,10 +77,11 @@ export async function managedFile(options: ManagedFileOptions): Promise<ManagedF
 
   /** What the gateway does not take does not stay in the file either. */
   async function replace(text: string): Promise<void> {
-    const before = await readFile(file, 'utf8')
+    // It may have vanished: going back to one of the history is what helps then.
+    const before = await readFile(file, 'utf8').catch(() => undefined)
     await writeWhole(file, text)
     await apply().catch(async (error) => {
-      await writeWhole(file, before)
+      await (before === undefined ? rm(file, { force: true }) : writeWhole(file, before))
       throw error
     })
   }
