@@ -1,4 +1,16 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -121,6 +133,19 @@ describe('the admin port', () => {
     expect(existsSync(file)).toBe(false)
     expect(await ask('POST', '/rollback?id=1')).toMatchObject({ status: 200 })
     expect([readFileSync(file, 'utf8'), await statusOf('/one')]).toEqual([text('/one'), 200])
+  })
+
+  it('lets nobody read what it writes who could not before, and leaves a link where it is', async () => {
+    const { ask, text, file, folder } = await managed()
+    const real = join(folder, 'real.yaml')
+    renameSync(file, real)
+    chmodSync(real, 0o640)
+    symlinkSync('real.yaml', file)
+    expect((await ask('POST', '/reload', text('/two'))).status).toBe(200)
+    expect(lstatSync(file).isSymbolicLink()).toBe(true)
+    expect([readFileSync(real, 'utf8'), statSync(real).mode & 0o777]).toEqual([text('/two'), 0o640])
+    const history = join(folder, 'gateway.yaml.history')
+    for (const name of readdirSync(history)) expect([name, statSync(join(history, name)).mode & 0o777]).toEqual([name, 0o600])
   })
 
   it('tells nothing and changes nothing without its token', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, messageOf, type World } from '@banyan/core'
 import { GatewayError } from './errors.ts'
@@ -85,18 +85,27 @@ export function configHistory({ folder, keep = 20, world }: ConfigHistoryOptions
   }
 }
 
-/** Replaces a file by a text: whoever reads it finds the old one or the new one, whole. */
+/**
+ * Replaces a file by a text: whoever reads it finds the old one or the new one, whole. A link stays one. Those may read it who could before; what is
+ * new, who runs this.
+ */
 export async function writeWhole(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`
+  const place = await realpath(file).catch(() => file)
+  const temporary = `${place}.${process.pid}.tmp`
   try {
-    const handle = await open(temporary, 'w')
+    const mode = await stat(place).then(
+      (before) => before.mode & 0o777,
+      () => 0o600,
+    )
+    const handle = await open(temporary, 'w', 0o600)
     try {
+      await handle.chmod(mode)
       await handle.writeFile(text)
       await handle.sync()
     } finally {
       await handle.close()
     }
-    await rename(temporary, file)
+    await rename(temporary, place)
   } catch (cause) {
     throw new GatewayError('ERR_FILE_UNWRITABLE', `cannot write "${file}": ${messageOf(cause)}`, { cause })
   }
