@@ -18,7 +18,7 @@ import { staticRegistry } from '@banyan/discovery'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { adminRoutes } from './admin-routes.ts'
 import { type GatewayOptions, gateway } from './gateway.ts'
-import { bodyOf, echo, start } from './test/harness.ts'
+import { bodyOf, echo, start, until } from './test/harness.ts'
 
 const TOKEN = 'a-token-of-sixteen'
 
@@ -49,6 +49,13 @@ async function managed(rest = '', more: Partial<GatewayOptions> = {}) {
   }
   const statusOf = async (path: string) => (await fetch(`${url}${path}`)).status
   return { folder, file, text, ask, statusOf, adminUrl }
+}
+
+/** A log, and the sentences in it. */
+function logged() {
+  const lines: string[] = []
+  const write = (_: object, message: string) => void lines.push(message)
+  return { lines, log: { debug: write, info: write, warn: write, error: write } }
 }
 
 describe('the admin port', () => {
@@ -123,6 +130,25 @@ describe('the admin port', () => {
     })
     expect(readFileSync(file, 'utf8')).toBe(text('/one'))
     expect([await statusOf('/one'), await statusOf('/two')]).toEqual([200, 404])
+  })
+
+  it('shows and keeps nothing that the gateway does not take from the disk', async () => {
+    const { lines, log } = logged()
+    const { ask, text, file, statusOf } = await managed('', { log })
+    const plugins = '    plugins: [{ name: rate-limiting, config: { minute: 1, shared: true } }]\n'
+    writeFileSync(file, text('/two', 'redis: redis://127.0.0.1:1\n') + plugins)
+    await until(() => lines.some((line) => /not taken.*no place to count together/.test(line)), 'the complaint')
+    expect(await ask('GET', '/config')).toMatchObject({ said: text('/one') })
+    writeFileSync(file, text('/three'))
+    await until(() => lines.includes('the gateway has a new configuration'), 'the good file')
+    expect(await statusOf('/three')).toBe(200)
+    let history: unknown[] = []
+    while (history.length < 2) history = (await ask('GET', '/history')).json.history as unknown[]
+    expect(history).toMatchObject([
+      { id: 2, source: 'file' },
+      { id: 1, source: 'start' },
+    ])
+    expect(await ask('GET', '/config')).toMatchObject({ said: text('/three') })
   })
 
   it('puts the file back that has vanished', async () => {

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import { appendFileSync } from 'node:fs'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { get, Agent as HttpAgent } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { systemWorld, type World } from '@banyan/core'
 import { staticRegistry } from '@banyan/discovery'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { gateway } from './gateway.ts'
@@ -169,6 +171,35 @@ describe('reload', () => {
     await Promise.all(load)
     expect(failed).toBe(0)
     expect(done).toBeGreaterThan(100)
+  })
+
+  it('complains of a bad file once, although its own log is written beside it', async () => {
+    const service = await echo()
+    const file = join(await folder(), 'gateway.yaml')
+    const to = (path: string) => `drain_ms: 100\nlinger_ms: 0\nroutes:\n  - path: ${path}\n    url: ${service.url}\n`
+    await writeFile(file, to('/one'))
+    let looks = 0
+    const after: World['after'] = (ms, run) =>
+      systemWorld.after(ms, () => {
+        if (ms === 50) looks += 1
+        run()
+      })
+    const errors: string[] = []
+    const error = (_: object, message: string) => {
+      errors.push(message)
+      appendFileSync(join(dirname(file), 'gateway.log'), `${message}\n`)
+    }
+    const log = { debug() {}, info() {}, warn() {}, error }
+    const made = gateway({ file, registry: staticRegistry({}), host: '127.0.0.1', port: 0, log, world: { ...systemWorld, after } })
+    const { url } = await made.start()
+    onTestFinished(() => made.stop())
+    await writeFile(file, 'routes: []')
+    await until(() => errors.length > 0, 'the complaint')
+    const before = looks
+    await until(() => looks > before, 'a look after the log was written')
+    await writeFile(file, to('/two'))
+    while ((await fetch(`${url}/two`)).status !== 200);
+    expect(errors).toHaveLength(1)
   })
 
   it('keeps counts, keys and breakers of what did not change', async () => {

@@ -111,12 +111,18 @@ export function gateway(options: GatewayOptions): Gateway {
   let reloading: Promise<void> = Promise.resolve()
   const status = () => statusOf(running)
 
-  async function reload(next?: GatewayConfig): Promise<void> {
+  async function reloadNow(next?: GatewayConfig): Promise<void> {
     if (!running) throw new GatewayError('ERR_NOT_STARTED', `cannot reload "${name}": it is not running`)
     const text = next || file === undefined ? undefined : await readText(file)
     const fresh = next ? define(next, options) : text === undefined ? running.snapshot().config : parse(text, options)
     const tls = fresh.tls && (await readTls(fresh.tls, file))
     running?.take(fresh, text, tls)
+  }
+
+  function reload(next?: GatewayConfig): Promise<void> {
+    const done = reloading.then(() => reloadNow(next))
+    reloading = done.catch(() => undefined)
+    return done
   }
 
   return {
@@ -143,11 +149,7 @@ export function gateway(options: GatewayOptions): Gateway {
       await running?.end()
       running = undefined
     },
-    reload(next) {
-      const done = reloading.then(() => reload(next))
-      reloading = done.catch(() => undefined)
-      return done
-    },
+    reload,
     async health() {
       const { isReady, detail } = status()
       return { healthy: isReady, detail }
@@ -204,8 +206,11 @@ function begin(
   let managed: ManagedFile | undefined
   const admin = adminOf(options, first, managing, () => managed)
   let watching: { stop(): void } | undefined
+  let hasEnded = false
 
   function take(config: GatewayConfig, nextText: string | undefined, tls: TlsMaterial | undefined): void {
+    // What it would open now, nobody would close.
+    if (hasEnded) return
     const before = current
     current = build(config, before)
     text = nextText
@@ -219,14 +224,7 @@ function begin(
   }
 
   async function onFileChange(path: string): Promise<void> {
-    try {
-      const now = await readText(path)
-      if (now === text) return
-      const config = parse(now, options)
-      take(config, now, config.tls && (await readTls(config.tls, path)))
-    } catch (error) {
-      log.error({ file: path }, `the changed gateway file is not taken, the old configuration goes on: ${messageOf(error)}`)
-    }
+    if ((await readText(path)) !== text && !hasEnded) await managing.reload()
   }
 
   return {
@@ -240,11 +238,13 @@ function begin(
       if (admin && file !== undefined && first.admin_token !== undefined)
         managed = await managedFile({ ...options, file, apply: managing.reload })
       const adminPort = await admin?.control.start()
-      if (file !== undefined) watching = watchFile(file, () => void onFileChange(file), { world, log })
+      // What is managed is watched already.
+      if (file !== undefined && !managed) watching = watchFile(file, () => onFileChange(file), { world, log })
       const url = urlOf(place.host, port, firstTls ? 'https' : 'http')
       return { url, port, socket, ...(admin && adminPort && { adminUrl: urlOf(admin.host ?? '127.0.0.1', adminPort.port) }) }
     },
     async end() {
+      hasEnded = true
       watching?.stop()
       managed?.stop()
       const { drain_ms: drainMs = 10_000, linger_ms: lingerMs = 500 } = current.config

@@ -39,7 +39,7 @@ export interface ManagedFile {
 }
 
 /**
- * Watches over a gateway file, for the admin port.
+ * Watches over a gateway file, for the admin port: what is changed on the disk is taken, and kept when that has succeeded.
  *
  * @throws {GatewayConfigError} for a file that is not good; {@link GatewayError} `ERR_FILE_UNREADABLE`
  */
@@ -48,10 +48,12 @@ export async function managedFile(options: ManagedFileOptions): Promise<ManagedF
   const history: ConfigHistory = configHistory({ folder, world })
   const check = (text: string) =>
     parseGatewayFile(text, file, { ...(options.env && { env: options.env }), ...(options.plugins && { plugins: options.plugins }) })
-  const read = async () => {
-    const text = await readFile(file, 'utf8').catch((cause) => {
+  const readText = () =>
+    readFile(file, 'utf8').catch((cause) => {
       throw new GatewayError('ERR_FILE_UNREADABLE', `cannot read the gateway file "${file}": ${messageOf(cause)}`, { cause })
     })
+  const read = async () => {
+    const text = await readText()
     return { text, config: check(text) }
   }
   let running = await read()
@@ -92,15 +94,13 @@ export async function managedFile(options: ManagedFileOptions): Promise<ManagedF
     return done
   }
 
-  /** The gateway watches the file itself; this only keeps what it takes. */
   async function onFileChange(): Promise<void> {
     await changing
-    const next = await read().catch(() => undefined)
-    if (next && next.text !== running.text) await keep(next, 'file')
+    if ((await readText()) !== running.text) await reload()
   }
 
   await keep(running, 'start')
-  const watching = watchFile(file, () => void onFileChange(), { world, log })
+  const watching = watchFile(file, onFileChange, { world, log })
   return {
     running: () => running,
     check,

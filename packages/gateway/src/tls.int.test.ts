@@ -1,19 +1,22 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { Agent, type RequestOptions, request } from 'node:https'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { type Logger, silentLogger } from '@banyan/core'
 import { staticRegistry } from '@banyan/discovery'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { sansOf } from './client-certificate.ts'
 import { defineGateway } from './config-file.ts'
 import { gateway } from './gateway.ts'
 import { CA, ORDERS, OTHER, RENEWED, SERVER } from './test/certificates.ts'
-import { bodyOf, type Echo, echo, statusOf } from './test/harness.ts'
+import { bodyOf, type Echo, echo, statusOf, until } from './test/harness.ts'
 import { SELF_SIGNED } from './test/self-signed.ts'
 
 /** A gateway that speaks TLS, with its files. */
-async function secured(tls = '', plugin = '') {
+async function secured(tls = '', plugin = '', log: Logger = silentLogger) {
   const folder = mkdtempSync(join(tmpdir(), 'banyan-tls-'))
   const put = (name: string, text: string) => writeFileSync(join(folder, name), text)
   put('cert.pem', SERVER.cert)
@@ -23,7 +26,7 @@ async function secured(tls = '', plugin = '') {
   const file = join(folder, 'gateway.yaml')
   const text = `listen: 127.0.0.1:0\nlinger_ms: 0\ndrain_ms: 100\ntls: { cert: cert.pem, key: key.pem${tls} }\nroutes:\n  - path: /\n    url: ${service.url}\n${plugin}`
   writeFileSync(file, text)
-  const made = gateway({ file, registry: staticRegistry({}) })
+  const made = gateway({ file, registry: staticRegistry({}), log })
   onTestFinished(async () => {
     await made.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -83,6 +86,25 @@ describe('a gateway that speaks TLS', () => {
     await made.reload()
     expect((await call(url)).fingerprint).not.toBe(before.fingerprint)
     expect((await call(url, { agent })).fingerprint).toBe(before.fingerprint)
+  })
+
+  it('goes by the last of two changes, although what the first one names comes later', async () => {
+    const lines: string[] = []
+    const write = (_: object, message: string) => void lines.push(message)
+    const { made, url, file, text, put } = await secured('', '', { debug: write, info: write, warn: write, error: write })
+    const slow = join(dirname(file), 'slow.pem')
+    execFileSync('mkfifo', [slow])
+    put('gateway.yaml', text.replace('cert.pem', 'slow.pem').replace('path: /', 'path: /first'))
+    // Opens when somebody reads it.
+    const pipe = await open(slow, 'w')
+    put('gateway.yaml', text.replace('path: /', 'path: /second'))
+    const reloaded = made.reload()
+    for (let n = 0; n < 20; n += 1) expect([200, 404]).toContain((await call(url)).status)
+    await pipe.writeFile(SERVER.cert)
+    await pipe.close()
+    await reloaded
+    await until(() => lines.filter((line) => line === 'the gateway has a new configuration').length >= 2, 'both')
+    expect([(await call(`${url}/second`)).status, (await call(`${url}/first`)).status]).toEqual([200, 404])
   })
 
   it('takes no certificate without its key, and goes on with the good ones', async () => {
