@@ -5,7 +5,7 @@ import { type AbortListener, Cancellation, type Deadline, deadlinesOf } from '@b
 import { GatewayError, type GatewayErrorCode } from './errors.ts'
 import { grpcTimeout, isGrpcUnavailable } from './grpc.ts'
 import type { HeaderList } from './headers.ts'
-import { tries } from './metrics.ts'
+import { measuredMethod, tries } from './metrics.ts'
 import type { RequestBody } from './request-body.ts'
 import { endSpan, isTracing, startClientSpan, type Traced, withTraceContext } from './trace.ts'
 import type { UpstreamAnswer, UpstreamClient } from './upstream-client.ts'
@@ -255,7 +255,7 @@ const FAIR_PART = 0.25
 /** Beside the metric of the whole request, so that one can tell the service's time from the gateway's. */
 function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, result: number | string): void {
   tries()?.record(ms / 1_000, {
-    'http.request.method': call.method,
+    'http.request.method': measuredMethod(call.method),
     'banyan.service': gateway,
     'banyan.upstream': destination,
     ...(typeof result === 'number' ? { 'http.response.status_code': result } : { 'error.type': result }),
@@ -264,10 +264,10 @@ function recordTry({ call, destination, gateway }: AttemptOptions, ms: number, r
 
 function startAttemptSpan({ call, destination, gateway, picked, number }: AttemptOptions): Traced {
   const { host, port } = picked.instance
-  return startClientSpan(`${call.method} ${destination}`, {
+  return startClientSpan(`${measuredMethod(call.method)} ${destination}`, {
     'banyan.service': gateway,
     'banyan.upstream': destination,
-    'http.request.method': call.method,
+    'http.request.method': measuredMethod(call.method),
     'server.address': host,
     'server.port': port,
     ...(number > 1 && { 'http.request.resend_count': number - 1 }),

@@ -21,6 +21,17 @@ export function tries(): Histogram | undefined {
   return instruments().tries
 }
 
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE'])
+
+/**
+ * A method as spans and metrics have it: a client of HTTP/2 may make up as many as it likes, and each would be a series of its own.
+ *
+ * @see OpenTelemetry, semantic conventions for HTTP, `http.request.method`
+ */
+export function measuredMethod(method: string): string {
+  return METHODS.has(method) ? method : '_OTHER'
+}
+
 /** Made anew when another provider is set, as programs do at their start and tests in between. */
 function instruments(): Instruments {
   const provider = metrics.getMeterProvider()

@@ -7,7 +7,7 @@ import type { GatewayRequest, GatewayResponse } from './exchange.ts'
 import { arrivalOf } from './forwarded.ts'
 import { type HeaderList, headerOf, withHeader } from './headers.ts'
 import type { Inbound } from './inbound.ts'
-import { requests } from './metrics.ts'
+import { measuredMethod, requests } from './metrics.ts'
 import { problem, problemOf } from './problem.ts'
 import { bodyTooLarge, type ClientBody, clientBody, noBody } from './request-body.ts'
 import { type Screened, screen } from './screen.ts'
@@ -78,9 +78,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
 }
 
 function startSpan({ method = '', rawHeaders }: Inbound, { route, screened }: Admitted, name: string): Traced {
-  return startServerSpan(`${method} ${route?.path ?? ''}`.trim(), rawHeaders, {
+  return startServerSpan(`${measuredMethod(method)} ${route?.path ?? ''}`.trim(), rawHeaders, {
     'banyan.service': name,
-    'http.request.method': method,
+    'http.request.method': measuredMethod(method),
     ...(screened && { 'url.path': screened.path }),
     ...(route && { 'http.route': route.path }),
   })
@@ -200,7 +200,7 @@ function finish(
   const method = message.method ?? ''
   if (traced) endSpan(traced.span, { status }, (code) => code >= 500)
   durations?.record(ms / 1_000, {
-    'http.request.method': method,
+    'http.request.method': measuredMethod(method),
     'http.response.status_code': status,
     'banyan.service': options.name,
     ...(route && { 'http.route': route.path }),

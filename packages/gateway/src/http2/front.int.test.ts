@@ -6,6 +6,7 @@ import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger, systemWorld } from '@banyan/core'
+import { type Attributes, type Meter, metrics } from '@opentelemetry/api'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { GatewayConfig } from '../config.ts'
 import { type HeaderList, headerOf, headerValues } from '../headers.ts'
@@ -54,6 +55,19 @@ describe('a gateway that offers HTTP/2', () => {
       expect(seen.headers).toMatchObject({ 'x-forwarded-proto': 'https', cookie: 'a=1; b=2' })
       expect(seen.headers.via).toMatch(/^2 gateway-/)
     })
+  })
+
+  it('measures methods that nobody knows as one, however many a client makes up', async () => {
+    const measured: Attributes[] = []
+    const record = (_: number, attributes: Attributes = {}) => void measured.push(attributes)
+    // Only what the gateway uses of a meter.
+    const meter = { createHistogram: () => ({ record }), createCounter: () => ({ add: () => undefined }) } as unknown as Meter
+    metrics.setGlobalMeterProvider({ getMeter: () => meter })
+    onTestFinished(() => metrics.disable())
+    const { session } = await offered((await echo()).url)
+    for (const method of ['MADE', 'UP', 'GET']) await call(session, { ':method': method })
+    await until(() => measured.filter((each) => 'http.route' in each).length === 3, 'the metrics')
+    expect(new Set(measured.map((each) => each['http.request.method']))).toEqual(new Set(['_OTHER', 'GET']))
   })
 
   it('speaks HTTP/1.1 on the same port', async () => {
