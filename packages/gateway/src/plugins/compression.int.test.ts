@@ -1,9 +1,9 @@
-import type { IncomingMessage, RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { get, request } from 'node:http'
-import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { brotliDecompressSync, createBrotliDecompress, createGunzip, gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { defineGateway } from '../config-file.ts'
-import { origin, rawAnswer, start } from '../test/harness.ts'
+import { origin, rawAnswer, start, until } from '../test/harness.ts'
 
 const LONG = 'a long text, again and again. '.repeat(200)
 
@@ -94,6 +94,26 @@ describe('compression', () => {
     await expect.poll(() => isClosed, { timeout: 20_000 }).toBe(true)
   })
 
+  it.each([
+    ['gzip', createGunzip],
+    ['br', createBrotliDecompress],
+  ])('hands on with %s what has come, while the rest is still to come', async (encoding, decompressor) => {
+    let open: ServerResponse | undefined
+    const url = await compressing((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' }).write('first line\n')
+      open = response
+    })
+    let text = ''
+    get(url, { agent: false, headers: { 'accept-encoding': encoding } }, (response) => {
+      response.pipe(decompressor()).on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+    })
+    await until(() => text === 'first line\n', 'the first line')
+    open?.end('last line\n')
+    await until(() => text === 'first line\nlast line\n', 'the last line')
+  })
+
   it('tells of HEAD what it would tell of GET', async () => {
     const { response, bytes } = await raw(await compressing(textHandler), 'gzip', 'HEAD')
     expect([response.headers['content-encoding'], response.headers['content-length'], bytes.length]).toEqual(['gzip', undefined, 0])
@@ -106,6 +126,8 @@ describe('compression', () => {
     ['not to be changed', { 'content-type': 'text/plain', 'cache-control': 'public, no-transform' }, LONG],
     ['encoded already', { 'content-type': 'text/plain', 'content-encoding': 'zstd' }, LONG],
     ['of no type', {}, LONG],
+    ['sealed', { 'content-type': 'text/plain', 'content-digest': 'sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:' }, LONG],
+    ['sealed in the old way', { 'content-type': 'text/plain', 'content-md5': 'RBNvo1WzZ4oRRq0W9+hknp==' }, LONG],
   ])('leaves what is %s', async (_, headers, body) => {
     const { response, bytes } = await raw(await compressing((_, answer) => answer.writeHead(200, headers).end(body)))
     expect([response.headers['content-encoding'] === 'gzip', bytes.toString()]).toEqual([false, body])
@@ -119,6 +141,9 @@ describe('compression', () => {
     expect([part.response.statusCode, part.bytes.toString()]).toEqual([206, '0123456789'])
     const none = await raw(await compressing((_, response) => response.writeHead(204).end(), { min_bytes: 0 }))
     expect([none.response.statusCode, none.bytes.length]).toEqual([204, 0])
+    const html = { 'content-type': 'text/html', 'content-length': '0', location: '/' }
+    const empty = await raw(await compressing((_, response) => response.writeHead(302, html).end(), { min_bytes: 0 }))
+    expect([empty.response.headers['content-encoding'], empty.bytes.length]).toEqual([undefined, 0])
   })
 
   it('refuses what is no content type', () => {

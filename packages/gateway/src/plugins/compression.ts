@@ -39,7 +39,7 @@ const whole: Readonly<Record<Algorithm, (bytes: Uint8Array) => Promise<Buffer>>>
 }
 
 /**
- * Compresses answers for clients that want it. Leaves alone what has an encoding, is a part (206), or must not be changed
+ * Compresses answers for clients that want it. Leaves alone what has an encoding or a digest, is a part (206), or must not be changed
  * (`no-transform`). An answer that the service cuts short is cut for the client too.
  *
  * @see RFC 9110, sections 8.4 and 12.5.3
@@ -70,15 +70,18 @@ export const compression: Plugin<CompressionConfig> = {
       const varied = { ...response, headers: withVary(response.headers) }
       const encoding = chooseEncoding(headerValues(request.headers, 'accept-encoding').join(',') || undefined, algorithms)
       const isHead = request.method === 'HEAD'
-      if (encoding === undefined || lengthOf(response, isHead) < minBytes) return varied
+      if (encoding === undefined || lengthOf(response, isHead) < Math.max(1, minBytes)) return varied
       return compressed(varied, encoding, isHead)
     }
   },
 }
 
+/** Headers that hold of the bytes as they are; the digests would be wrong of others. @see RFC 9530 */
+const SEALED = ['content-encoding', 'content-range', 'content-digest', 'repr-digest', 'digest', 'content-md5']
+
 function mayChange({ status, headers, tunnel }: GatewayResponse): boolean {
   if (tunnel || status < 200 || status === 204 || status === 206 || status === 304) return false
-  if (headerOf(headers, 'content-encoding') !== undefined || headerOf(headers, 'content-range') !== undefined) return false
+  if (SEALED.some((name) => headerOf(headers, name) !== undefined)) return false
   return !headerValues(headers, 'cache-control').some((value) => /\bno-transform\b/i.test(value))
 }
 
@@ -115,7 +118,11 @@ async function compressed(response: GatewayResponse, encoding: Algorithm, isHead
 
 /** Either side takes the other down with it: a body that is cut never looks whole. */
 function through(source: Readable, encoding: Algorithm): Readable {
-  const transform: Transform = encoding === 'br' ? createBrotliCompress(QUALITY) : createGzip()
+  // A piece that is held back until there is more to compress could be the one that the client waits for.
+  const transform: Transform =
+    encoding === 'br'
+      ? createBrotliCompress({ ...QUALITY, flush: constants.BROTLI_OPERATION_FLUSH })
+      : createGzip({ flush: constants.Z_SYNC_FLUSH })
   // Whoever reads the transform hears of it.
   pipeline(source, transform, () => undefined)
   return transform
