@@ -95,7 +95,7 @@ function adminOf(
     restart: () => fleet.restart(),
   }
   const [host, port] = typeof config.admin === 'number' ? [undefined, config.admin] : splitAddress(config.admin)
-  return control({ host, port, token: config.admin_token, subject, log })
+  return control({ host, port, token: () => managed()?.running().config.admin_token, subject, log })
 }
 
 /** Ready when one process is: the others take no connections, and it does. */

@@ -192,6 +192,17 @@ describe('the admin port', () => {
     expect(answer).toBe(421)
   })
 
+  it('goes by the token of the file in force: one that was taken away is worth nothing any more', async () => {
+    const { ask, text } = await managed()
+    const renewed = text('/one').replace('${TOKEN}', 'another-token-of-some-length')
+    expect((await ask('POST', '/reload', renewed)).status).toBe(200)
+    expect((await ask('GET', '/config')).status).toBe(403)
+    const headers = { authorization: 'Bearer another-token-of-some-length' }
+    expect((await ask('GET', '/config', undefined, headers)).status).toBe(200)
+    expect((await ask('POST', '/reload', text('/one').replace(/admin_token.*\n/, ''), headers)).status).toBe(200)
+    expect((await ask('GET', '/config', undefined, headers)).status).toBe(403)
+  })
+
   it('shows and changes nothing where the file names no token, and keeps no history', async () => {
     const { adminUrl } = await start({ routes: [{ path: '/', url: 'http://127.0.0.1:1' }] })
     expect((await fetch(`${adminUrl}/health/ready`)).status).toBe(200)

@@ -12,8 +12,8 @@ export interface ControlOptions {
   /** Default 127.0.0.1: it tells about the inside. */
   readonly host: string | undefined
   readonly port: number
-  /** Who may see and change the configuration. Left out: nobody, and only health and metrics are answered. */
-  readonly token: string | undefined
+  /** The token in force of who may see and change the configuration. Gives none: nobody may, and only health and metrics are answered. */
+  readonly token: () => string | undefined
   readonly subject: AdminSubject
   readonly log: Logger
 }
@@ -77,7 +77,7 @@ async function answer(request: IncomingMessage, { token, subject }: ControlOptio
   const { pathname, searchParams: query } = new URL(target, 'http://admin')
   const route = find(request.method ?? '', pathname)
   if (route === 'openapi') return { status: 200, body: adminOpenApi() }
-  if (!route.isOpen) authorize(request, token)
+  if (!route.isOpen) authorize(request, token())
   return route.answer(subject, { query, body: () => readBody(request) })
 }
 

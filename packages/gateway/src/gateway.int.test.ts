@@ -193,11 +193,15 @@ describe('reload', () => {
     const made = gateway({ file, registry: staticRegistry({}), host: '127.0.0.1', port: 0, log, world: { ...systemWorld, after } })
     const { url } = await made.start()
     onTestFinished(() => made.stop())
-    await writeFile(file, 'routes: []')
+    const replace = async (content: string) => {
+      await writeFile(`${file}.new`, content)
+      await rename(`${file}.new`, file)
+    }
+    await replace('routes: []')
     await until(() => errors.length > 0, 'the complaint')
     const before = looks
     await until(() => looks > before, 'a look after the log was written')
-    await writeFile(file, to('/two'))
+    await replace(to('/two'))
     while ((await fetch(`${url}/two`)).status !== 200);
     expect(errors).toHaveLength(1)
   })
@@ -213,6 +217,24 @@ describe('reload', () => {
     expect((await fetch(url)).status).toBe(429)
     await made.reload({ routes: [{ path: '/', service: 'a', plugins: [{ name: 'rate-limiting', config: { minute: 3 } }] }] })
     expect((await fetch(url)).headers.get('ratelimit')).toContain('r=2')
+  })
+
+  it('tells what only the next start changes', async () => {
+    const route = { path: '/', url: (await echo()).url }
+    const { gateway: made, log } = await start({ routes: [route] })
+    await made.reload({
+      routes: [route],
+      admin: 1,
+      max_header_bytes: 2_048,
+      headers_timeout_ms: 1,
+      request_timeout_ms: 2,
+      keep_alive_ms: 3,
+    })
+    expect(log.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(
+      ['admin', 'max_header_bytes', 'headers_timeout_ms', 'request_timeout_ms', 'keep_alive_ms'].map(
+        (key) => `"${key}" changed; that takes effect at the next start`,
+      ),
+    )
   })
 
   it('lets a request under way end by the configuration it began with', async () => {

@@ -204,7 +204,7 @@ function begin(
   const place = placeOf(options, first)
   const front = listener({ place, tls: firstTls, config: first, handle, world, log })
   let managed: ManagedFile | undefined
-  const admin = adminOf(options, first, managing, () => managed)
+  const admin = adminOf(options, first, managing, { managed: () => managed, token: () => current.config.admin_token })
   let watching: { stop(): void } | undefined
   let hasEnded = false
 
@@ -266,6 +266,7 @@ interface Begun {
 /** What a new configuration changes in vain, as long as this gateway runs. */
 function startOnlyChanges(running: Begun, next: Begun): string[] {
   const { place, tls } = running
+  const keys = START_ONLY.filter((key) => running.config[key] !== next.config[key])
   const changes = [
     (place.port !== next.place.port || place.host !== next.place.host) && '"listen" changed',
     running.config.h2c !== next.config.h2c && '"h2c" changed',
@@ -273,8 +274,10 @@ function startOnlyChanges(running: Begun, next: Begun): string[] {
     tls && next.tls && tls.http2 !== next.tls.http2 && 'whether HTTP/2 is offered changed',
     tls && next.tls && tls.clients !== next.tls.clients && 'whether clients are asked for certificates changed',
   ]
-  return changes.filter((change) => typeof change === 'string')
+  return [...changes.filter((change) => typeof change === 'string'), ...keys.map((key) => `"${key}" changed`)]
 }
+
+const START_ONLY = ['admin', 'max_header_bytes', 'headers_timeout_ms', 'request_timeout_ms', 'keep_alive_ms'] as const
 
 /** The places where limits are counted together, by their addresses: a reload that does not change the address keeps its connection. */
 function openedLimits(open: GatewayOptions['rateLimits']) {
@@ -309,13 +312,13 @@ function adminOf(
   options: Settled,
   config: GatewayConfig,
   { status }: Managing,
-  managed: () => ManagedFile | undefined,
+  { managed, token }: { readonly managed: () => ManagedFile | undefined; readonly token: () => string | undefined },
 ): { control: Control; host: string | undefined } | undefined {
   const wanted = options.admin ?? config.admin
   if (wanted === undefined || wanted === false) return undefined
   const { host, port } = addressOf(wanted)
   const subject = { status, metrics: options.metrics, managed }
-  return { control: control({ host, port, token: config.admin_token, subject, log: options.log }), host }
+  return { control: control({ host, port, token, subject, log: options.log }), host }
 }
 
 function placeOf({ host, port, reusePort = false, socket }: GatewayOptions, { listen = 8_080 }: GatewayConfig): ListenPlace {
