@@ -49,11 +49,10 @@ export function resolved({ file, root }: OpenApiDocument, part: unknown, where: 
     if (!reference.startsWith('#/'))
       throw invalid(file, `${at} refers to ${JSON.stringify(reference)}; only "#/..." of the same document is read`)
     if (hops > 20) throw invalid(file, `${where} refers to itself`)
+    const keys = keysOf(reference)
+    if (!keys) throw invalid(file, `${at} refers to ${JSON.stringify(reference)}, which is no JSON pointer; wanted "%25" for "%"`)
     at = reference.slice(1)
-    found = at
-      .split('/')
-      .slice(1)
-      .reduce<unknown>((inside, key) => (isJson(inside) ? inside[unescaped(key)] : undefined), root)
+    found = keys.reduce<unknown>((inside, key) => (isJson(inside) && Object.hasOwn(inside, key) ? inside[key] : undefined), root)
   }
   if (isJson(found)) return { part: found, where: at }
   throw invalid(file, `${where} is ${found === undefined ? `nothing (${at})` : 'no map'}`)
@@ -64,8 +63,15 @@ export function escaped(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-function unescaped(part: string): string {
-  return decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~')
+/** The keys that a reference within its document goes by; `undefined` for one with a bad escape. */
+function keysOf(reference: string): string[] | undefined {
+  try {
+    const parts = reference.split('/').slice(1)
+    return parts.map((part) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'))
+  } catch {
+    // decodeURIComponent throws for "%" without two hexadecimal digits, and for bytes that are no UTF-8.
+    return undefined
+  }
 }
 
 export function isJson(value: unknown): value is Json {

@@ -197,6 +197,12 @@ describe('request-validator', () => {
   it.each([
     ['$ref: "#/components/schemas/Item"', '$ref: "other.yaml#/Item"', /the schema at .* cannot be used|other\.yaml/],
     ['$ref: "#/components/parameters/Tenant"', '$ref: "#/components/parameters/Nobody"', /is nothing \(\/components\/parameters\/Nobody\)/],
+    [
+      '$ref: "#/components/parameters/Tenant"',
+      '$ref: "#/components/parameters/100%"',
+      /"#\/components\/parameters\/100%", which is no JSON pointer/,
+    ],
+    ['$ref: "#/components/parameters/Tenant"', '$ref: "#/constructor/prototype"', /is nothing \(\/constructor\/prototype\)/],
     ['$ref: "#/components/parameters/Tenant"', '$ref: "https://elsewhere.example/x"', /only "#\/\.\.\." of the same document is read/],
     [
       'in: query, schema: { type: integer',
