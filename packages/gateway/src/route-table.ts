@@ -210,7 +210,8 @@ function hasOne(values: readonly string[], wanted: string): boolean {
   return wanted === '*' ? values.length > 0 : values.length === 1 && values[0] === wanted
 }
 
-function takesMethod(methods: readonly string[], method: string): boolean {
+/** Whether a route with these methods takes one: none are all, and `GET` is `HEAD` too. */
+export function takesMethod(methods: readonly string[], method: string): boolean {
   return methods.length === 0 || methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
 }
 

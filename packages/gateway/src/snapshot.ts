@@ -9,10 +9,10 @@ import { mirrored } from './mirror.ts'
 import { type Networks, networks } from './networks.ts'
 import type { Fetched, FetchOptions } from './plugins/plugin.ts'
 import type { PluginConfig, PluginTable } from './plugins/table.ts'
-import { problemOf } from './problem.ts'
+import { problem, problemOf } from './problem.ts'
 import { type DestinationOf, proxyHandler } from './proxy.ts'
 import { redirectHandler } from './redirect.ts'
-import { lowerCased, type RouteKey, type RouteTable, routeTable } from './route-table.ts'
+import { lowerCased, type RouteKey, type RouteTable, routeTable, takesMethod } from './route-table.ts'
 import type { UpstreamProtocol } from './upstream-client.ts'
 
 /** A configuration, compiled. Never changed: a reload builds another and swaps one pointer. */
@@ -107,10 +107,11 @@ function build(config: GatewayConfig, route: RouteConfig, known: ReadonlyMap<str
   const used = usedBy(config, route)
   const interceptors = new Map<string, Interceptor>()
   const chain = used.map((use) => interceptorOf(use, route, { config, known, own: interceptors, options }))
-  const target = endOf(route, destinationOf, options.world)
   const { path, aggregate, methods = [], hosts = [], query } = route
   const extra = used.flatMap(({ name }) => options.plugins[name]?.methods ?? [])
   const allowed = aggregate && methods.length === 0 ? ['GET'] : methods
+  const end = endOf(route, destinationOf, options.world)
+  const target = extra.length === 0 || allowed.length === 0 ? end : onlyFor(allowed, end)
   return {
     destinations,
     interceptors,
@@ -161,6 +162,19 @@ function endOf(route: RouteConfig, destinationOf: DestinationOf, world: World): 
   if (aggregate) return aggregateHandler(aggregate, limits, destinationOf, world)
   const proxy = proxyHandler(route, limits, destinationOf, world)
   return mirror ? mirrored(proxy, { route, mirror, limits, destinationOf, world }) : proxy
+}
+
+/** Of the methods that plugins must see, those of the route alone go on. */
+function onlyFor(methods: readonly string[], end: Handler): Handler {
+  return async (request) => {
+    if (takesMethod(methods, request.method)) return end(request)
+    return problem({
+      status: 405,
+      code: 'ERR_METHOD_NOT_ALLOWED',
+      detail: `${request.path} does not take ${request.method}`,
+      headers: ['allow', methods.join(', ')],
+    })
+  }
 }
 
 /** How a target is called: what the file says of its service, over what it says of all. */

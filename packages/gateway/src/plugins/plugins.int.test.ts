@@ -223,6 +223,21 @@ describe('rate limiting', () => {
 })
 
 describe('cors', () => {
+  it('lets no OPTIONS through to a service that the route does not take', async () => {
+    const keys = await issuer()
+    const cors = { name: 'cors' as const, config: { origins: ['https://shop.example'] } }
+    const { url } = await guarded(keys, {}, { methods: ['GET'], plugins: [cors] })
+    const ask = (headers: Record<string, string>) => fetch(`${url}/private`, { method: 'OPTIONS', headers })
+    expect((await ask({ origin: 'https://shop.example', 'access-control-request-method': 'GET' })).status).toBe(204)
+    const refused = await ask({ origin: 'https://shop.example' })
+    expect([refused.status, refused.headers.get('allow'), refused.headers.get('access-control-allow-origin')]).toEqual([
+      405,
+      'GET',
+      'https://shop.example',
+    ])
+    expect((await fetch(`${url}/private`, { method: 'HEAD' })).status).toBe(200)
+  })
+
   it('answers preflights before a plugin that authenticates, and marks problems too', async () => {
     const keys = await issuer()
     const { url } = await guarded(
