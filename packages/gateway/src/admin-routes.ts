@@ -36,6 +36,8 @@ export interface AdminAnswer {
   /** JSON, or with a `type` text. */
   readonly body: object | string
   readonly type?: string
+  /** Of a 405: the methods that are taken. */
+  readonly allow?: string
 }
 
 /** One path of the admin port. */

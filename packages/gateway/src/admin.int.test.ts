@@ -212,7 +212,7 @@ describe('the admin port', () => {
   })
 
   it('describes all that it answers', async () => {
-    const { ask } = await managed()
+    const { ask, adminUrl } = await managed()
     const { paths, openapi } = (await ask('GET', '/openapi.json', undefined, {})).json as { paths: Record<string, object>; openapi: string }
     expect(openapi).toBe('3.1.0')
     const described = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
@@ -223,6 +223,7 @@ describe('the admin port', () => {
     }
     expect((await ask('GET', '/nothing')).status).toBe(404)
     expect((await ask('DELETE', '/config')).status).toBe(405)
+    expect((await fetch(`${adminUrl}/config`, { method: 'DELETE' })).headers.get('allow')).toBe('GET')
   })
 
   it('refuses a body that is too large, and a token that is too short to be one', async () => {

@@ -38,10 +38,12 @@ export function control(options: ControlOptions): Control {
         if (status === 500) log.error({ err: error, path: request.url?.split('?')[0] }, 'the admin port failed to answer')
         return { status, body: String(body), type: 'application/problem+json' }
       })
-      .then(({ status, body, type = 'application/json' }) => {
+      .then(({ status, body, type = 'application/json', allow }) => {
         // The rest of a body that was not read would be taken for the next request.
         if (!request.complete) response.setHeader('connection', 'close')
-        response.writeHead(status, { 'content-type': type }).end(typeof body === 'string' ? body : JSON.stringify(body))
+        response
+          .writeHead(status, { 'content-type': type, ...(allow !== undefined && { allow }) })
+          .end(typeof body === 'string' ? body : JSON.stringify(body))
       })
   })
   return {
@@ -81,14 +83,20 @@ async function answer(request: IncomingMessage, { token, subject }: ControlOptio
   return route.answer(subject, { query, body: () => readBody(request) })
 }
 
-function find(method: string, path: string): AdminRoute | 'openapi' {
+function find(method: string, path: string): Pick<AdminRoute, 'isOpen' | 'answer'> | 'openapi' {
   const wanted = method === 'HEAD' ? 'GET' : method
   if (path === '/openapi.json' && wanted === 'GET') return 'openapi'
   const there = adminRoutes.filter((route) => route.path === path)
   const found = there.find((route) => route.method === wanted)
   if (found) return found
-  if (there.length > 0) throw refused(405, `${path} takes ${there.map((route) => route.method).join(', ')}, not ${method}`)
+  const allow = there.map((route) => route.method).join(', ')
+  if (there.length > 0) return { isOpen: true, answer: async () => wrongMethod(`${path} takes ${allow}, not ${method}`, allow) }
   throw refused(404, `there is nothing at ${path}; /openapi.json says what there is`)
+}
+
+function wrongMethod(detail: string, allow: string): AdminAnswer {
+  const { status, body } = problem({ status: 405, code: 'ERR_ADMIN_REFUSED', detail })
+  return { status, body: String(body), type: 'application/problem+json', allow }
 }
 
 function authorize(request: IncomingMessage, token: string | undefined): void {
