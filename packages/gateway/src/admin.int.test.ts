@@ -114,6 +114,20 @@ describe('the admin port', () => {
     for (const name of kept) expect(readFileSync(join(folder, 'gateway.yaml.history', name), 'utf8')).not.toContain(TOKEN)
   })
 
+  it('goes on with a history of which one file is broken', async () => {
+    const { ask, text, folder } = await managed()
+    expect((await ask('POST', '/reload', text('/two'))).status).toBe(200)
+    writeFileSync(join(folder, 'gateway.yaml.history', '000002.json'), '')
+    expect((await ask('GET', '/history')).json).toMatchObject({ history: [{ id: 1 }] })
+    expect((await ask('POST', '/reload', text('/three'))).status).toBe(200)
+    expect((await ask('GET', '/history')).json).toMatchObject({ history: [{ id: 3 }, { id: 1 }] })
+    expect(await ask('POST', '/rollback?id=2')).toMatchObject({
+      status: 404,
+      json: { detail: expect.stringContaining('configuration 2 of the history cannot be read') },
+    })
+    expect((await ask('POST', '/rollback?id=1')).status).toBe(200)
+  })
+
   it('takes no bad file, not from a body and not from the disk, and the file stays as it was', async () => {
     const { ask, text, file, statusOf } = await managed()
     for (const bad of ['routes: []', 'routes: [', text('/two', 'rubbish\n'), text('two')]) {

@@ -50,16 +50,21 @@ export function configHistory({ folder, keep = 20, world }: ConfigHistoryOptions
       .sort((a, b) => b - a)
   }
 
-  async function load(id: number): Promise<HistoryEntry & { readonly text: string }> {
-    // Written by add().
-    return JSON.parse(await readFile(fileOf(folder, id), 'utf8'))
+  /** `undefined` for one that was broken, or has gone meanwhile: the others are good all the same. */
+  async function load(id: number): Promise<(HistoryEntry & { readonly text: string }) | undefined> {
+    try {
+      // Written by add().
+      return JSON.parse(await readFile(fileOf(folder, id), 'utf8'))
+    } catch {
+      return undefined
+    }
   }
 
   async function addNow(text: string, source: string): Promise<void> {
     const known = await ids()
     const [newest = 0] = known
     const sha256 = createHash('sha256').update(text).digest('hex')
-    if (newest > 0 && (await load(newest)).sha256 === sha256) return
+    if (newest > 0 && (await load(newest))?.sha256 === sha256) return
     await mkdir(folder, { recursive: true })
     const entry = { id: newest + 1, at: new Date(world.now()).toISOString(), source, sha256, text }
     await writeWhole(fileOf(folder, entry.id), `${JSON.stringify(entry, undefined, 1)}\n`)
@@ -69,13 +74,17 @@ export function configHistory({ folder, keep = 20, world }: ConfigHistoryOptions
   return {
     async list() {
       const entries = await Promise.all((await ids()).map(load))
-      return entries.map(({ id, at, source, sha256 }) => ({ id, at, source, sha256 }))
+      return entries.flatMap((entry) => (entry ? [{ id: entry.id, at: entry.at, source: entry.source, sha256: entry.sha256 }] : []))
     },
     async read(id) {
       const known = await ids()
-      if (known.includes(id)) return (await load(id)).text
+      const entry = known.includes(id) ? await load(id) : undefined
+      if (entry) return entry.text
       const there = known.length === 0 ? 'there is none yet' : `there are ${known.at(-1)} to ${known[0]}`
-      throw new GatewayError('ERR_HISTORY_UNKNOWN', `there is no configuration ${id} in the history; ${there}`, { status: 404 })
+      const what = known.includes(id)
+        ? `configuration ${id} of the history cannot be read: "${fileOf(folder, id)}" is broken`
+        : `there is no configuration ${id} in the history; ${there}`
+      throw new GatewayError('ERR_HISTORY_UNKNOWN', what, { status: 404 })
     },
     add(text, source) {
       const done = adding.then(() => addNow(text, source))
