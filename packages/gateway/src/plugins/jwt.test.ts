@@ -8,12 +8,13 @@ import { noBody } from '../request-body.ts'
 import { jwt } from './jwt.ts'
 
 /** An issuer whose keys can be changed, and a route behind the plugin. */
-async function guardedRoute() {
+async function guardedRoute({ hasIds = true } = {}) {
   const world = manualWorld()
-  const pairs = { first: await generateKeyPair('ES256'), second: await generateKeyPair('ES256') }
+  const pairs = { first: await generateKeyPair('ES256'), second: await generateKeyPair('ES256'), other: await generateKeyPair('ES256') }
+  const idOf = (kid: string) => (hasIds ? { kid } : {})
   let served: (keyof typeof pairs)[] = ['first']
   const fetch = vi.fn(async () => {
-    const keys = await Promise.all(served.map(async (kid) => ({ ...(await exportJWK(pairs[kid].publicKey)), kid, alg: 'ES256' })))
+    const keys = await Promise.all(served.map(async (kid) => ({ ...(await exportJWK(pairs[kid].publicKey)), ...idOf(kid), alg: 'ES256' })))
     return { status: 200, text: JSON.stringify({ keys }) }
   })
   const config = { jwks: 'https://users.example/', scopes: ['orders:read'], cache_s: 60 }
@@ -30,7 +31,7 @@ async function guardedRoute() {
   const handle = intercept(behind)
   const sign = (kid: keyof typeof pairs, lifeMs: number, scope = 'orders:read') =>
     new SignJWT({ sub: 'eva', scope })
-      .setProtectedHeader({ alg: 'ES256', kid })
+      .setProtectedHeader({ alg: 'ES256', ...idOf(kid) })
       .setExpirationTime(Math.floor((world.now() + lifeMs) / 1_000))
       .sign(pairs[kid].privateKey)
   const statusOf = async (token: string) => {
@@ -80,6 +81,13 @@ test('a token whose key is taken away is not accepted any more once the keys wer
   await world.advance(0)
   expect(await statusOf(token)).toBe(401)
   expect(await statusOf(await sign('second', 60_000))).toBe(200)
+})
+
+test('a token without a key id is good by any of the keys that fit', async () => {
+  const { sign, statusOf, serve } = await guardedRoute({ hasIds: false })
+  serve('first', 'second')
+  expect([await statusOf(await sign('first', 60_000)), await statusOf(await sign('second', 60_000))]).toEqual([200, 200])
+  expect([await statusOf(await sign('other', 60_000)), await statusOf(await sign('second', -60_000))]).toEqual([401, 401])
 })
 
 test('what a token lacks it lacks the second time too', async () => {

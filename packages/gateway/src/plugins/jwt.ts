@@ -1,4 +1,4 @@
-import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
+import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { type EitherShape, integer, list, oneOf, text } from '../config-shape.ts'
 import type { GatewayResponse } from '../exchange.ts'
 import { type HeaderList, headerOf } from '../headers.ts'
@@ -84,7 +84,7 @@ export const jwt: Plugin<JwtConfig> = {
     async function accept(token: string): Promise<Accepted | GatewayResponse> {
       const checkedBy = keys.version()
       try {
-        const { payload } = await jwtVerify(token, keys.find, { ...options, currentDate: new Date(world.now()) })
+        const payload = await payloadOf(token, keys.find, { ...options, currentDate: new Date(world.now()) })
         // jose leaves the type of "sub" unchecked; a claim that is no text names nobody.
         if (payload.sub !== undefined && typeof payload.sub !== 'string')
           return unauthorized('ERR_JWT_INVALID', 'the token cannot be accepted: "sub" is no text')
@@ -137,6 +137,23 @@ function verifyOptions({
     requiredClaims: ['exp'],
     ...(audience !== undefined && { audience: listOf(audience) }),
     ...(issuer !== undefined && { issuer: listOf(issuer) }),
+  }
+}
+
+/** What a good token says. One without a key id is good by any of the keys that fit it. */
+async function payloadOf(token: string, find: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, find, options)).payload
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload
+      } catch (wrong) {
+        if (!(wrong instanceof errors.JWSSignatureVerificationFailed)) throw wrong
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
   }
 }
 
