@@ -74,7 +74,7 @@ function changedKeys(before: object, after: object): KeyChange[] {
 /** Values come from variables; what they hide stays hidden. */
 function withoutSecret(key: string, value: unknown): unknown {
   if (key === 'admin_token' && value !== undefined) return '***'
-  return key === 'redis' && typeof value === 'string' ? value.replace(/\/\/[^@/]*@/, '//***@') : value
+  return key === 'redis' && typeof value === 'string' ? value.replace(/\/\/[^/]*@/, '//***@') : value
 }
 
 function shown(value: unknown): string {
