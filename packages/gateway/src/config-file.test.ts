@@ -179,6 +179,15 @@ routes:
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /)
   })
 
+  it.each(['', 'tls: { cert: a.pem, key: b.pem, ca: c.pem }\n'])(
+    'refuses mtls-auth where no client is asked for a certificate: %j',
+    (tls) => {
+      expect(problemsOf(`${tls}${withRoute('path: /a\nservice: a\nplugins: [{ name: mtls-auth }]')}`)).toEqual([
+        `gateway.yaml:${tls === '' ? 2 : 3}:5: the file has "mtls-auth" in route 1, but asks no client for a certificate; wanted "client_certificate: optional" or "required" in "tls"`,
+      ])
+    },
+  )
+
   it('refuses two routes that no request tells apart, and names both', () => {
     expect(problemsOf('routes:\n  - { path: /a, service: a }\n  - { path: /b, service: a }\n  - { path: /a/, service: b }\n')).toEqual([
       'gateway.yaml:4:5: the file has two routes for the same requests, 1 and 3',

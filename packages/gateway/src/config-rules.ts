@@ -62,6 +62,14 @@ export const fileRules: readonly Rule[] = [
       ? { key: 'h2c', message: 'has "h2c", which is without TLS, and "tls"; wanted "http2: true" in "tls"' }
       : undefined,
   (value) => {
+    const { plugins = [], routes = [], tls } = value as Partial<GatewayConfig>
+    const asksNobody = (tls?.client_certificate ?? 'none') === 'none'
+    const index = routes.findIndex(({ plugins: own = [] }) => [...plugins, ...own].some(({ name }) => name === 'mtls-auth'))
+    if (!asksNobody || index < 0) return undefined
+    const why = 'but asks no client for a certificate; wanted "client_certificate: optional" or "required" in "tls"'
+    return { key: 'routes', index, message: `has "mtls-auth" in route ${index + 1}, ${why}` }
+  },
+  (value) => {
     const { plugins = [], routes = [] } = value as Partial<GatewayConfig>
     for (const [index, { plugins: own = [] }] of routes.entries()) {
       const behind = behindCache([...plugins, ...own].map(({ name }) => name))
