@@ -212,6 +212,12 @@ test('an operation may be so deep, so wide and so often called, and no more', as
   expect((await ask('{ list { sku } }')).status).toBe(200)
 })
 
+test('what is beyond the limits is not looked at any further', async () => {
+  const { ask } = await opened({ maxFields: 12 })
+  const { errors = [] } = await ask(`{ ${'list { sku nothing } '.repeat(10)} }`)
+  expect(errors.map(({ extensions }) => extensions?.code)).toEqual(['ERR_GRAPHQL_LIMIT'])
+})
+
 test('batches are off, or as long as is said', async () => {
   const { post } = await opened({ maxBatch: 2 })
   const one = { query: '{ item(sku: "a") { sku } }' }
