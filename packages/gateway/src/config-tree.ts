@@ -33,8 +33,8 @@ export interface ScalarTree extends Placed {
   readonly fromVariable: boolean
 }
 
-/** Aliases could make a small file huge. */
-const MAX_NODES = 100_000
+/** Aliases could make a small file huge: so many values may come by them. */
+const MAX_ALIASED = 100_000
 
 /**
  * Reads YAML, with variables filled in: the documents of a file, which `---` parts, without empty ones. What is wrong goes to `issues`; then
@@ -58,15 +58,17 @@ function treeOfDocument(document: Document, at: (offset: number) => Position, en
   // An empty document has nothing, or a null that nobody wrote.
   const { contents } = document
   if (!isNode(contents) || (isScalar(contents) && contents.value === null)) return undefined
-  let nodes = 0
+  let aliased = 0
+  let aliasDepth = 0
+  let isTold = false
   const inside: Node[] = []
 
   function walk(node: Node): Tree {
     const place = { at: at(node.range?.[0] ?? 0) }
-    nodes += 1
-    if (nodes > MAX_NODES || inside.includes(node)) {
-      if (nodes <= MAX_NODES || nodes === MAX_NODES + 1)
-        issues.push({ ...place, message: 'the aliases make the file too large or endless' })
+    if (aliasDepth > 0) aliased += 1
+    if (aliased > MAX_ALIASED || inside.includes(node)) {
+      if (!isTold) issues.push({ ...place, message: 'the aliases make the file too large or endless' })
+      isTold = true
       return { kind: 'scalar', value: null, fromVariable: false, ...place }
     }
     inside.push(node)
@@ -91,7 +93,12 @@ function treeOfDocument(document: Document, at: (offset: number) => Position, en
 
   function resolve(alias: Alias, place: { at: Position }): Tree {
     const target = alias.resolve(document)
-    if (target) return walk(target)
+    if (target) {
+      aliasDepth += 1
+      const tree = walk(target)
+      aliasDepth -= 1
+      return tree
+    }
     issues.push({ ...place, message: `the alias "${alias.source}" refers to nothing` })
     return { kind: 'scalar', value: null, fromVariable: false, ...place }
   }
