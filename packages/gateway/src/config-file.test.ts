@@ -179,6 +179,19 @@ routes:
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /)
   })
 
+  it.each([
+    ['subject', '"jwt", "key-auth", "mtls-auth"'],
+    ['claim, claim: tenant', '"jwt"'],
+  ])('refuses a limit by what nobody has found out before it: %s', (by, wanted) => {
+    const limit = `{ name: rate-limiting, config: { minute: 1, by: ${by} } }`
+    const jwt = '{ name: jwt, config: { jwks: "https://a/" } }'
+    const message = `the file has a rate-limiting "by: ${by.split(',')[0]}" in route 1 that no plugin before it tells; wanted ${wanted} before it`
+    const route = (plugins: string) => withRoute(`path: /a\nservice: a\nplugins: [${plugins}]`)
+    expect(problemsOf(route(limit))).toEqual([`gateway.yaml:2:5: ${message}`])
+    expect(problemsOf(`plugins: [${limit}]\n${route(jwt)}`)).toEqual([`gateway.yaml:3:5: ${message}`])
+    expect(problemsOf(route(`${jwt}, ${limit}`))).toEqual([])
+  })
+
   it.each(['', 'tls: { cert: a.pem, key: b.pem, ca: c.pem }\n'])(
     'refuses mtls-auth where no client is asked for a certificate: %j',
     (tls) => {

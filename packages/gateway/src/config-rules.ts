@@ -1,5 +1,6 @@
 import type { GatewayConfig, PartConfig, RouteConfig, SplitConfig } from './config.ts'
 import type { Broken, Rule } from './config-shape.ts'
+import { wrongOrder } from './plugin-order.ts'
 import { lowerCased, parameterNames, placesOf } from './route-table.ts'
 
 /** What must hold within a route. The checker runs them on values whose keys are right, so they may be read as typed. */
@@ -72,10 +73,8 @@ export const fileRules: readonly Rule[] = [
   (value) => {
     const { plugins = [], routes = [] } = value as Partial<GatewayConfig>
     for (const [index, { plugins: own = [] }] of routes.entries()) {
-      const behind = behindCache([...plugins, ...own].map(({ name }) => name))
-      if (behind === undefined) continue
-      const why = 'where what is kept goes to who may not call; wanted "proxy-cache" behind it'
-      return { key: 'routes', index, message: `has "${behind}" behind "proxy-cache" in route ${index + 1}, ${why}` }
+      const wrong = wrongOrder([...plugins, ...own], `route ${index + 1}`)
+      if (wrong !== undefined) return { key: 'routes', index, message: `has ${wrong}` }
     }
     return undefined
   },
@@ -99,14 +98,6 @@ export const fileRules: readonly Rule[] = [
     return undefined
   },
 ]
-
-/** The plugin that says who may call, but stands behind a cache that answers before it. */
-function behindCache(names: readonly string[]): string | undefined {
-  const cache = names.indexOf('proxy-cache')
-  return cache < 0 ? undefined : names.slice(cache).find((name) => SAY_WHO_MAY_CALL.includes(name))
-}
-
-const SAY_WHO_MAY_CALL = ['jwt', 'key-auth', 'mtls-auth', 'ip-restriction']
 
 function oneTarget(value: Readonly<Record<string, unknown>>, targets: readonly string[]): Broken | undefined {
   const given = targets.filter((target) => target in value)
