@@ -11,6 +11,9 @@ const port = integer(1, 65_535)
 /** Matching by patterns is not there: a pattern can take as long as it likes. */
 const exactly = oneOf('Exact')
 
+/** In a route of the file "*" stands for any value; in Gateway API for itself, which nobody means. */
+const plainValue = text('a text other than "*"', (value) => value !== '*')
+
 const namedMatches = (item: string, name: TextShape) =>
   list(
     {
@@ -18,7 +21,7 @@ const namedMatches = (item: string, name: TextShape) =>
       keys: {
         type: { shape: exactly, about: 'Exact, which is the default' },
         name: { shape: name, required: true, about: 'what is asked for' },
-        value: { shape: word, required: true, about: 'its value' },
+        value: { shape: plainValue, required: true, about: 'its value' },
       },
     },
     item,
@@ -142,7 +145,9 @@ const filter: MapShape = {
     (value) => {
       const type = String(value.type)
       const wanted = type === 'URLRewrite' ? 'urlRewrite' : `${type.charAt(0).toLowerCase()}${type.slice(1)}`
-      return wanted in value ? undefined : { key: 'type', message: `has the type ${type} without "${wanted}"` }
+      if (!(wanted in value)) return { key: 'type', message: `has the type ${type} without "${wanted}"` }
+      const other = Object.keys(value).find((key) => key !== 'type' && key !== wanted)
+      return other === undefined ? undefined : { key: other, message: `has the type ${type} and "${other}"` }
     },
   ],
 }

@@ -131,6 +131,15 @@ rules:
     ['rules: [{ matches: [{ path: { type: RegularExpression, value: /a } }] }]', /"RegularExpression", wanted one of PathPrefix, Exact/],
     ['rules: [{ matches: [{ headers: [{ type: RegularExpression, name: a, value: b }] }] }]', /"RegularExpression", wanted one of Exact/],
     [
+      'rules: [{ matches: [{ headers: [{ name: a, value: "*" }] }], backendRefs: [{ name: a }] }]',
+      /"value" .* is "\*", wanted a text other than "\*"/,
+    ],
+    ['rules: [{ matches: [{ queryParams: [{ name: a, value: "*" }] }], backendRefs: [{ name: a }] }]', /wanted a text other than "\*"/],
+    [
+      'rules: [{ filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { remove: [a] }, responseHeaderModifier: { remove: [b] } }], backendRefs: [{ name: a }] }]',
+      /has the type RequestHeaderModifier and "responseHeaderModifier"/,
+    ],
+    [
       'rules: [{ matches: [{ path: { value: "/a/{b}" } }], backendRefs: [{ name: a }] }]',
       /wanted a path that begins with "\/", without "\{" and "\}"/,
     ],
