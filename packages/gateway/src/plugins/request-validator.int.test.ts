@@ -119,7 +119,7 @@ describe('request-validator', () => {
     expect([many.body.errors.length, many.body.detail]).toEqual([20, expect.stringMatching(/and 19 more$/)])
     expect(await post(GOOD, 'application/xml')).toMatchObject({
       status: 415,
-      body: { code: 'ERR_BODY_TYPE', detail: expect.stringContaining('application/json') },
+      body: { code: 'ERR_BODY_TYPE', title: 'Unsupported Media Type', detail: expect.stringContaining('application/json') },
     })
   })
 
