@@ -154,7 +154,9 @@ function checkText(tree: Tree, shape: TextShape, place: string, context: CheckCo
     const near = nearest(value, shape.oneOf)
     return wrong(tree, place, near ? `${shape.wanted}; did you mean "${near}"?` : shape.wanted, context)
   }
-  return shape.matches?.(value) === false ? wrong(tree, place, shape.wanted, context) : value
+  if (shape.matches?.(value) !== false) return value
+  const said = shape.isSecret ? `a text of ${value.length} characters` : describe(tree)
+  return report(context, tree.at, `${place} is ${said}, wanted ${shape.wanted}`)
 }
 
 function numberOf({ value, fromVariable }: ScalarTree): number | undefined {
@@ -193,7 +195,8 @@ function describe(tree: Tree): string {
   if (tree.kind === 'map') return 'a map'
   if (tree.kind === 'list') return 'a list'
   if (tree.value === null) return 'empty'
-  return typeof tree.value === 'string' ? JSON.stringify(tree.value) : String(tree.value)
+  // An address may have a password.
+  return typeof tree.value === 'string' ? JSON.stringify(tree.value).replace(/\/\/[^/]*@/, '//***@') : String(tree.value)
 }
 
 function unknownKey(key: string, known: readonly string[], place: string): string {

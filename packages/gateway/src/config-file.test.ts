@@ -150,6 +150,21 @@ routes:
     expect(config.routes[0]?.plugins?.[0]?.config).toEqual({ jwks: 'service://users/keys', clock_skew_s: 7 })
   })
 
+  it('takes no password in the address of a key set, where it would be of no use but in logs', () => {
+    const [problem] = problemsOf(`jwt: { jwks: "https://eva:secret@users.example/keys" }\n${withRoute('path: /a\nservice: a')}`)
+    expect(problem).toMatch(
+      /"jwks" of "jwt" is "https:\/\/\*\*\*@users.example\/keys", wanted http\(s\):\/\/\.\.\. or service:\/\/name\/path/,
+    )
+  })
+
+  it('says no secret when it says what is wrong with it', () => {
+    const text = `admin_token: "\${TOKEN}"\nredis: "\${REDIS}"\n${withRoute('path: /a\nservice: a')}`
+    expect(problemsOf(text, { TOKEN: 'too short', REDIS: 'http://:secret@host/1' })).toEqual([
+      expect.stringMatching(/^gateway.yaml:1:14: "admin_token" of the file is a text of 9 characters, wanted at least 16 characters/),
+      expect.stringMatching(/^gateway.yaml:2:8: "redis" of the file is "http:\/\/\*\*\*@host\/1", wanted the address of a Redis/),
+    ])
+  })
+
   it('checks the top-level jwt once, and as itself', () => {
     expect(problemsOf(`jwt: { jwks: nowhere }\n${withRoute('path: /a\nservice: a\nplugins: [{ name: jwt }]')}`)).toEqual([
       'gateway.yaml:1:14: "jwks" of "jwt" is "nowhere", wanted http(s)://... or service://name/path',

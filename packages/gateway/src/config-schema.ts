@@ -13,7 +13,17 @@ import type {
 } from './config.ts'
 import { check } from './config-check.ts'
 import { fileRules, mirrorRules, partRules, redirectRules, routeRules } from './config-rules.ts'
-import { type BooleanShape, type EitherShape, integer, list, type MapShape, oneNumberOf, oneOf, text } from './config-shape.ts'
+import {
+  type BooleanShape,
+  type EitherShape,
+  integer,
+  list,
+  type MapShape,
+  oneNumberOf,
+  oneOf,
+  type TextShape,
+  text,
+} from './config-shape.ts'
 import { entryOf, type Tree } from './config-tree.ts'
 import type { ConfigIssue } from './errors.ts'
 import { isToken } from './http-grammar.ts'
@@ -47,9 +57,10 @@ const protocol = oneOf('http1', 'http2')
 const method = oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
 const timeMs = integer(1, 86_400_000)
 const sizeBytes = integer(0, Number.MAX_SAFE_INTEGER)
-const adminToken = text('at least 16 characters without blanks, best from a variable of the environment', (value) =>
-  /^[!-~]{16,}$/.test(value),
-)
+const adminToken: TextShape = {
+  ...text('at least 16 characters without blanks, best from a variable of the environment', (value) => /^[!-~]{16,}$/.test(value)),
+  isSecret: true,
+}
 const redisUrl = text('the address of a Redis, as in "redis://127.0.0.1:6379"', (value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined
   return url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== ''

@@ -20,6 +20,8 @@ export interface TextShape {
   readonly matches?: (text: string) => boolean
   /** The only values allowed. */
   readonly oneOf?: readonly string[]
+  /** No message says what it is. */
+  readonly isSecret?: boolean
 }
 
 export interface IntegerShape {

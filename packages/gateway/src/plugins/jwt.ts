@@ -198,6 +198,6 @@ function quotable(value: string): string {
 
 function isKeySetAddress(value: string): boolean {
   if (!URL.canParse(value)) return false
-  const { protocol, hostname } = new URL(value)
-  return hostname !== '' && ['http:', 'https:', 'service:'].includes(protocol)
+  const { protocol, hostname, username, password } = new URL(value)
+  return hostname !== '' && username === '' && password === '' && ['http:', 'https:', 'service:'].includes(protocol)
 }
