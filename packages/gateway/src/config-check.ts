@@ -149,14 +149,14 @@ function checkScalar(
 
 function checkText(tree: Tree, shape: TextShape, place: string, context: CheckContext): unknown {
   const value = tree.kind === 'scalar' && typeof tree.value === 'string' ? tree.value : undefined
-  if (value === undefined) return wrong(tree, place, shape.wanted, context)
+  const wrongAs = (said: string) => report(context, tree.at, `${place} is ${said}, wanted ${shape.wanted}`)
+  if (value === undefined) return wrongAs(shape.isSecret ? 'no text' : describe(tree))
   if (shape.oneOf && !shape.oneOf.includes(value)) {
     const near = nearest(value, shape.oneOf)
     return wrong(tree, place, near ? `${shape.wanted}; did you mean "${near}"?` : shape.wanted, context)
   }
   if (shape.matches?.(value) !== false) return value
-  const said = shape.isSecret ? `a text of ${value.length} characters` : describe(tree)
-  return report(context, tree.at, `${place} is ${said}, wanted ${shape.wanted}`)
+  return wrongAs(shape.isSecret ? `a text of ${value.length} characters` : describe(tree))
 }
 
 function numberOf({ value, fromVariable }: ScalarTree): number | undefined {

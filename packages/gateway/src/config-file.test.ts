@@ -165,6 +165,12 @@ routes:
     ])
   })
 
+  it('says no secret that is a number either', () => {
+    expect(problemsOf(`admin_token: 1234567890123456\n${withRoute('path: /a\nservice: a')}`)).toEqual([
+      expect.stringMatching(/^gateway.yaml:1:14: "admin_token" of the file is no text, wanted at least 16 characters/),
+    ])
+  })
+
   it('checks the top-level jwt once, and as itself', () => {
     expect(problemsOf(`jwt: { jwks: nowhere }\n${withRoute('path: /a\nservice: a\nplugins: [{ name: jwt }]')}`)).toEqual([
       'gateway.yaml:1:14: "jwks" of "jwt" is "nowhere", wanted http(s)://... or service://name/path',
