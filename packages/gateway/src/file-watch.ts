@@ -16,7 +16,7 @@ const mostMs = 1_000
 
 /**
  * Calls `onChange` when a file may have changed. Watches its folder, as editors and deployments replace files rather than write
- * into them; so `onChange` is also called for its neighbours, and compares by itself.
+ * into them; so `onChange` is also called for its neighbours, and once at the start, and compares by itself.
  *
  * @param onChange rejects when the file is not taken; why, is logged once for as long as it stays the same: the log may be a neighbour too
  */
@@ -46,6 +46,8 @@ export function watchFile(file: string, onChange: () => Promise<void>, { world, 
     timer?.cancel()
     timer = world.after(Math.min(settleMs, Math.max(0, unsettledSince + mostMs - now)), look)
   })
+  // What came between its last reading and this made no event.
+  timer = world.after(settleMs, look)
   watcher.on('error', (error) => log.warn({ file, error: messageOf(error) }, `cannot watch ${file} any more; reload by hand`))
   return {
     stop() {

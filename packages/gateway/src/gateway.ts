@@ -236,7 +236,7 @@ function begin(
       const { port, socket } = await front.start()
       // Without a token nobody could ask for what it knows.
       if (admin && file !== undefined && first.admin_token !== undefined)
-        managed = await managedFile({ ...options, file, apply: managing.reload })
+        managed = await managedFile({ ...options, file, inForce: text, apply: managing.reload })
       const adminPort = await admin?.control.start()
       // What is managed is watched already.
       if (file !== undefined && !managed) watching = watchFile(file, () => onFileChange(file), { world, log })

@@ -16,6 +16,8 @@ export interface ManagedFileOptions {
   readonly env?: Environment | undefined
   /** Plugins besides the built-in ones. */
   readonly plugins?: PluginTable | undefined
+  /** What the gateway has taken already. Default: the file as it is now. */
+  readonly inForce?: string | undefined
   /** Makes the gateway take the file as it is now. Rejects when it does not. */
   readonly apply: () => Promise<void>
   readonly world: World
@@ -56,7 +58,8 @@ export async function managedFile(options: ManagedFileOptions): Promise<ManagedF
     const text = await readText()
     return { text, config: check(text) }
   }
-  let running = await read()
+  const { inForce } = options
+  let running = inForce === undefined ? await read() : { text: inForce, config: check(inForce) }
   /** Changes go one after the other. */
   let changing: Promise<unknown> = Promise.resolve()
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Agent, type RequestOptions, request } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -87,6 +87,37 @@ describe('a gateway that speaks TLS', () => {
     expect((await call(url)).fingerprint).not.toBe(before.fingerprint)
     expect((await call(url, { agent })).fingerprint).toBe(before.fingerprint)
   })
+
+  it.each(['', 'admin: 127.0.0.1:0\nadmin_token: a-token-of-sixteen\n'])(
+    'takes a change that came while it started, with %j',
+    async (admin) => {
+      const folder = mkdtempSync(join(tmpdir(), 'banyan-tls-'))
+      // In a folder of its own, whose changes nobody watches.
+      mkdirSync(join(folder, 'certs'))
+      const [file, cert] = [join(folder, 'gateway.yaml'), join(folder, 'certs', 'cert.pem')]
+      const service = await echo()
+      const text = (path: string) =>
+        `listen: 127.0.0.1:0\nlinger_ms: 0\ndrain_ms: 100\n${admin}tls: { cert: certs/cert.pem, key: key.pem }\nroutes: [{ path: ${path}, url: ${service.url} }]\n`
+      writeFileSync(join(folder, 'key.pem'), SERVER.key)
+      writeFileSync(file, text('/first'))
+      execFileSync('mkfifo', [cert])
+      const made = gateway({ file, registry: staticRegistry({}) })
+      onTestFinished(async () => {
+        await made.stop()
+        rmSync(folder, { recursive: true, force: true })
+      })
+      const starting = made.start()
+      // Opens when somebody reads it.
+      const pipe = await open(cert, 'w')
+      writeFileSync(file, text('/second'))
+      await pipe.writeFile(SERVER.cert)
+      await pipe.close()
+      rmSync(cert)
+      writeFileSync(cert, SERVER.cert)
+      const { url } = await starting
+      await expect.poll(async () => (await call(`${url}/second`)).status, { timeout: 3_000 }).toBe(200)
+    },
+  )
 
   it('goes by the last of two changes, although what the first one names comes later', async () => {
     const lines: string[] = []
