@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { Agent, type RequestOptions, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -118,6 +118,24 @@ describe('a gateway that speaks TLS', () => {
       await expect.poll(async () => (await call(`${url}/second`)).status, { timeout: 3_000 }).toBe(200)
     },
   )
+
+  it('takes no change that is still being read when it stops', async () => {
+    const lines: string[] = []
+    const write = (_: object, message: string) => void lines.push(message)
+    const { made, file, text, put } = await secured('', '', { debug: write, info: write, warn: write, error: write })
+    const slow = join(dirname(file), 'slow.pem')
+    execFileSync('mkfifo', [slow])
+    put('gateway.yaml', text.replace('cert.pem', 'slow.pem'))
+    // Opens when somebody reads it.
+    const pipe = await open(slow, 'w')
+    await made.stop()
+    await pipe.writeFile(SERVER.cert)
+    await pipe.close()
+    // Behind the change, as reloads go one after the other.
+    await expect(made.reload()).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+    for (let n = 0; n < 5; n += 1) await readFile(file)
+    expect(lines).not.toContain('the gateway has a new configuration')
+  })
 
   it('goes by the last of two changes, although what the first one names comes later', async () => {
     const lines: string[] = []
