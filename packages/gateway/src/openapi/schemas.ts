@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import { invalid, type OpenApiDocument } from './document.ts'
+import { uniqueItems } from './unique-items.ts'
 
 /** One thing that is wrong with a request. */
 export interface Finding {
@@ -40,10 +41,8 @@ export function schemasOf({ file, root }: OpenApiDocument): Schemas {
   const settings = { strict: false, validateFormats: false, logger: false as const, addUsedSchema: false }
   const { $schema: _, ...others } = root
   const schema = { ...others, $id: DOCUMENT }
-  const both = (more: object) => ({
-    first: new Ajv2020({ ...settings, ...more }),
-    all: new Ajv2020({ ...settings, ...more, allErrors: true }),
-  })
+  const ajv = (more: object) => new Ajv2020({ ...settings, ...more }).removeKeyword('uniqueItems').addKeyword(uniqueItems)
+  const both = (more: object) => ({ first: ajv(more), all: ajv({ ...more, allErrors: true }) })
   const asIs = both({})
   const coercing = both({ coerceTypes: true })
 
