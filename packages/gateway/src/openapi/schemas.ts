@@ -41,8 +41,8 @@ export function schemasOf({ file, root }: OpenApiDocument): Schemas {
   const settings = { strict: false, validateFormats: false, logger: false as const, addUsedSchema: false }
   const { $schema: _, ...others } = root
   const schema = { ...others, $id: DOCUMENT }
-  const ajv = (more: object) => new Ajv2020({ ...settings, ...more }).removeKeyword('uniqueItems').addKeyword(uniqueItems)
-  const both = (more: object) => ({ first: ajv(more), all: ajv({ ...more, allErrors: true }) })
+  const ajvWith = (more: object) => new Ajv2020({ ...settings, ...more }).removeKeyword('uniqueItems').addKeyword(uniqueItems)
+  const both = (more: object) => ({ first: ajvWith(more), all: ajvWith({ ...more, allErrors: true }) })
   const asIs = both({})
   const coercing = both({ coerceTypes: true })
 
@@ -90,7 +90,7 @@ function findingsOf(
 ): Finding[] {
   try {
     if (first(fresh())) return []
-    // No limit of a schema bounds the search for all: what breaks "maxItems" is searched for equal items too, each with each.
+    // No limit of a schema bounds the search for all: of a list that breaks "maxItems", each item is looked at and complained of.
     const errors = isShort(fresh()) && !all(fresh()) ? all.errors : first.errors
     return (errors ?? []).slice(0, mostFindings).map((error) => ({ ...placeOf(error), message: messageOf(error) }))
   } catch (error) {
