@@ -49,13 +49,19 @@ export function control(options: ControlOptions): Control {
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server.once('error', (cause) => {
+        const onError = (cause: unknown) => {
           const reason =
             codeOf(cause) === 'EADDRINUSE' ? 'another program has it; stop that one or choose another "admin" port' : messageOf(cause)
           reject(new GatewayError('ERR_PORT_TAKEN', `cannot listen on ${host}:${port}: ${reason}`, { cause }))
+        }
+        server.once('error', onError)
+        server.listen(port, host, () => {
+          server.off('error', onError)
+          // As for clients.
+          server.on('error', (error) => log.warn({ err: error }, `a connection to the admin port could not be accepted: ${error.message}`))
+          // An AddressInfo, as it listens on a port.
+          resolve({ port: (server.address() as AddressInfo).port })
         })
-        // An AddressInfo, as it listens on a port.
-        server.listen(port, host, () => resolve({ port: (server.address() as AddressInfo).port }))
       }),
     stop: () =>
       new Promise((resolve) => {

@@ -1,8 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { appendFileSync } from 'node:fs'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { get, Agent as HttpAgent } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemWorld, type World } from '@banyan/core'
@@ -113,6 +114,25 @@ describe('start and stop', () => {
     const startedAt = Date.now()
     await made.stop()
     expect([await pending, Date.now() - startedAt < 2_000]).toEqual(['cut', true])
+  })
+
+  it('goes on when the system cannot give a connection, and says so', async () => {
+    const servers: Server[] = []
+    // Where Node tells which servers have begun to listen, and what it publishes there.
+    const note = (message: unknown) => void servers.push((message as { server: Server }).server)
+    const service = await echo()
+    subscribe('tracing:net.server.listen:asyncEnd', note)
+    const { url, log } = await start({ admin: 0, routes: [{ path: '/', url: service.url }] })
+    unsubscribe('tracing:net.server.listen:asyncEnd', note)
+    expect(servers).toHaveLength(2)
+    // As Node does it when accept(2) fails. Twice: whoever waited for the start may still have heard the first one.
+    for (const server of [...servers, ...servers]) server.emit('error', new Error('accept ENOBUFS'))
+    expect(log.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(
+      ['connection', 'connection to the admin port', 'connection', 'connection to the admin port'].map(
+        (what) => `a ${what} could not be accepted: accept ENOBUFS`,
+      ),
+    )
+    expect((await fetch(url)).status).toBe(200)
   })
 })
 

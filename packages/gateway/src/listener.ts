@@ -46,7 +46,7 @@ export interface Listener {
 
 /** Creates a {@link Listener} on `node:http` with its parser in strict mode. */
 export function listener(options: ListenerOptions): Listener {
-  const { place, world } = options
+  const { place, world, log } = options
   const state: ListenerState = { isDraining: false, busy: new WeakMap(), tunnels: new Set() }
   const server = newServer(options, state)
   const front = frontOf(server, options)
@@ -60,6 +60,8 @@ export function listener(options: ListenerOptions): Listener {
     },
     async start() {
       await listen(server, place)
+      // One connection that the system could not give, as for lack of memory: the next ones may come.
+      server.on('error', (error) => log.warn({ err: error }, `a connection could not be accepted: ${error.message}`))
       // An AddressInfo, as it listens on a port.
       return { port: (server.address() as AddressInfo).port, socket: socketOf(server) }
     },
