@@ -244,7 +244,7 @@ routes:
     const before = performance.now()
     const ofHosts = routes.map(({ service }, index) => ({ path: '/', service, hosts: [`shop-${index}.example`] }))
     expect(defineGateway({ routes: ofHosts }).routes).toHaveLength(10_000)
-    expect(performance.now() - before).toBeLessThan(4_000)
+    expect(performance.now() - before).toBeLessThan(10_000)
   })
 
   it.each([

@@ -35,7 +35,7 @@ it('reads what is not well-formed in a time that grows as its length does', () =
   for (const head of ['', 'a', 'a=', 'a="', 'a=b', 'a="b"']) {
     for (const filling of [' ', 'a', ',', '="', '\\', 'a ']) read(`${head}${filling.repeat(150_000)}"x`)
   }
-  expect(performance.now() - before).toBeLessThan(2_000)
+  expect(performance.now() - before).toBeLessThan(10_000)
 })
 
 it('reads several headers as one', () => {

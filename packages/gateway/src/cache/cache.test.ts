@@ -118,7 +118,7 @@ describe('what is kept', () => {
     const blanks = `a${' '.repeat(200_000)}b`
     const before = performance.now()
     expect(varyingOf(['vary', 'accept'], ['accept', blanks])).toEqual(new Map([['accept', blanks]]))
-    expect(performance.now() - before).toBeLessThan(2_000)
+    expect(performance.now() - before).toBeLessThan(10_000)
   })
 })
 
