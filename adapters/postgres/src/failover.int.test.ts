@@ -112,7 +112,9 @@ async function partitionOfOnly(log: OutboxLog): Promise<number> {
   return read.findIndex(({ length }) => length > 0)
 }
 
-describe('a server that takes over without the last commits, and passes where the old one was before anybody looks', () => {
+describe('a server that takes over without the last commits, and passes where the old one was before anybody looks', {
+  timeout: 90_000,
+}, () => {
   it('keeps nothing from a group of the bus that was further', async () => {
     const got: number[] = []
     const bus = postgresBus(behindDoor, { log: silentLogger, idlePollMs: 20, leaseMs: 60_000 })
@@ -134,9 +136,9 @@ describe('a server that takes over without the last commits, and passes where th
       vi.waitFor(async () => {
         expect(got).toContain(n)
         expect(await saved()).toBe(await highestOf('banyan_bus_position'))
-      }, 15_000),
+      }, 30_000),
     )
-    await vi.waitFor(() => expect(got.filter((n) => n > 100)).toEqual(range(101, 200)), 15_000)
+    await vi.waitFor(() => expect(got.filter((n) => n > 100)).toEqual(range(101, 200)), 30_000)
     await bus.close()
   })
 
@@ -156,9 +158,9 @@ describe('a server that takes over without the last commits, and passes where th
         expect(sent).toContain(n)
         const [row] = await query<{ done: string }>('select max(done) as done from banyan_outbox_lease')
         expect(Number(row?.done)).toBe(await highestOf('banyan_outbox_position'))
-      }, 15_000),
+      }, 30_000),
     )
-    await vi.waitFor(() => expect(sent.filter((n) => n > 100)).toEqual(range(101, 200)), 15_000)
+    await vi.waitFor(() => expect(sent.filter((n) => n > 100)).toEqual(range(101, 200)), 30_000)
     await mover.stop()
     await database.close()
   })
