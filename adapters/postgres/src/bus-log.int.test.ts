@@ -1,4 +1,4 @@
-import { type Bus, type Envelope, encodeEnvelope, silentLogger } from '@banyan/core'
+import { type Bus, encodeEnvelope, silentLogger } from '@banyan/core'
 import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -7,6 +7,7 @@ import { readEvents } from './bus-log.ts'
 import { openDatabase } from './database.ts'
 import { FENCE_CLASS, fenceWatch } from './fence-watch.ts'
 import { busMigrations } from './migrations/bus.ts'
+import { counted, countOf, range } from './test/counted.ts'
 
 let place: TestDatabase
 let bus: Bus
@@ -28,20 +29,6 @@ afterEach(async () => {
   await place.drop()
 })
 
-const numbered = (n: number): Envelope => ({
-  specversion: '1.0',
-  id: `e${n}`,
-  source: 'test',
-  type: 'counted',
-  subject: 'a',
-  time: '2026-01-01T00:00:00Z',
-  datacontenttype: 'application/json',
-  dataschema: 'counted/1',
-  data: { n },
-})
-
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
-
 /** As slow writers do it: the position is drawn, the commit comes when they like. */
 async function appendSlowly(n: number): Promise<void> {
   await client.query('begin')
@@ -49,7 +36,7 @@ async function appendSlowly(n: number): Promise<void> {
     `with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int))
      insert into banyan_bus_events (position, type, partition, stored_at, raw)
      select nextval('banyan_bus_position'), 'counted', 0, 0, $1 from fence`,
-    [encodeEnvelope(numbered(n))],
+    [encodeEnvelope(counted(n))],
   )
 }
 
@@ -58,7 +45,7 @@ async function follow(group: string): Promise<number[]> {
   await bus.subscribe({
     group,
     types: ['counted'],
-    handle: async (batch) => void got.push(...batch.map(({ envelope }) => Number(envelope?.id.slice(1)))),
+    handle: async (batch) => void got.push(...batch.map(({ envelope }) => countOf(envelope))),
   })
   return got
 }
@@ -66,22 +53,22 @@ async function follow(group: string): Promise<number[]> {
 describe('a group that joins', () => {
   it('gets what was being appended at that moment, though later events are there before it', async () => {
     await appendSlowly(1)
-    await bus.publish([numbered(2)])
+    await bus.publish([counted(2)])
     const got = await follow('new')
     await client.query('commit')
-    await bus.publish([numbered(3)])
+    await bus.publish([counted(3)])
     await vi.waitFor(() => expect(got).toEqual([1, 2, 3]), 10_000)
   })
 
   it('with others again gets it too, when all before it is pruned', async () => {
     // It has come to 2 and stopped there; what it handled is gone.
     const before = await follow('old')
-    await bus.publish([numbered(1), numbered(2)])
+    await bus.publish([counted(1), counted(2)])
     await vi.waitFor(() => expect(before).toEqual([1, 2]), 10_000)
     await bus.close()
     bus = open()
     await appendSlowly(3)
-    await bus.publish([numbered(4)])
+    await bus.publish([counted(4)])
     const other = new pg.Client({ connectionString: place.url })
     await other.connect()
     await other.query('delete from banyan_bus_events where position <= 2')
@@ -93,7 +80,7 @@ describe('a group that joins', () => {
 })
 
 it('large events are read in parts, none of them left out', async () => {
-  await bus.publish(range(1, 6).map((n) => ({ ...numbered(n), data: 'x'.repeat(n === 3 ? 900 : 10) })))
+  await bus.publish(range(1, 6).map((n) => ({ ...counted(n), data: 'x'.repeat(n === 3 ? 900 : 10) })))
   const database = openDatabase(place.url, { log: silentLogger }, { migrations: busMigrations, stores: [] })
   try {
     const fence = fenceWatch(database, 'banyan_bus_position')
@@ -144,15 +131,15 @@ describe('a server that lacks the last commits, as after a failover', () => {
 
   it('keeps no event of its own from a reader that was further already', async () => {
     const got = await follow('g')
-    await bus.publish(range(1, 10).map(numbered))
+    await bus.publish(range(1, 10).map(counted))
     await vi.waitFor(async () => expect(await highest()).toBe(10), 10_000)
     const positions = await positionsOf()
-    await bus.publish(range(11, 30).map(numbered))
+    await bus.publish(range(11, 30).map(counted))
     await vi.waitFor(async () => expect(await highest()).toBe(30), 10_000)
     await failOver(positions)
     // Of its own: the connections of the other one may not have noticed yet.
     const publisher = open()
-    await publisher.publish(range(101, 125).map(numbered))
+    await publisher.publish(range(101, 125).map(counted))
     await publisher.close()
     await vi.waitFor(() => expect(got.filter((n) => n > 100)).toEqual(range(101, 125)), 10_000)
     await vi.waitFor(async () => expect(await highest()).toBe(35), 10_000)
@@ -168,17 +155,17 @@ describe('a server that lacks the last commits, as after a failover', () => {
       group: 'g',
       types: ['counted'],
       async handle(batch) {
-        const numbers = batch.map(({ envelope }) => Number(envelope?.id.slice(1)))
+        const numbers = batch.map(({ envelope }) => countOf(envelope))
         got.push(...numbers)
         if (!numbers.includes(30)) return
         arrived()
         await held
       },
     })
-    await bus.publish(range(1, 10).map(numbered))
+    await bus.publish(range(1, 10).map(counted))
     await vi.waitFor(async () => expect(await highest()).toBe(10), 10_000)
     const positions = await positionsOf()
-    await bus.publish(range(11, 30).map(numbered))
+    await bus.publish(range(11, 30).map(counted))
     await inHand
     await failOver(positions)
     goOn()
@@ -187,7 +174,7 @@ describe('a server that lacks the last commits, as after a failover', () => {
     expect(await highest()).toBe(10)
     bus = open()
     const rest = await follow('g')
-    await bus.publish(range(101, 125).map(numbered))
+    await bus.publish(range(101, 125).map(counted))
     await vi.waitFor(() => expect(rest).toEqual(range(101, 125)), 10_000)
   })
 })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { type Bus, type Envelope, encodeEnvelope, silentLogger, systemWorld } from '@banyan/core'
+import { type Bus, encodeEnvelope, silentLogger, systemWorld } from '@banyan/core'
 import { relay } from '@banyan/messaging'
 import { type GroupMember, type OutboxLog, outboxLogPort, outboxPort } from '@banyan/messaging/internal'
 import { type FaultProxy, faultProxy, type PostgresServer, startPostgres } from '@banyan/testing'
@@ -11,6 +11,7 @@ import { openDatabase } from './database.ts'
 import { fenceWatch } from './fence-watch.ts'
 import { postgres, postgresBus } from './index.ts'
 import { busMigrations } from './migrations/bus.ts'
+import { counted, countOf, range } from './test/counted.ts'
 
 let server: PostgresServer
 let door: FaultProxy
@@ -39,20 +40,6 @@ async function query<Row>(text: string): Promise<Row[]> {
   await client.end()
   return rows
 }
-
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
-
-const numbered = (n: number): Envelope => ({
-  specversion: '1.0',
-  id: `${n}`,
-  source: 'test',
-  type: 'counted',
-  subject: 'a',
-  time: '2026-01-01T00:00:00Z',
-  datacontenttype: 'application/json',
-  dataschema: 'counted/1',
-  data: {},
-})
 
 async function highestOf(sequence: string): Promise<number> {
   const [row] = await query<{ last: string | null }>(`select pg_sequence_last_value('${sequence}') as last`)
@@ -101,7 +88,7 @@ async function failOver(append: (from: number, to: number) => Promise<void>, rea
 
 async function appendRecords(from: number, to: number): Promise<void> {
   const database = postgres(direct, { log: silentLogger })
-  const records = range(from, to).map((n) => ({ id: `${n}`, type: 'counted', key: 'a', body: encodeEnvelope(numbered(n)), time: 1 }))
+  const records = range(from, to).map((n) => ({ id: `e${n}`, type: 'counted', key: 'a', body: encodeEnvelope(counted(n)), time: 1 }))
   await database.transaction((tx) => tx.store(outboxPort).append(tx, records))
   await database.close()
 }
@@ -121,11 +108,11 @@ describe('a server that takes over without the last commits, and passes where th
     await bus.subscribe({
       group: 'g',
       types: ['counted'],
-      handle: async (batch) => void got.push(...batch.map(({ envelope }) => Number(envelope?.id))),
+      handle: async (batch) => void got.push(...batch.map(({ envelope }) => countOf(envelope))),
     })
     const append = async (from: number, to: number) => {
       const publisher = postgresBus(direct, { log: silentLogger })
-      await publisher.publish(range(from, to).map(numbered))
+      await publisher.publish(range(from, to).map(counted))
       await publisher.close()
     }
     const saved = async () => {
@@ -146,7 +133,7 @@ describe('a server that takes over without the last commits, and passes where th
     const sent: number[] = []
     const bus: Bus = {
       features: { ordering: 'key', redelivery: true, replay: true },
-      publish: async (batch) => void sent.push(...batch.map(({ id }) => Number(id))),
+      publish: async (batch) => void sent.push(...batch.map(countOf)),
       subscribe: () => Promise.reject(new Error('nobody listens')),
       close: async () => {},
     }
@@ -194,7 +181,7 @@ describe('a server that was started anew, which may be another', () => {
 
   it('does the same for the bus', async () => {
     const bus = postgresBus(direct, { log: silentLogger })
-    await bus.publish(range(1, 20).map(numbered))
+    await bus.publish(range(1, 20).map(counted))
     await bus.close()
     const database = openDatabase(direct, { log: silentLogger }, { migrations: busMigrations, stores: [] })
     const fence = fenceWatch(database, 'banyan_bus_position')
