@@ -47,6 +47,16 @@ async function moveBefore(database: PostgresDatabase, { id, owner, revision, sta
 }
 
 async function retireBefore(database: PostgresDatabase, id: string): Promise<void> {
+  try {
+    await moveToArchive(database, id)
+  } catch (error) {
+    // The server refuses first and rolls back then: the next answer on this connection comes when the row is free.
+    await database.run('select 1')
+    throw error
+  }
+}
+
+async function moveToArchive(database: PostgresDatabase, id: string): Promise<void> {
   await database.run(
     `with ended as (delete from banyan_sagas where id = $1 returning *),
       entries as (delete from banyan_saga_history where saga = $1 returning *)
