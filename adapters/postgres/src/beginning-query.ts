@@ -1,5 +1,5 @@
-import type pg from 'pg'
-import { executeUnbound, type Named, type QueryArguments, Sending, type Wire } from './wire.ts'
+import { type Runnable, StatementQuery } from './statement-query.ts'
+import { type Answered, executeUnbound, type Named, type Wire } from './wire.ts'
 
 /**
  * A query with BEGIN, and what else must come first, right before it, without a sync between them: the server answers all with one packet,
@@ -7,12 +7,12 @@ import { executeUnbound, type Named, type QueryArguments, Sending, type Wire } f
  *
  * @see PostgreSQL, "Message Flow", extended query, pipelining
  */
-export class BeginningQuery extends Sending {
+export class BeginningQuery extends StatementQuery {
   readonly #beginning: readonly Named[]
 
   /** Where such a query has failed, its own name and those of `beginning` are not to be used again. */
-  constructor(config: pg.QueryConfig, answered: QueryArguments[1], beginning: readonly Named[]) {
-    super(config, answered)
+  constructor(statement: Runnable, answered: Answered, beginning: readonly Named[]) {
+    super(statement, answered)
     this.#beginning = beginning
   }
 

@@ -1,5 +1,5 @@
-import type pg from 'pg'
-import { executeUnbound, type QueryArguments, Sending, type Wire } from './wire.ts'
+import { type Runnable, StatementQuery } from './statement-query.ts'
+import { type Answered, executeUnbound, type Wire } from './wire.ts'
 
 /** What runs behind the statement. */
 export const COMMIT = 'commit'
@@ -11,23 +11,18 @@ export const COMMIT = 'commit'
  *
  * @see PostgreSQL, "Message Flow", extended query, pipelining
  */
-export class CommittingQuery extends Sending {
+export class CommittingQuery extends StatementQuery {
   readonly #name: string
 
   /** `commitName` is what COMMIT is prepared under, if under anything; where such a query has failed, its name is not to be used again. */
-  constructor(config: pg.QueryConfig, answered: QueryArguments[1], commitName = '') {
-    super(config, answered)
+  constructor(statement: Runnable, answered: Answered, commitName = '') {
+    super(statement, answered)
     this.#name = commitName
   }
 
-  override prepare(connection: Wire): void {
-    const name = this.#name
-    // Only behind an execute: without one, as for a value that cannot be sent, nothing must be committed.
-    const execute = (portal: object) => {
-      connection.execute(portal)
-      executeUnbound(connection, { name, text: COMMIT })
-    }
-    super.prepare(Object.create(connection, { execute: { value: execute } }))
+  // Only behind an execute: without one, as for a value that cannot be sent, nothing must be committed.
+  protected override sendBehind(connection: Wire): void {
+    executeUnbound(connection, { name: this.#name, text: COMMIT })
   }
 
   override handleReadyForQuery(connection: Wire): void {

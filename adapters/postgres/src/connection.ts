@@ -9,8 +9,9 @@ import { isDisconnect, isStale, sqlStateOf, toPostgresError } from './server-err
 import { placeOf, type Settings } from './settings.ts'
 import { shorten } from './statement.ts'
 import { type StatementNames, statementNames } from './statement-names.ts'
+import { type Runnable, StatementQuery } from './statement-query.ts'
 import { type PostgresValue, rowTypes } from './values.ts'
-import { type QueryArguments, Sending } from './wire.ts'
+import { type Answered, Sending } from './wire.ts'
 
 /** A statement and its values. */
 export interface Statement {
@@ -137,7 +138,11 @@ async function connect(settings: Settings): Promise<Connection> {
     beginAndQuery: <Row extends object>(beginning: readonly string[], statement: Statement) =>
       noteLoss(statement.text, beginAndRun<Row>(client, names, beginning, statement)),
     queryAndCommit: (statement) => noteLoss(statement.text, runAndCommit(client, names, statement)),
-    exec: (text) => noteLoss(text, ask<Record<string, unknown>>(client, { text })),
+    exec: (text) =>
+      noteLoss(
+        text,
+        ask<Record<string, unknown>>(client, text, (answered) => new Sending(text, answered)),
+      ),
     inOnePacket(send) {
       socket.cork()
       try {
@@ -193,9 +198,9 @@ async function beginAndRun<Row extends object>(
 ): Promise<Result<Row>> {
   // What stands behind BEGIN is rare, and parsed each time.
   const [begin = '', ...behind] = beginning
-  const sent = [{ text: begin, name: names?.nameOf(begin) ?? '' }, ...behind.map((text) => ({ text, name: '' }))]
+  const sent = [{ text: begin, name: names?.of(begin).name ?? '' }, ...behind.map((text) => ({ text, name: '' }))]
   try {
-    return await runStatement<Row>(client, names, statement, (config, answered) => new BeginningQuery(config, answered, sent))
+    return await runStatement<Row>(client, names, statement, (runnable, answered) => new BeginningQuery(runnable, answered, sent))
   } catch (error) {
     // Whether the server came to prepare them, it does not say.
     for (const text of [begin, statement.text]) names?.forget(text)
@@ -204,9 +209,9 @@ async function beginAndRun<Row extends object>(
 }
 
 async function runAndCommit(client: pg.Client, names: StatementNames | undefined, statement: Statement): Promise<Result> {
-  const commitName = names?.nameOf(COMMIT)
+  const commitName = names?.of(COMMIT).name
   try {
-    return await runStatement(client, names, statement, (config, answered) => new CommittingQuery(config, answered, commitName))
+    return await runStatement(client, names, statement, (runnable, answered) => new CommittingQuery(runnable, answered, commitName))
   } catch (error) {
     // Whether the server came to prepare it, it does not say.
     names?.forget(COMMIT)
@@ -218,11 +223,11 @@ async function runStatement<Row extends object>(
   client: pg.Client,
   names: StatementNames | undefined,
   { text, values = [] }: Statement,
-  make?: MakeQuery,
+  make: MakeQuery = plainQuery,
 ): Promise<Result<Row>> {
-  const name = names?.nameOf(text)
+  const runnable: Runnable = { text, values: [...values], prepared: names?.of(text) }
   try {
-    return await ask<Row>(client, { text, values: [...values], queryMode: 'extended', ...(name !== undefined && { name }) }, make)
+    return await ask<Row>(client, text, (answered) => make(runnable, answered))
   } catch (error) {
     // Under another name it is prepared afresh.
     if (isStale(error)) names?.forget(text)
@@ -230,18 +235,14 @@ async function runStatement<Row extends object>(
   }
 }
 
-type MakeQuery = (...query: QueryArguments) => pg.Query
+type MakeQuery = (statement: Runnable, answered: Answered) => pg.Query
 
-const plainQuery: MakeQuery = (config, answered) => new Sending(config, answered)
+const plainQuery: MakeQuery = (statement, answered) => new StatementQuery(statement, answered)
 
-function ask<Row extends object>(
-  client: pg.Client,
-  query: pg.QueryConfig & { queryMode?: 'extended' },
-  make: MakeQuery = plainQuery,
-): Promise<Result<Row>> {
+function ask<Row extends object>(client: pg.Client, text: string, make: (answered: Answered) => pg.Query): Promise<Result<Row>> {
   return new Promise((resolve, reject) => {
-    const sent = make(query, (error, result) => {
-      if (error) reject(toPostgresError(error, runAction(query.text)))
+    const sent = make((error, result) => {
+      if (error) reject(toPostgresError(error, runAction(text)))
       // Of several statements in one exchange the driver gives a list. Rows come as the statement makes them: the caller names their shape,
       // and SQL cannot be checked against it here.
       else resolve((Array.isArray(result) ? result.at(-1) : result) as Result<Row>)

@@ -2,7 +2,8 @@ import { testPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { statementNames } from './statement-names.ts'
-import { Sending, type Wire } from './wire.ts'
+import { StatementQuery } from './statement-query.ts'
+import type { Wire } from './wire.ts'
 
 it('keeps nothing of statements that gave way before they were answered, here or in the server', async () => {
   const place = await testPostgres()
@@ -12,7 +13,7 @@ it('keeps nothing of statements that gave way before they were answered, here or
   const run = (text: string) =>
     new Promise<{ rows: unknown[] }>((resolve, reject) => {
       const answered = (error: Error | undefined, result: unknown) => (error ? reject(error) : resolve(result as { rows: unknown[] }))
-      client.query(new Sending({ text, name: names.nameOf(text) }, answered))
+      client.query(new StatementQuery({ text, values: [], prepared: names.of(text) }, answered))
     })
   await Promise.all(Array.from({ length: 20 }, (_, n) => run(`select ${n}`)))
   const { rows } = await run('select name from pg_prepared_statements')

@@ -1,27 +1,34 @@
 import type pg from 'pg'
-import { Sending, type Wire } from './wire.ts'
+import { type RowDescription, Sending, type Wire } from './wire.ts'
 
-/** The names of the statements that a connection has prepared. */
+/** What a connection knows of a statement under the name that it is prepared under. */
+export interface Prepared {
+  readonly name: string
+  /** What its rows are, `null` for a statement without any; nothing before its first answer. */
+  rows?: RowDescription | null
+}
+
+/** The statements that a connection has prepared. */
 export interface StatementNames {
-  /** The name to run a text under; new texts get a new one. */
-  nameOf(text: string): string
+  /** What to run a text under; new texts get a new name. */
+  of(text: string): Prepared
   /** Takes a text's name away, in the server too. */
   forget(text: string): void
 }
 
 /** Names the `max` texts used last; those of others are freed in the server. */
 export function statementNames(client: pg.Client, max: number): StatementNames {
-  const names = new Map<string, string>()
+  const known = new Map<string, Prepared>()
   const unused: string[] = []
   let given = 0
 
   function forget(text: string): void {
-    const name = names.get(text)
-    if (name === undefined) return
-    names.delete(text)
+    const prepared = known.get(text)
+    if (prepared === undefined) return
+    known.delete(text)
     // The driver keeps the text of each name it has ever sent.
-    delete (client.connection as unknown as Wire).parsedStatements[name]
-    unused.push(name)
+    delete (client.connection as unknown as Wire).parsedStatements[prepared.name]
+    unused.push(prepared.name)
   }
 
   function freeUnused(): void {
@@ -29,15 +36,15 @@ export function statementNames(client: pg.Client, max: number): StatementNames {
   }
 
   return {
-    nameOf(text) {
+    of(text) {
       freeUnused()
-      const known = names.get(text)
-      const name = known ?? `banyan_${++given}`
-      if (known !== undefined) names.delete(text)
+      const old = known.get(text)
+      if (old) known.delete(text)
+      const prepared = old ?? { name: `banyan_${++given}` }
       // A Map keeps the order of insertion: the first key is the one used longest ago.
-      names.set(text, name)
-      if (names.size > max) forget(names.keys().next().value ?? '')
-      return name
+      known.set(text, prepared)
+      if (known.size > max) forget(known.keys().next().value ?? '')
+      return prepared
     },
     forget,
   }
@@ -52,7 +59,7 @@ class ClosingQuery extends Sending {
 
   constructor(names: readonly string[]) {
     // What makes it fail (a broken connection) makes the statement behind it fail too, which says so.
-    super({ text: 'close' }, () => {})
+    super('close', () => {})
     this.#names = names
   }
 
