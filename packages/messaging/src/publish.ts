@@ -1,15 +1,6 @@
-import {
-  checkEventData,
-  type Envelope,
-  EventError,
-  type EventInput,
-  type EventType,
-  encodeEnvelope,
-  messageOf,
-  type Schema,
-  type Transaction,
-} from '@banyan/core'
+import { checkEventData, EventError, type EventInput, type EventType, messageOf, type Schema, type Transaction } from '@banyan/core'
 import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { type EventContent, envelopeText } from './envelope-text.ts'
 import { instruments, isHeard } from './metrics.ts'
 import { type OutboxRecord, outboxPort } from './ports.ts'
 import { isTraced, type TraceAttributes, traceAttributes, withRemoteParent } from './trace.ts'
@@ -116,8 +107,9 @@ function recordOf(tx: Transaction, type: EventType, data: unknown, options: Publ
     const now = world.now()
     const key = checkedText(options.key ?? type.key(data), type, 'key', 1)
     const correlationId = checkedText(options.correlationId ?? cause?.correlationId ?? id, type, 'correlation id', 0)
-    const envelope = envelopeOf(type, { id, source, key, now, data, correlationId }, cause, traceAttributes(span))
-    return { id, type: type.name, key, body: encoded(envelope), time: now }
+    const flow = { correlationId, causationId: cause?.causationId, trace: traceOf(span, cause) }
+    const content = { id, source, key, time: timeText(now), data, ...flow }
+    return { id, type: type.name, key, body: written(type, content), time: now }
   }
   if (fits(answer)) return within(span, make)
   const refuse = (error: unknown) =>
@@ -134,12 +126,12 @@ function checkedText(value: unknown, { name, version }: EventType, what: string,
   throw new EventError('ERR_EVENT_INVALID', `cannot publish event "${name}/${version}": its ${what} is ${given}, wanted a text`)
 }
 
-function encoded(envelope: Envelope): string {
+function written(type: EventType, content: EventContent): string {
   try {
-    return encodeEnvelope(envelope)
+    return envelopeText(type, content)
   } catch (cause) {
     const reason = `its data cannot be written as JSON: ${messageOf(cause)}`
-    throw new EventError('ERR_EVENT_INVALID', `cannot publish event "${envelope.dataschema}": ${reason}`, { cause })
+    throw new EventError('ERR_EVENT_INVALID', `cannot publish event "${type.name}/${type.version}": ${reason}`, { cause })
   }
 }
 
@@ -179,37 +171,6 @@ function within<T>(span: Span | undefined, work: () => T): T {
   }
 }
 
-interface Content {
-  id: string
-  source: string
-  key: string
-  now: number
-  data: unknown
-  correlationId: string
-}
-
-type Draft = { -readonly [Name in keyof Envelope]: Envelope[Name] }
-
-function envelopeOf(type: EventType, content: Content, cause: Cause | undefined, own: TraceAttributes): Envelope {
-  const envelope: Draft = {
-    specversion: '1.0',
-    id: content.id,
-    source: content.source,
-    type: type.name,
-    subject: content.key,
-    time: timeText(content.now),
-    datacontenttype: 'application/json',
-    dataschema: `${type.name}/${type.version}`,
-    data: content.data,
-  }
-  const { traceparent, tracestate } = own.traceparent ? own : inherited(cause)
-  if (traceparent) envelope.traceparent = traceparent
-  if (tracestate) envelope.tracestate = tracestate
-  envelope.correlationid = content.correlationId
-  if (cause) envelope.causationid = cause.causationId
-  return envelope
-}
-
 let lastTime = { ms: Number.NaN, text: '' }
 
 /** RFC 3339. Many events fall into one millisecond, and writing its text takes longer than the rest of an envelope. */
@@ -218,8 +179,8 @@ function timeText(ms: number): string {
   return lastTime.text
 }
 
-/** The trace of the message being handled goes on also where no telemetry is set up. */
-function inherited(cause: Cause | undefined): TraceAttributes {
-  if (!cause?.traceparent) return {}
-  return { traceparent: cause.traceparent, ...(cause.tracestate ? { tracestate: cause.tracestate } : {}) }
+/** That of the message being handled goes on also where no telemetry is set up. */
+function traceOf(span: Span | undefined, cause: Cause | undefined): TraceAttributes {
+  const own = traceAttributes(span)
+  return own.traceparent || !cause ? own : cause
 }
