@@ -7,6 +7,7 @@ import { sqlite } from '@banyan/sqlite'
 import { contextOf, troubleLog } from '../component.ts'
 import { settingsOfContestant, tell } from '../contestant.ts'
 import { NOTE, orderPlaced } from '../events.ts'
+import { type Rates, type Slice, takeTurns, writeFor } from './turns.ts'
 
 // What publishing costs a writing transaction: npm run bench -- commit starts it.
 
@@ -20,21 +21,16 @@ export interface CostTask {
   readonly seconds: number
 }
 
-export interface CostResult {
+/**
+ * `plain`: of one insert. `two`: of two inserts of the user's, what writing one more row costs, whatever it is for. `published`: with an
+ * event in each, others woken by it. `relayed`: and a relay in the same process that moves the events meanwhile.
+ */
+export interface CostResult extends Rates<Kind> {
   readonly clients: number
-  /** Transactions a second of one insert. */
-  readonly plain: number
-  /** Of two inserts of the user's: what writing one more row costs, whatever it is for. */
-  readonly two: number
-  /** With an event in each, others woken by it. */
-  readonly published: number
-  /** And a relay in the same process that moves the events meanwhile. */
-  readonly relayed: number
 }
 
 const KINDS = ['plain', 'two', 'published', 'relayed'] as const
 type Kind = (typeof KINDS)[number]
-const SLICES = 8
 
 const task = settingsOfContestant<CostTask>()
 const database: Database =
@@ -47,41 +43,18 @@ const forget = database.store(outboxPort).onAppend(() => {})
 
 const results: CostResult[] = []
 await slice('published', 8, 0.5)
-for (const clients of task.levels) {
-  const done: Record<Kind, number> = { plain: 0, two: 0, published: 0, relayed: 0 }
-  const took: Record<Kind, number> = { plain: 0, two: 0, published: 0, relayed: 0 }
-  for (let turn = 0; turn < SLICES; turn += 1) {
-    // In turns, and in another order each time: what one kind leaves behind is not always the same one's burden.
-    for (let place = 0; place < KINDS.length; place += 1) {
-      const kind = KINDS[(turn + place) % KINDS.length] ?? 'plain'
-      const { count, seconds } = await slice(kind, clients, task.seconds / SLICES)
-      done[kind] += count
-      took[kind] += seconds
-    }
-  }
-  const rate = (kind: Kind) => done[kind] / took[kind]
-  results.push({ clients, plain: rate('plain'), two: rate('two'), published: rate('published'), relayed: rate('relayed') })
-}
+for (const clients of task.levels)
+  results.push({ clients, ...(await takeTurns(KINDS, task.seconds, (kind, seconds) => slice(kind, clients, seconds))) })
 forget()
 await database.close()
 await tell('result', results)
 process.exit(0)
 
-async function slice(kind: Kind, clients: number, seconds: number): Promise<{ count: number; seconds: number }> {
+async function slice(kind: Kind, clients: number, seconds: number): Promise<Slice> {
   const mover = kind === 'relayed' ? await startRelay() : undefined
-  let count = 0
-  const startedAt = performance.now()
-  const until = startedAt + seconds * 1_000
-  const client = async (key: string) => {
-    while (performance.now() < until) {
-      await write(key, kind)
-      count += 1
-    }
-  }
-  await Promise.all(Array.from({ length: clients }, (_, index) => client(`order-${index}`)))
-  const elapsed = (performance.now() - startedAt) / 1_000
+  const done = await writeFor(seconds, clients, (client) => write(`order-${client}`, kind))
   await mover?.stop()
-  return { count, seconds: elapsed }
+  return done
 }
 
 function write(key: string, kind: Kind): Promise<void> {
