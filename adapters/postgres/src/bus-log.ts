@@ -1,6 +1,7 @@
 import { type Envelope, encodeEnvelope } from '@banyan/core'
 import { type BusLog, type LoggedEvent, type LogRange, type LogSlice, partitionOf } from '@banyan/messaging/internal'
 import { FENCE_CLASS, type FenceWatch, SERVER } from './fence-watch.ts'
+import { joinNumbers, joinTexts, numbersOf, textsOf } from './joined.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import { storable } from './storable.ts'
 
@@ -41,9 +42,10 @@ export async function readEvents(
   const { final, server, setbacks } = known.final - after >= limit ? known : await fence.look()
   if (final <= after) return { events: [], upTo: after, atEnd: true, setbacks }
   const until = Math.min(after + WINDOW, final)
-  const [row] = await database.run<{ batch: string | null; found: number; server: string }>(
-    `select json_agg(json_build_array(position, type, partition, raw)) filter (where before < $6)::text as batch, count(*) as found,
-       ${SERVER} as server from (
+  const here = 'filter (where before < $6)'
+  const [row] = await database.run<Joined>(
+    `select ${joinNumbers('position')} ${here} as positions, ${joinTexts('type')} ${here} as types,
+       ${joinNumbers('partition')} ${here} as partitions, ${joinTexts('raw')} ${here} as raws, count(*) as found, ${SERVER} as server from (
        select position, type, partition, raw,
          sum(octet_length(raw)) over (order by position rows unbounded preceding) - octet_length(raw) as before
        from (select position, type, partition, raw from banyan_bus_events
@@ -52,12 +54,30 @@ export async function readEvents(
     [after, until, types, partitions, limit, mostBytes],
   )
   // What another server has is not final up to there.
-  if (row?.server !== server) return { events: [], upTo: after, atEnd: false, setbacks: (await fence.look()).setbacks }
-  const rows: [number, string, number, string][] = row?.batch ? JSON.parse(row.batch) : []
-  const events: LoggedEvent[] = rows.map(([position, type, partition, raw]) => ({ position, type, partition, raw }))
-  const isAll = events.length < limit && events.length === row?.found
+  if (!row || row.server !== server) return { events: [], upTo: after, atEnd: false, setbacks: (await fence.look()).setbacks }
+  const events = eventsOf(row)
+  const isAll = events.length < limit && events.length === row.found
   const upTo = isAll ? until : (events.at(-1)?.position ?? until)
   return { events, upTo, atEnd: upTo >= final, setbacks }
+}
+
+interface Joined {
+  readonly positions: string | null
+  readonly types: string | null
+  readonly partitions: string | null
+  readonly raws: string | null
+  readonly found: number
+  readonly server: string
+}
+
+function eventsOf(joined: Joined): LoggedEvent[] {
+  const [types, partitions, raws] = [textsOf(joined.types), numbersOf(joined.partitions), textsOf(joined.raws)]
+  return numbersOf(joined.positions).map((position, index) => ({
+    position,
+    type: types[index] ?? '',
+    partition: partitions[index] ?? 0,
+    raw: raws[index] ?? '',
+  }))
 }
 
 /** The name of this very log. */

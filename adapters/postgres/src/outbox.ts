@@ -2,6 +2,7 @@ import type { Transaction } from '@banyan/core'
 import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxProgress, OutboxStats, PartitionState } from '@banyan/messaging/internal'
 import type { FenceState } from './fence.ts'
 import { FENCE_CLASS, fenceWatch, SERVER } from './fence-watch.ts'
+import { joinNumbers, joinTexts, numbersOf, textsOf } from './joined.ts'
 import { wakeUps } from './notify.ts'
 import { type OutboxRooms, outboxRooms } from './outbox-rooms.ts'
 import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
@@ -72,10 +73,7 @@ export function postgresOutbox(database: PostgresDatabase): Outbox {
   }
 }
 
-/**
- * How much of events one read brings, bytes, and one event more: they come as one text, and V8 has none beyond 512 MB. In JSON they take
- * about twice that.
- */
+/** How much of events one read brings, bytes, and one event more: they come as one text, and V8 has none beyond 512 MB. */
 const MOST_BYTES = 16_777_216
 
 /** The reading side of the outbox. */
@@ -154,31 +152,37 @@ interface Range {
   readonly mostBytes: number
 }
 
-/**
- * One value: the driver's work for a row of three columns is six times that for an item of one text. What goes beyond `mostBytes` is
- * counted and left for the next time; the first always comes.
- */
+/** What goes beyond `mostBytes` is counted and left for the next time; the first always comes. */
 async function readRows(
   database: PostgresDatabase,
   { partition, after, limit, final, mostBytes }: Range,
 ): Promise<Batch & { readonly server: string | undefined }> {
   const from = after === undefined ? '(select done from banyan_outbox_lease where partition = $1)' : '$5::bigint'
   const text = `
-    select json_agg(json_build_array(position, key, body)) filter (where before < $4)::text as batch, count(*) as found,
-      ${SERVER} as server from (
+    select ${joinNumbers('position')} filter (where before < $4) as positions, ${joinTexts('key')} filter (where before < $4) as keys,
+      ${joinTexts('body')} filter (where before < $4) as bodies, count(*) as found, ${SERVER} as server from (
       select position, key, body,
         sum(octet_length(body)) over (order by position rows unbounded preceding) - octet_length(body) as before
       from (select position, key, body from banyan_outbox
         where part = $1 and position > ${from} and position <= $2 order by position limit $3) as upcoming) as entries`
   const values = [partition, final, limit, mostBytes]
-  const [row] = await database.run<{ batch: string | null; found: number; server: string }>(
-    text,
-    after === undefined ? values : [...values, after],
-  )
-  const rows: [number, string, string][] = row?.batch ? JSON.parse(row.batch) : []
-  const found = row?.found ?? 0
-  const entries = rows.map(([position, key, body]) => ({ position, key, body }))
-  return { entries, isAll: found < limit && rows.length === found, server: row?.server }
+  const [row] = await database.run<Joined>(text, after === undefined ? values : [...values, after])
+  if (!row) throw new Error('a count of events gave no row')
+  const { positions, keys, bodies, found, server } = row
+  const entries = entriesOf(numbersOf(positions), textsOf(keys), textsOf(bodies))
+  return { entries, isAll: found < limit && entries.length === found, server }
+}
+
+interface Joined {
+  readonly positions: string | null
+  readonly keys: string | null
+  readonly bodies: string | null
+  readonly found: number
+  readonly server: string
+}
+
+function entriesOf(positions: readonly number[], keys: readonly string[], bodies: readonly string[]): OutboxEntry[] {
+  return positions.map((position, index) => ({ position, key: keys[index] ?? '', body: bodies[index] ?? '' }))
 }
 
 interface LeaseRow {
