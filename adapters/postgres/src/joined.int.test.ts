@@ -2,7 +2,7 @@ import { testPostgres } from '@banyan/testing'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { joinNumbers, joinTexts, numbersOf, textsOf } from './joined.ts'
+import { isEscaped, joinedTexts, joinNumbers, joinTexts, numbersOf, plainText, splitTexts, textsOf } from './joined.ts'
 
 let client: pg.Client
 let drop: () => Promise<void>
@@ -31,17 +31,38 @@ async function throughServer(texts: readonly string[]): Promise<{ texts: string[
   return { texts: textsOf(rows[0]?.texts ?? null), numbers: numbersOf(rows[0]?.numbers ?? null) }
 }
 
-it('gives texts back as they were, also those that look like what stands between them', async () => {
-  // All that the server can store: no NUL, and no half of a pair.
-  const piece = fc.constantFrom('\x1e', '0', '1', '\x1e0', '\x1e1', '', ',', '"', '\\', 'é', '😀')
-  const text = fc.oneof(
-    fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join('')),
+async function intoServer(texts: readonly string[]): Promise<string[]> {
+  const joined = joinedTexts(texts)
+  const { rows } = await client.query<{ text: string }>(
+    `select ${plainText('text', '$2::boolean')} as text from ${splitTexts('$1')} with ordinality as t (text, n) order by n`,
+    [joined, isEscaped(joined)],
+  )
+  return rows.map(({ text }) => text)
+}
+
+// All that the server can store: no NUL, and no half of a pair.
+const PIECE = fc.constantFrom('\x1e', '0', '1', '\x1e0', '\x1e1', '', ',', '"', '\\', 'é', '😀')
+const TEXT = fc
+  .oneof(
+    fc.array(PIECE, { maxLength: 6 }).map((pieces) => pieces.join('')),
     fc.string(),
   )
-  const storable = text.filter((one) => !one.includes('\0') && one.isWellFormed())
+  .filter((one) => !one.includes('\0') && one.isWellFormed())
+
+it('brings texts from the server as they were, also those that look like what stands between them', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(storable, { maxLength: 5 }), async (texts) => {
+    fc.asyncProperty(fc.array(TEXT, { maxLength: 5 }), async (texts) => {
       expect(await throughServer(texts)).toEqual({ texts, numbers: texts.map((_, index) => index + 1) })
+    }),
+    { numRuns: 300 },
+  )
+})
+
+it('brings texts to the server as they were, also those that look like what stands between them', async () => {
+  const full = TEXT.filter((text) => text !== '')
+  await fc.assert(
+    fc.asyncProperty(fc.array(full, { minLength: 1, maxLength: 5 }), async (texts) => {
+      expect(await intoServer(texts)).toEqual(texts)
     }),
     { numRuns: 300 },
   )
