@@ -70,3 +70,13 @@ test.each([
   expect(given.ok === false && Object.is(given.error, reason)).toBe(true)
   expect([limit.active, breaker.state]).toEqual([0, 'closed'])
 })
+
+test('a host that becomes unreachable proves that nothing was sent only where the connection was still being made', () => {
+  const unreachable = (syscall?: string) =>
+    Object.assign(new Error(`${syscall} EHOSTUNREACH`), { code: 'EHOSTUNREACH', ...(syscall && { syscall }) })
+  expect(['connect', 'read', 'write', undefined].map((syscall) => wasNeverSent(unreachable(syscall)))).toEqual([true, false, false, true])
+  const hidden = new TypeError('fetch failed', {
+    cause: Object.assign(new Error('read ENETUNREACH'), { code: 'ENETUNREACH', syscall: 'read' }),
+  })
+  expect(wasNeverSent(hidden)).toBe(false)
+})

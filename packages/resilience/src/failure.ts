@@ -44,9 +44,15 @@ export function wasNeverSent(error: unknown): boolean {
   // Ten levels: an error that is its own cause must not hang the call.
   for (let level = 0, current = error; level < 10 && isError(current); level += 1, current = causeOf(current)) {
     const code = codeOf(current)
-    if (code !== undefined && NEVER_SENT.has(code)) return true
+    if (code !== undefined && NEVER_SENT.has(code) && !wasConnected(current)) return true
   }
   return false
+}
+
+/** A host may also become unreachable while an open connection is read or written: by then the request may have been carried out. */
+function wasConnected(error: Error): boolean {
+  const syscall = asked(() => ('syscall' in error ? error.syscall : undefined))
+  return syscall === 'read' || syscall === 'write'
 }
 
 function isError(value: unknown): value is Error {
