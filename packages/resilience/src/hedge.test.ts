@@ -178,3 +178,15 @@ test('by share, it hedges from the call after "minimumCalls" on, however many th
 test.each([undefined, null, '100'])('a hedge that is not told after what is refused by name: %o', (after) => {
   expect(() => hedge({ after: after as never })).toThrow('cannot create hedge: "after" is ')
 })
+
+test('by share, it hedges no more than that share, also while its hedges win', async () => {
+  const { world, stock, after } = setup({ after: { quantile: 0.95 } })
+  let hedges = 0
+  for (let i = 0; i < 3_000; i += 1) {
+    // A long tail, as of a service whose instances pause now and then.
+    const outcome = stock.outcome(() => after(Math.min(10_000, (1 - world.random()) ** -1), () => 1))
+    await world.advance(20_000)
+    hedges += (await outcome).attempts - 1
+  }
+  expect(hedges / 3_000).toBeLessThan(0.065)
+})

@@ -102,6 +102,7 @@ class Hedging implements Deadline, AbortListener {
   readonly #rules: Rules
   readonly #scope: Scope
   readonly #end: End
+  readonly #startedAt: number
   readonly #flying: Set<Flight> = new Set()
   #sent = 0
   #open = true
@@ -110,6 +111,7 @@ class Hedging implements Deadline, AbortListener {
     this.#rules = rules
     this.#scope = scope
     this.#end = end
+    this.#startedAt = scope.startedAt
     scope.cancel?.listen(this)
   }
 
@@ -117,13 +119,13 @@ class Hedging implements Deadline, AbortListener {
   send(): void {
     const { next, extra, delay, deadlines } = this.#rules
     const { run, cancel, attempt } = this.#scope
-    const flight = new Flight(this, new Cancellation(run.world, cancel?.deadline ?? Number.POSITIVE_INFINITY), run.world.monotonic())
+    const flight = new Flight(this, new Cancellation(run.world, cancel?.deadline ?? Number.POSITIVE_INFINITY))
     this.#flying.add(flight)
     const scope = new Scope(run, flight.cancel, attempt, this.#sent)
     this.#sent += 1
     const { afterMs } = delay
     if (this.#sent <= extra && afterMs !== undefined) {
-      this.at = flight.startedAt + afterMs
+      this.at = run.world.monotonic() + afterMs
       deadlines.add(this)
     }
     next(scope, flight)
@@ -139,7 +141,8 @@ class Hedging implements Deadline, AbortListener {
 
   won(flight: Flight, value: unknown): void {
     if (!this.#open) return
-    this.#rules.delay.record(this.#scope.run.world.monotonic() - flight.startedAt)
+    // As long as the caller waited: were a hedge measured by itself, the calls it outran would pass for fast ones, and ever more be hedged.
+    this.#rules.delay.record(this.#scope.run.world.monotonic() - this.#startedAt)
     this.#flying.delete(flight)
     this.#close()
     if (this.#flying.size > 0) this.#abortAll(new CodedError('ERR_HEDGED', `another call of "${this.#rules.policy}" was faster`))
@@ -177,13 +180,11 @@ class Hedging implements Deadline, AbortListener {
 /** The call, sent once. */
 class Flight implements End {
   readonly cancel: Cancellation
-  readonly startedAt: number
   readonly #hedging: Hedging
 
-  constructor(hedging: Hedging, cancel: Cancellation, startedAt: number) {
+  constructor(hedging: Hedging, cancel: Cancellation) {
     this.#hedging = hedging
     this.cancel = cancel
-    this.startedAt = startedAt
   }
 
   ok(value: unknown): void {
