@@ -66,7 +66,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
   }
 
   const current = (now: number): BreakerState => (state.kind === 'closed' ? state : enter(passed(state, now, rules.limits)))
-  const snapshotAt = (now: number) => takeSnapshot(current(now), rules.window.snapshot(now), world.now(), now)
+  const snapshotAt = (now: number) => takeSnapshot(current(now), rules.window.snapshot(now), { at: world.now(), now, lastOutcomeAt })
   const move = (event: BreakerEvent, now: number): BreakerState => enter(after(current(now), event, now, rules.limits))
 
   function settle({ epoch, startedAt }: Ticket, verdict: Verdict): void {
@@ -107,7 +107,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
     const elapsedMs = Math.max(0, world.now() - snapshot.at)
     enter(stateOf(snapshot, state.epoch + 1, now, elapsedMs))
     rules.window.restore(snapshot.window, now, elapsedMs)
-    lastOutcomeAt = now - elapsedMs
+    lastOutcomeAt = now - elapsedMs - (snapshot.idleMs ?? 0)
   }
 
   return {

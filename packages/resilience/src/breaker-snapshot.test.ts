@@ -72,6 +72,22 @@ test('a window of time loses what grew too old meanwhile', async () => {
   expect(later.breaker.counts.calls).toBe(0)
 })
 
+test.each([
+  ['before the restart', 301_000, 0],
+  ['while no process ran', 0, 301_000],
+  ['in part before it and in part after', 200_000, 200_000],
+])('failures are forgotten after a pause: %s', async (_what, beforeMs, afterMs) => {
+  const before = setup({ failures: 2 })
+  await before.fail()
+  await before.world.advance(beforeMs)
+  const later = setup({ failures: 2 }, before.world.now() + afterMs)
+  later.breaker.restore(throughJson(before.breaker.snapshot()))
+  await later.fail()
+  expect(later.breaker.state).toBe('closed')
+  await later.fail()
+  expect(later.breaker.state).toBe('open')
+})
+
 test('forced open and disabled stay so', () => {
   const before = setup({ failures: 1 })
   before.breaker.forceOpen('maintenance')
@@ -100,6 +116,7 @@ test.each([
   [{ state: 'ajar' }, '"state" is "ajar"'],
   [{ at: 'now' }, '"at" is now, wanted a number from 0'],
   [{ remainingMs: -1 }, '"remainingMs" is -1'],
+  [{ idleMs: 'long' }, '"idleMs" is long'],
   [{ openings: Number.NaN }, '"openings" is NaN'],
   [{ window: undefined }, '"window.consecutive" is undefined'],
   [{ window: { consecutive: 0, outcomes: 'all' } }, '"window.outcomes" is not a list of numbers'],

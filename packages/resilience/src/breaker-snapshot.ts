@@ -13,15 +13,24 @@ export interface BreakerSnapshot {
   readonly remainingMs?: number
   /** Forced open: why. */
   readonly why?: string
+  /** How long nothing had been counted by then, milliseconds. Default 0. */
+  readonly idleMs?: number
   readonly window: WindowSnapshot
 }
 
-/** Writes down `state`. */
-export function takeSnapshot(state: BreakerState, window: WindowSnapshot, at: number, monotonic: number): BreakerSnapshot {
-  const common = { version: 1, at, window } as const
+/** When a snapshot is taken: `at` on the wall clock, `now` and the last outcome on the monotonic one. */
+interface Moment {
+  readonly at: number
+  readonly now: number
+  readonly lastOutcomeAt: number
+}
+
+/** Writes down `state` and what was counted. */
+export function takeSnapshot(state: BreakerState, window: WindowSnapshot, { at, now, lastOutcomeAt }: Moment): BreakerSnapshot {
+  const common = { version: 1, at, idleMs: now - lastOutcomeAt, window } as const
   switch (state.kind) {
     case 'open':
-      return { ...common, state: 'open', openings: state.openings, remainingMs: Math.max(0, state.until - monotonic) }
+      return { ...common, state: 'open', openings: state.openings, remainingMs: Math.max(0, state.until - now) }
     case 'half-open':
       return { ...common, state: 'open', openings: state.openings, remainingMs: 0 }
     case 'forced-open':
@@ -51,10 +60,10 @@ export function stateOf(snapshot: BreakerSnapshot, epoch: number, monotonic: num
 export function checkSnapshot(snapshot: BreakerSnapshot): void {
   const fail = (what: string) => new TypeError(`cannot restore circuit breaker: ${what}`)
   if (typeof snapshot !== 'object' || snapshot === null) throw fail(`the snapshot is ${String(snapshot)}, wanted an object`)
-  const { version, at, state, openings = 1, remainingMs = 0, window } = snapshot
+  const { version, at, state, openings = 1, remainingMs = 0, idleMs = 0, window } = snapshot
   if (version !== 1) throw fail(`"version" is ${String(version)}, wanted 1`)
   if (!['closed', 'open', 'forced-open', 'disabled'].includes(state)) throw fail(`"state" is ${JSON.stringify(state)}`)
-  const numbers = { at, openings, remainingMs, 'window.consecutive': window?.consecutive }
+  const numbers = { at, openings, remainingMs, idleMs, 'window.consecutive': window?.consecutive }
   for (const [name, value] of Object.entries(numbers)) {
     if (!isCount(value)) throw fail(`"${name}" is ${String(value)}, wanted a number from 0`)
   }
