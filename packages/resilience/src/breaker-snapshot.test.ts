@@ -72,6 +72,23 @@ test('a window of time loses what grew too old meanwhile', async () => {
   expect(later.breaker.counts.calls).toBe(0)
 })
 
+test('failures are as old as they were, also in a window of another length', async () => {
+  const wide = { window: { timeMs: 60_000 }, minimumCalls: 3 }
+  const narrow = { window: { timeMs: 12_000 }, minimumCalls: 3 }
+  const before = setup(wide)
+  await before.fail()
+  await before.world.advance(40_000)
+  await before.fail()
+  await before.world.advance(6_000)
+  const later = setup(narrow, before.world.now())
+  later.breaker.restore(throughJson(before.breaker.snapshot()))
+  expect(later.breaker.counts.calls).toBe(1)
+  const wider = setup(wide, later.world.now())
+  wider.breaker.restore(throughJson(later.breaker.snapshot()))
+  await wider.world.advance(50_000)
+  expect(wider.breaker.counts.calls).toBe(1)
+})
+
 test.each([
   ['before the restart', 301_000, 0],
   ['while no process ran', 0, 301_000],
@@ -120,6 +137,7 @@ test.each([
   [{ openings: Number.NaN }, '"openings" is NaN'],
   [{ window: undefined }, '"window.consecutive" is undefined'],
   [{ window: { consecutive: 0, outcomes: 'all' } }, '"window.outcomes" is not a list of numbers'],
+  [{ window: { consecutive: 0, slices: [], sliceMs: 'long' } }, '"window.sliceMs" is long'],
   [{ window: { consecutive: 0, slices: [{ age: 0 }] } }, '"window.slices" is not a list of { age, calls, failures, slow }'],
 ])('refuses a damaged snapshot: %o', (damage, message) => {
   const { breaker } = setup({ failures: 1 })

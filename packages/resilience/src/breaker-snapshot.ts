@@ -63,7 +63,8 @@ export function checkSnapshot(snapshot: BreakerSnapshot): void {
   const { version, at, state, openings = 1, remainingMs = 0, idleMs = 0, window } = snapshot
   if (version !== 1) throw fail(`"version" is ${String(version)}, wanted 1`)
   if (!['closed', 'open', 'forced-open', 'disabled'].includes(state)) throw fail(`"state" is ${JSON.stringify(state)}`)
-  const numbers = { at, openings, remainingMs, idleMs, 'window.consecutive': window?.consecutive }
+  const counted = { 'window.consecutive': window?.consecutive, 'window.sliceMs': window?.sliceMs ?? 0 }
+  const numbers = { at, openings, remainingMs, idleMs, ...counted }
   for (const [name, value] of Object.entries(numbers)) {
     if (!isCount(value)) throw fail(`"${name}" is ${String(value)}, wanted a number from 0`)
   }

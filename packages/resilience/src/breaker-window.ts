@@ -15,6 +15,8 @@ export interface WindowSnapshot {
   readonly outcomes?: readonly number[]
   /** Time window: what is in each slice that is not empty, with its age in slices. */
   readonly slices?: readonly WindowSlice[]
+  /** Time window: how long a slice is, milliseconds. Default: as long as in the window that takes it over. */
+  readonly sliceMs?: number
 }
 
 export interface WindowSlice {
@@ -174,14 +176,15 @@ export function timeWindow(timeMs: number, slices: number): BreakerWindow {
     clear,
     snapshot(now) {
       forget(now)
-      return { consecutive, slices: snapshotSlices() }
+      return { consecutive, slices: snapshotSlices(), sliceMs }
     },
     restore(snapshot, now, elapsedMs) {
       forget(now)
       clear()
-      const elapsed = Math.floor(elapsedMs / sliceMs)
-      for (const { age, calls, failures, slow } of snapshot.slices ?? []) {
-        if (age + elapsed < slices) add((latest - age - elapsed + slices) % slices, calls, failures, slow)
+      const scale = (snapshot.sliceMs ?? sliceMs) / sliceMs
+      for (const { age: ageThen, calls, failures, slow } of snapshot.slices ?? []) {
+        const age = Math.floor(ageThen * scale + elapsedMs / sliceMs)
+        if (age < slices) add((latest - age + slices) % slices, calls, failures, slow)
       }
       consecutive = snapshot.consecutive
     },
