@@ -40,6 +40,7 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
   })
   let opening: Promise<void> | undefined
   let isAway = false
+  let isClosed = false
   /** Commands without an answer, and since when nothing has come. */
   let waiting = 0
   let quietSince = 0
@@ -47,6 +48,10 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
   client.on('error', (error) => {
     if (!isAway) log.warn({ redis: place, error: messageOf(error) }, `cannot reach Redis at ${place}: ${messageOf(error)}; trying on`)
     isAway = true
+  })
+  // The client goes on connecting when it is closed meanwhile.
+  client.on('connect', () => {
+    if (isClosed) client.destroy()
   })
   client.on('ready', () => {
     if (isAway) log.info({ redis: place }, `Redis at ${place} is back`)
@@ -81,6 +86,7 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
 
   return {
     async send(command, stallMs) {
+      if (isClosed) throw unreachable('the connection was closed')
       opening ??= open()
       // Only the first ones wait: later ones find a connection or go without.
       if (!client.isReady && !isAway) await opening.catch((error) => Promise.reject(unreachable(messageOf(error), error)))
@@ -94,6 +100,7 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
       }
     },
     async close() {
+      isClosed = true
       // Also while it opens: then that fails, as nobody waits for it any more.
       opening?.catch(() => undefined)
       if (client.isOpen) client.destroy()

@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type Logger, manualWorld, silentLogger, systemWorld } from '@banyan/core'
 import { type RateQuota, type RateState, sharedRateLimiter, takeFrom } from '@banyan/resilience'
 import fc from 'fast-check'
@@ -166,6 +167,38 @@ describe('rate limits in Redis', () => {
     expect(warn.mock.calls[0]?.[1]).not.toContain('wrong@')
     expect((await limits(server.url).take('eva', 1, perMinute)).allowed).toBe(true)
   })
+})
+
+/** Takes connections and never says a word, as a Redis that is paused does. */
+async function silentServer() {
+  const open = new Set<Socket>()
+  const seen = vi.fn()
+  const server = createServer((socket) => {
+    seen()
+    open.add(socket.resume())
+    socket.once('close', () => open.delete(socket)).on('error', () => {})
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => {
+    for (const socket of open) socket.destroy()
+    server.close()
+  })
+  // A server that listens on a port has an address of this kind.
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, open, seen }
+}
+
+it('rate limits in Redis that are closed while they connect leave no connection, and open none later', async () => {
+  const { url, open, seen } = await silentServer()
+  const store = limits(url)
+  const first = store.take('eva', 1, perMinute)
+  await store.close()
+  await expect(first).rejects.toMatchObject({ code: 'ERR_REDIS_UNREACHABLE' })
+  await vi.waitFor(() => expect(seen).toHaveBeenCalledTimes(1), 20_000)
+  await vi.waitFor(() => expect(open.size).toBe(0), 20_000)
+  const unused = limits(url)
+  await unused.close()
+  for (const closed of [store, unused]) await expect(closed.take('eva', 1, perMinute)).rejects.toThrow(/was closed/)
+  expect(seen).toHaveBeenCalledTimes(1)
 })
 
 it('rate limits in Redis name an address that is none, and no password in it', () => {
