@@ -45,10 +45,12 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
   let waiting = 0
   let quietSince = 0
 
-  client.on('error', (error) => {
+  function lost(error: unknown): void {
     if (!isAway) log.warn({ redis: place, error: messageOf(error) }, `cannot reach Redis at ${place}: ${messageOf(error)}; trying on`)
     isAway = true
-  })
+  }
+
+  client.on('error', lost)
   // The client goes on connecting when it is closed meanwhile.
   client.on('connect', () => {
     if (isClosed) client.destroy()
@@ -77,11 +79,17 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
 
   /** Until it is open or has failed for the first time: from then on the client tries on by itself. */
   function open(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      client.once('ready', resolve).once('error', reject)
-      // Only rejects where it is closed before it was open, and then nobody waits.
-      client.connect().catch(reject)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    client.once('ready', () => resolve()).once('error', reject)
+    // Only rejects where it is closed before it was open, and then nobody waits.
+    client.connect().catch(reject)
+    // One that is paused accepts connections and says nothing: the client would wait for ever.
+    const timer = world.after(connectTimeoutMs, () => {
+      const silent = new Error(`no answer within ${connectTimeoutMs} ms`)
+      lost(silent)
+      reject(silent)
     })
+    return promise.finally(() => timer.cancel())
   }
 
   return {

@@ -201,6 +201,20 @@ it('rate limits in Redis that are closed while they connect leave no connection,
   expect(seen).toHaveBeenCalledTimes(1)
 })
 
+it('takes do not wait for a Redis that accepts the connection and says nothing', async () => {
+  const { url } = await silentServer()
+  const world = manualWorld()
+  const warn = vi.fn<Logger['warn']>()
+  const store = limits(url, { connectTimeoutMs: 5_000, world, log: { ...silentLogger, warn } })
+  const first = expect(store.take('eva', 1, perMinute)).rejects.toThrow(/no answer within 5000 ms/)
+  await world.advance(5_000)
+  await first
+  await expect(store.take('eva', 1, perMinute)).rejects.toThrow(/no connection now/)
+  expect(warn).toHaveBeenCalledTimes(1)
+  await store.close()
+  expect(world.pendingTimers()).toBe(0)
+})
+
 it('rate limits in Redis name an address that is none, and no password in it', () => {
   for (const url of ['', 'http://a', 'redis://', 'localhost:6379', 'amqp://user:secret@host']) {
     expect(() => redisRateLimits({ url })).toThrow(/is none, wanted "redis:\/\/host:port"/)
