@@ -5,6 +5,8 @@ import { RedisError } from './redis-error.ts'
 export interface RedisConnectionOptions {
   readonly url: string
   readonly connectTimeoutMs: number
+  /** An open connection on which nothing has come for so long, not even the answer to a ping, is replaced, milliseconds. Default 10,000. */
+  readonly silenceMs?: number
   readonly world: World
   readonly log: Logger
 }
@@ -26,15 +28,19 @@ export interface RedisConnection {
 const BACKOFF_MS = [50, 2_000] as const
 
 /** Creates a {@link RedisConnection}. That Redis is away is said once, and that it is back. */
-export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConnectionOptions): RedisConnection {
+export function redisConnection(options: RedisConnectionOptions): RedisConnection {
+  const { url, connectTimeoutMs, silenceMs = 10_000, world, log } = options
   // Without user and password: it stands in logs.
   const place = new URL(url).host
   const client = createClient({
     url,
     // What waited for Redis would be of no use to its callers: they have gone on without it.
     disableOfflineQueue: true,
+    // A host that vanishes closes nothing, and the system finds out after a quarter of an hour. An idle connection pings, and is not silent.
+    pingInterval: silenceMs / 3,
     socket: {
       connectTimeout: connectTimeoutMs,
+      socketTimeout: silenceMs,
       reconnectStrategy: (tries) => Math.min(BACKOFF_MS[0] * 2 ** Math.min(tries, 10), BACKOFF_MS[1]),
     },
   })
@@ -46,6 +52,8 @@ export function redisConnection({ url, connectTimeoutMs, world, log }: RedisConn
   let quietSince = 0
 
   function lost(error: unknown): void {
+    // A ping that is cut off by closing says nothing, and one that Redis does not allow is an answer too.
+    if (isClosed || (client.isReady && isReply(error))) return
     if (!isAway) log.warn({ redis: place, error: messageOf(error) }, `cannot reach Redis at ${place}: ${messageOf(error)}; trying on`)
     isAway = true
   }

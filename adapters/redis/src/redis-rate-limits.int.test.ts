@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type Logger, manualWorld, silentLogger, systemWorld } from '@banyan/core'
 import { type RateQuota, type RateState, sharedRateLimiter, takeFrom } from '@banyan/resilience'
 import fc from 'fast-check'
@@ -147,6 +147,24 @@ describe('rate limits in Redis', () => {
     expect([(await first).allowed, (await second).allowed]).toEqual([true, true])
   })
 
+  it('go on over a new connection when the old one has fallen silent, and keep one that is merely idle', async () => {
+    const server = await redis()
+    const line = await fragileLine(server.port)
+    const warn = vi.fn<Logger['warn']>()
+    const log = { ...silentLogger, warn }
+    const connection = redisConnection({ url: line.url, connectTimeoutMs: 10_000, silenceMs: 1_000, world: systemWorld, log })
+    cleanups.push(() => connection.close())
+    const ping = () => connection.send(['PING'], 10_000)
+    expect(await ping()).toBe('PONG')
+    // Longer than it may be silent: pings of the connection's own keep it.
+    await vi.waitFor(() => expect(line.heard()).toBeGreaterThanOrEqual(9), 20_000)
+    expect([line.connections(), warn.mock.calls]).toEqual([1, []])
+    line.cut()
+    await expect(ping()).rejects.toMatchObject({ code: 'ERR_REDIS_UNREACHABLE' })
+    await vi.waitFor(async () => expect(await ping()).toBe('PONG'), 20_000)
+    expect([line.connections(), warn.mock.calls.length]).toEqual([2, 1])
+  })
+
   it('let a limiter go on alone while Redis is away', async () => {
     const server = await redis()
     const limiter = sharedRateLimiter({ store: limits(server.url), quota: { ...perMinute, burst: 3 }, timeoutMs: 20_000 })
@@ -185,6 +203,40 @@ async function silentServer() {
   })
   // A server that listens on a port has an address of this kind.
   return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, open, seen }
+}
+
+/** A line to a Redis that can be cut as a pulled cable would: neither end is told. */
+async function fragileLine(port: number) {
+  const sockets: Socket[] = []
+  let connections = 0
+  let heard = 0
+  const server = createServer((near) => {
+    connections += 1
+    const far = connect(port, '127.0.0.1')
+    sockets.push(
+      near.on('error', () => {}),
+      far.on('error', () => {}),
+    )
+    near.on('data', (bytes) => {
+      heard += 1
+      far.write(bytes)
+    })
+    far.pipe(near)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return {
+    // A server that listens on a port has an address of this kind.
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections: () => connections,
+    heard: () => heard,
+    cut() {
+      for (const socket of sockets.splice(0)) socket.unpipe().removeAllListeners('data').resume()
+    },
+  }
 }
 
 it('rate limits in Redis that are closed while they connect leave no connection, and open none later', async () => {
