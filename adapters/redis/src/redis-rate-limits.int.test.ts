@@ -268,7 +268,14 @@ it('takes do not wait for a Redis that accepts the connection and says nothing',
 })
 
 it('rate limits in Redis name an address that is none, and no password in it', () => {
-  for (const url of ['', 'http://a', 'redis://', 'localhost:6379', 'amqp://user:secret@host']) {
+  const secrets = [
+    'amqp://user:secret@host',
+    'redis://user:a/secret@host',
+    'amqp://user:a@secret@host',
+    'user:secret@host',
+    'redis:user:secret@host',
+  ]
+  for (const url of ['', 'http://a', 'redis://', 'localhost:6379', ...secrets]) {
     expect(() => redisRateLimits({ url })).toThrow(/is none, wanted "redis:\/\/host:port"/)
     expect(() => redisRateLimits({ url })).not.toThrow(/secret/)
   }

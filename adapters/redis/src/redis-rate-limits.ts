@@ -101,7 +101,7 @@ function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url')
 }
 
-/** Without what may be a password. */
+/** Without what may be a password, also one that has a slash or an @ in it, as those do that make an address none. */
 function shown(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//***@')
+  return url.replace(/^([a-z][a-z\d+.-]*:\/\/)?.*@/is, '$1***@')
 }
