@@ -9,6 +9,7 @@ export interface LimitScript {
 
 // KEYS[1]: what is remembered of a caller. ARGV: limit, period (ms), burst, cost, and the time (ms) where it is not to be Redis' own.
 // Answers stand as texts: Redis cuts the fractions of numbers off. What is remembered goes by itself once the caller has all takes again.
+// A take that is refused changes it only where it lies ahead of what can be, as the clock was set back.
 
 /** As `takeFrom` of @banyan/resilience for `gcra`. */
 const EVENLY = `
@@ -21,13 +22,14 @@ end
 local epsilon = 0.001
 local interval = period / limit
 local tolerance = interval * burst
-local before = math.max(tonumber(redis.call('GET', KEYS[1]) or '') or 0, now)
+local known = tonumber(redis.call('GET', KEYS[1]) or '') or 0
+local before = math.min(math.max(known, now), now + tolerance + epsilon)
 local after = before + interval * cost
 local wait = after - now - tolerance
 local allowed = wait <= epsilon
 local full = before
-if allowed then
-  full = after
+if allowed then full = after end
+if allowed or before < known then
   redis.call('SET', KEYS[1], string.format('%.17g', full), 'PX', math.max(1, math.ceil(full - now)))
 end
 local remaining = math.max(0, math.floor((tolerance - (full - now) + epsilon) / interval))
@@ -44,12 +46,14 @@ if not now then
 end
 local start = math.floor(now / period) * period
 local current, previous = 0, 0
+local ahead = false
 local known = redis.call('GET', KEYS[1])
 if known then
   local s, c, p = string.match(known, '^(%S+) (%S+) (%S+)$')
   s, c, p = tonumber(s), tonumber(c), tonumber(p)
   if s and c and p then
-    if s >= start then start, current, previous = s, c, p
+    ahead = s > start
+    if s >= start then current, previous = c, p
     elseif s + period >= start then previous = c end
   end
 end
@@ -59,7 +63,7 @@ local taken = current
 if allowed then taken = current + cost end
 local full = now
 if taken > 0 then full = start + 2 * period elseif previous > 0 then full = start + period end
-if allowed then
+if allowed or ahead then
   redis.call('SET', KEYS[1], string.format('%.17g %.17g %.17g', start, taken, previous), 'PX', math.max(1, math.ceil(full - now)))
 end
 local wait = 0

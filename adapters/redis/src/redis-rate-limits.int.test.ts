@@ -71,6 +71,21 @@ describe('rate limits in Redis', () => {
     )
   })
 
+  it.each([
+    { algorithm: 'gcra', limit: 2, periodMs: 60_000, burst: 2 },
+    { algorithm: 'sliding-window', limit: 2, periodMs: 60_000 },
+  ] as const)('lock nobody out when the clock of Redis is set back: $algorithm', async (quota) => {
+    const { url } = await redis()
+    const connection = redisConnection({ url, connectTimeoutMs: 10_000, world: systemWorld, log: silentLogger })
+    cleanups.push(() => connection.close())
+    const take = (now: number) => takeInRedis(connection, 'eva', 1, quota, { now, stallMs: 60_000 })
+    const [noon, anHourBefore] = [1_800_000_000_000, 1_799_996_400_000]
+    expect([(await take(noon)).allowed, (await take(noon)).allowed]).toEqual([true, true])
+    expect(await take(anHourBefore)).toMatchObject({ allowed: false, remaining: 0 })
+    expect((await take(anHourBefore)).retryAfterMs).toBeLessThan(120_000)
+    expect((await take(anHourBefore + 120_000)).allowed).toBe(true)
+  })
+
   it('are never exceeded, however many processes ask at once', async () => {
     const { url } = await redis()
     for (const algorithm of ['gcra', 'sliding-window'] as const) {

@@ -2,6 +2,7 @@ import { manualWorld, systemWorld } from '@banyan/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { gcra } from './rate-limiter.ts'
+import { type RateState, takeFrom } from './rate-quota.ts'
 
 test('allows a burst, then one take an interval', async () => {
   const world = manualWorld()
@@ -13,6 +14,23 @@ test('allows a burst, then one take an interval', async () => {
   await world.advance(1)
   expect(limiter.take('ada')).toMatchObject({ allowed: true, remaining: 0, retryAfterMs: 0 })
   expect(limiter.take('ada').allowed).toBe(false)
+})
+
+test.each([
+  { algorithm: 'gcra', limit: 2, periodMs: 1_000, burst: 2 },
+  { algorithm: 'sliding-window', limit: 2, periodMs: 1_000 },
+] as const)('nobody is locked out when the clock of a store is set back: $algorithm', (quota) => {
+  let state: RateState | undefined
+  const take = (now: number) => {
+    const taken = takeFrom(quota, state, 1, now)
+    state = taken.state
+    return taken.answer
+  }
+  const [noon, anHourBefore] = [43_200_000, 39_600_000]
+  expect([take(noon).allowed, take(noon).allowed]).toEqual([true, true])
+  expect(take(anHourBefore)).toMatchObject({ allowed: false, remaining: 0 })
+  expect(take(anHourBefore).retryAfterMs).toBeLessThan(2_000)
+  expect(take(anHourBefore + 2_000).allowed).toBe(true)
 })
 
 test('a refused take costs nothing', async () => {

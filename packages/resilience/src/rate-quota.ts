@@ -34,8 +34,8 @@ const EPSILON_MS = 0.001
  * One take, as a pure function: what a local limiter does, and what a shared store has to do in one atomic step.
  *
  * @param state of the key; `undefined`: nothing is remembered
- * @param now milliseconds on any clock that does not go back
- * @returns the state to remember (that before, when the take is refused) and the answer
+ * @param now milliseconds on any clock that does not go back; where one does, a key waits as long as after a burst, and no longer
+ * @returns the state to remember, also when the take is refused, and the answer
  * @see ITU-T I.371, annex A (GCRA); "How we built rate limiting capable of scaling to millions of domains", Cloudflare, 2017 (two counts)
  */
 export function takeFrom(
@@ -85,7 +85,8 @@ type Gcra = Extract<RateQuota, { algorithm: 'gcra' }>
 function takeEvenly({ limit, periodMs, burst }: Gcra, state: RateState | undefined, cost: number, now: number) {
   const intervalMs = periodMs / limit
   const toleranceMs = intervalMs * burst
-  const before = Math.max(state?.fullAt ?? 0, now)
+  // Further ahead than any take goes: the clock was set back, or the quota was another. Nobody is to wait for that.
+  const before = Math.min(Math.max(state?.fullAt ?? 0, now), now + toleranceMs + EPSILON_MS)
   const after = before + intervalMs * cost
   const waitMs = after - now - toleranceMs
   const allowed = waitMs <= EPSILON_MS
@@ -125,7 +126,8 @@ function takeSliding({ limit, periodMs }: Sliding, state: RateState | undefined,
 function rolled(state: RateState | undefined, periodMs: number, now: number) {
   const start = Math.floor(now / periodMs) * periodMs
   if (!state || !('start' in state)) return { start, current: 0, previous: 0 }
-  if (state.start >= start) return state
+  // Also where the clock was set back since: nobody is to wait until it has come back to where it was.
+  if (state.start >= start) return { start, current: state.current, previous: state.previous }
   return { start, current: 0, previous: state.start + periodMs >= start ? state.current : 0 }
 }
 
