@@ -94,3 +94,19 @@ test('a deadline beyond what a timer can wait is kept', async () => {
   fire()
   expect([expired, delays]).toEqual([true, [2_147_483_647, month - 2_147_483_647]])
 })
+
+test('one that throws takes none of the others with it', async () => {
+  const world = manualWorld()
+  const list = deadlinesOf(world)
+  const fired: string[] = []
+  list.add(
+    deadlineAt(10, () => {
+      throw new Error('a mistake of its own')
+    }),
+  )
+  list.add(deadlineAt(10, () => fired.push('at the same moment')))
+  list.add(deadlineAt(20, () => fired.push('later')))
+  await expect(world.advance(10)).rejects.toThrow('a mistake of its own')
+  await world.advance(10)
+  expect(fired).toEqual(['at the same moment', 'later'])
+})

@@ -54,13 +54,16 @@ function deadlines(world: World): Deadlines {
     timer = undefined
     firesAt = Number.POSITIVE_INFINITY
     const now = world.monotonic()
-    for (let head = heap[0]; head && head.at <= now; head = heap[0]) {
-      remove(heap, head)
-      head.expire()
+    try {
+      for (let head = heap[0]; head && head.at <= now; head = heap[0]) {
+        remove(heap, head)
+        head.expire()
+      }
+    } finally {
+      // The timer may stand for one that was removed, have fired a fraction early, or one may have thrown: it goes on for the next one.
+      const next = heap[0]
+      if (next && next.at < firesAt) arm(next.at, now)
     }
-    // The timer may stand for one that was removed, or have fired a fraction early: then it goes on for the next one.
-    const next = heap[0]
-    if (next && next.at < firesAt) arm(next.at, now)
   }
 
   function onTurn(): void {
