@@ -46,7 +46,12 @@ export function hedge(options: HedgeOptions): Layer {
   function around(policy: string, next: Next): Next {
     const rules: Rules = { policy, next, extra, budget, delay, deadlines }
     return (scope, end) => {
-      if (budget) budget.deposit(scope.startedAt)
+      try {
+        if (budget) budget.deposit(scope.startedAt)
+      } catch (error) {
+        // Of a budget of the user's own. A layer outside waits to be told how the call ended.
+        return end.bad(error)
+      }
       if (scope.aborted || !scope.run.isRepeatable(idempotent)) return next(scope, end)
       new Hedging(rules, scope, end).send()
     }
@@ -134,7 +139,13 @@ class Hedging implements Deadline, AbortListener {
   /** It takes long. */
   expire(): void {
     const { policy, budget, delay } = this.#rules
-    if (budget && !budget.withdraw()) return
+    try {
+      if (budget && !budget.withdraw()) return
+    } catch (error) {
+      // As in retry: that is the caller's to see.
+      this.onAbort(error)
+      return
+    }
     if (isHeard('hedge')) tell('hedge', { policy, hedge: this.#sent, afterMs: delay.afterMs ?? 0 })
     this.send()
   }

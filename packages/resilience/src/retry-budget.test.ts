@@ -1,7 +1,11 @@
-import { manualWorld, systemWorld } from '@banyan/core'
+import { manualWorld, systemWorld, type World } from '@banyan/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { retryBudget } from './retry-budget.ts'
+import { bulkhead } from './bulkhead.ts'
+import { hedge } from './hedge.ts'
+import { policy } from './policy.ts'
+import { retry } from './retry.ts'
+import { type RetryBudget, retryBudget } from './retry-budget.ts'
 
 test('allows 20 % of the calls and 10 a second over ten seconds', () => {
   const budget = retryBudget({ world: manualWorld() })
@@ -60,4 +64,30 @@ test('bad options are refused by name', () => {
   expect(() => retryBudget({ ratio: -1 })).toThrow('cannot create retry budget: "ratio" is -1, wanted a number from 0 to 10')
   expect(() => retryBudget({ minPerSecond: -1 })).toThrow('"minPerSecond" is -1')
   expect(() => retryBudget({ windowMs: 1 })).toThrow('"windowMs" is 1')
+})
+
+const broken = (method: 'deposit' | 'withdraw'): RetryBudget => ({
+  balance: 1,
+  deposit() {
+    if (method === 'deposit') throw new Error('no budget today')
+  },
+  withdraw() {
+    throw new Error('no budget today')
+  },
+})
+
+test.each([
+  ['retry', 'deposit', (budget: RetryBudget, world: World) => retry({ budget, world })],
+  ['retry', 'withdraw', (budget: RetryBudget, world: World) => retry({ budget, world })],
+  ['hedge', 'deposit', (budget: RetryBudget, world: World) => hedge({ after: 10, budget, world })],
+  ['hedge', 'withdraw', (budget: RetryBudget, world: World) => hedge({ after: 10, budget, world })],
+] as const)("a budget of one's own that throws ends the call, and its place is free again: %s, %s", async (_layer, method, layer) => {
+  const world = manualWorld()
+  const places = bulkhead({ limit: 1, world })
+  const stock = policy('stock', places, layer(broken(method), world))
+  const outcome = stock.outcome(() => new Promise((_, reject) => void world.after(50, () => reject(new Error('down')))))
+  await world.advance(50)
+  expect(await outcome).toMatchObject({ ok: false, error: { message: 'no budget today' } })
+  expect(places.active).toBe(0)
+  expect(world.pendingTimers()).toBe(0)
 })

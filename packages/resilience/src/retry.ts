@@ -65,7 +65,12 @@ export function retry(options: RetryOptions = {}): Layer {
 
   const around = (policy: string, next: Next): Next => {
     return (scope, end) => {
-      if (budget) budget.deposit(scope.startedAt)
+      try {
+        if (budget) budget.deposit(scope.startedAt)
+      } catch (error) {
+        // Of a budget of the user's own. A layer outside waits to be told how the call ended.
+        return end.bad(error)
+      }
       next(scope, new Retrying(rules, policy, next, scope, end))
     }
   }
