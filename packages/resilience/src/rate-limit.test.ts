@@ -163,6 +163,11 @@ test('processes that share a store share the quota', async () => {
 
 test('bad options are refused by name', async () => {
   expect(() => rateLimit({ limiter: even, maxWaitMs: -1 })).toThrow('cannot create rate limit: "maxWaitMs" is -1')
+  expect(() => rateLimit({ limiter: even, cost: 0 })).toThrow('cannot create rate limit: "cost" is 0, wanted a whole number from 1 to 2')
+  expect(() => rateLimit({ limiter: even, cost: 3 })).toThrow('"cost" is 3, wanted a whole number from 1 to 2')
+  expect(() => rateLimit({ limiter: { take: vi.fn() }, cost: Number.NaN })).toThrow('"cost" is NaN, wanted a whole number from 1')
+  for (const limiter of [undefined, null, 'gcra', {}])
+    expect(() => rateLimit({ limiter: limiter as never })).toThrow('cannot create rate limit')
   expect(() => rateLimit({ limiter: { ...even, limit: 0 } })).toThrow('cannot create rate limiter: "limit" is 0')
   expect(() => rateLimit({ limiter: { ...even, algorithm: 'leaky' as 'gcra' } })).toThrow('"algorithm" is "leaky"')
   const store = memoryStore(manualWorld())

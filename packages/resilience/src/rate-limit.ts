@@ -1,12 +1,12 @@
-import { systemWorld, type World } from '@banyan/core'
+import { shown, systemWorld, type World } from '@banyan/core'
 import type { Call, Scope } from './call.ts'
 import { deliver, type End } from './end.ts'
 import { ResilienceError, rejection } from './errors.ts'
 import { isHeard, tell } from './events.ts'
 import type { Layer, Next } from './layer.ts'
-import { checkDuration } from './option-checks.ts'
+import { checkDuration, checkNumber } from './option-checks.ts'
 import { rateLimiter } from './rate-limiter.ts'
-import { checkAnswer, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
+import { burstOf, checkAnswer, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
 import { Waiting } from './waiting.ts'
 
 /** A limiter of this process, or one that is shared. */
@@ -19,7 +19,7 @@ export interface RateLimitOptions {
   limiter: AnyRateLimiter | RateQuota
   /** Whose share a call takes from. Default: the policy's name, one share for all. */
   key?: (call: Call) => string
-  /** How many takes a call costs. Default 1. */
+  /** How many takes a call costs, a whole number from 1 to what may come at once. Default 1. */
   cost?: number
   /** A call that would be allowed within so long waits for it instead of being refused, milliseconds. Default 0: none waits. */
   maxWaitMs?: number
@@ -35,7 +35,11 @@ export interface RateLimitOptions {
 export function rateLimit(options: RateLimitOptions): Layer {
   const { key, cost = 1, maxWaitMs = 0, world = systemWorld } = options
   checkDuration('create rate limit', 'maxWaitMs', maxWaitMs)
+  if (typeof options.limiter !== 'object' || options.limiter === null)
+    throw new TypeError(`cannot create rate limit: "limiter" is ${shown(options.limiter)}, wanted a limiter or a quota`)
+  const quota = 'take' in options.limiter ? undefined : options.limiter
   const limiter = 'take' in options.limiter ? options.limiter : rateLimiter(options.limiter, { world })
+  checkNumber('create rate limit', 'cost', cost, { min: 1, max: quota ? burstOf(quota) : Number.POSITIVE_INFINITY, whole: true })
 
   function around(policy: string, next: Next): Next {
     return (scope, end) => {
@@ -43,7 +47,7 @@ export function rateLimit(options: RateLimitOptions): Layer {
       new Limited({ policy, limiter, key, cost, maxWaitMs, next }, scope, end).take()
     }
   }
-  const text = 'take' in options.limiter ? 'a limiter' : `${options.limiter.limit} in ${options.limiter.periodMs} ms`
+  const text = quota ? `${quota.limit} in ${quota.periodMs} ms` : 'a limiter'
   return { facts: { kind: 'rate-limit', text, maxWaitMs }, world, around }
 }
 
