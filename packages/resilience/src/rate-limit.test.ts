@@ -176,6 +176,17 @@ test('bad options are refused by name', async () => {
   await expect(sharedRateLimiter({ store, quota: even }).take('a', 3)).rejects.toThrow('"cost" is 3')
 })
 
+test.each([undefined, 7])('a key that is no text is nobody, and is not counted as somebody or as a store that is away: %o', async (key) => {
+  const world = manualWorld()
+  const store = { take: vi.fn(() => Promise.reject(new TypeError('cannot hash it'))) }
+  const message = `cannot take from rate limiter: the key is ${key}, wanted a text`
+  for (const limiter of [even, sharedRateLimiter({ store, quota: even, whenAway: 'allow', world })]) {
+    const outcome = await policy('stock', rateLimit({ limiter, key: () => key as never, world })).outcome(() => 1)
+    expect(outcome).toMatchObject({ ok: false, error: { name: 'TypeError', message }, attempts: 0 })
+  }
+  expect(store.take).not.toHaveBeenCalled()
+})
+
 const rubbish: [unknown][] = [[undefined], [null], [true], [{}], [{ allowed: false }], [{ allowed: false, retryAfterMs: Number.NaN }]]
 
 test.each(rubbish)("a limiter of one's own that answers %o ends its call with an error that says so", async (answer) => {

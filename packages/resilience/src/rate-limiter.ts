@@ -1,6 +1,6 @@
 import { systemWorld, type World } from '@banyan/core'
 import { checkNumber } from './option-checks.ts'
-import { checkCost, checkQuota, type RateLimitAnswer, type RateQuota, type RateState, takeFrom } from './rate-quota.ts'
+import { checkQuota, checkTake, type RateLimitAnswer, type RateQuota, type RateState, takeFrom } from './rate-quota.ts'
 
 export interface RateLimiterOptions {
   /** How many takes a key may have per period, from 1; with `gcra` in the long run. */
@@ -27,7 +27,7 @@ export interface RateLimiter {
    * Asks for `cost` takes of `key`'s share. A refused take costs nothing.
    *
    * @param cost a whole number from 1 to `burst`, or to `limit` where there is no burst. Default 1
-   * @throws {RangeError} for another cost
+   * @throws {RangeError} for another cost; {TypeError} for a key that is no text
    */
   take(key: string, cost?: number): RateLimitAnswer
   /** How many keys are remembered. */
@@ -82,7 +82,7 @@ export function rateLimiter(quota: RateQuota, options: Pick<RateLimiterOptions, 
 
   return {
     take(key, cost = 1) {
-      checkCost(quota, key, cost)
+      checkTake(quota, key, cost)
       const now = world.monotonic()
       const { state, answer } = takeFrom(quota, states.get(key), cost, now)
       states.delete(key)

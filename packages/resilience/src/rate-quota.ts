@@ -62,8 +62,9 @@ export function checkQuota(quota: RateQuota): void {
   if (algorithm === 'gcra') checkNumber('create rate limiter', 'burst', quota.burst, { min: 1, whole: true })
 }
 
-/** @throws {RangeError} for a cost that no key could ever pay */
-export function checkCost(quota: RateQuota, key: string, cost: number): void {
+/** @throws {TypeError} for a key that is no text; {RangeError} for a cost that no key could ever pay */
+export function checkTake(quota: RateQuota, key: string, cost: number): void {
+  if (typeof key !== 'string') throw new TypeError(`cannot take from rate limiter: the key is ${shown(key)}, wanted a text`)
   checkNumber(`take from rate limiter for "${key}"`, 'cost', cost, { min: 1, max: burstOf(quota), whole: true })
 }
 

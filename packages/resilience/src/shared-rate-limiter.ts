@@ -3,7 +3,7 @@ import { deadlinesOf } from './deadlines.ts'
 import { isHeard, tell } from './events.ts'
 import { checkDuration } from './option-checks.ts'
 import { rateLimiter } from './rate-limiter.ts'
-import { burstOf, checkAnswer, checkCost, checkQuota, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
+import { burstOf, checkAnswer, checkQuota, checkTake, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
 
 /** A place where several processes count together; an adapter makes one of Redis or another store. */
 export interface RateLimitStore {
@@ -33,7 +33,7 @@ export interface SharedRateLimiterOptions {
 
 /** Counts takes by key together with other processes. The answers are those of a local limiter. */
 export interface SharedRateLimiter {
-  /** @throws {RangeError} for a cost that is no whole number from 1 to what may come at once */
+  /** @throws {RangeError} for a cost that is no whole number from 1 to what may come at once; {TypeError} for a key that is no text */
   take(key: string, cost?: number): Promise<RateLimitAnswer>
 }
 
@@ -64,7 +64,7 @@ export function sharedRateLimiter(options: SharedRateLimiterOptions): SharedRate
 
   return {
     async take(key, cost = 1) {
-      checkCost(quota, key, cost)
+      checkTake(quota, key, cost)
       try {
         return checkAnswer('take from rate limiter', 'store', await within(world, timeoutMs, store.take(key, cost, quota, timeoutMs)))
       } catch (error) {
