@@ -98,6 +98,23 @@ describe('rate limits in Redis', () => {
     }
   })
 
+  it('count each quota of a key for itself, as limiters in one process do', async () => {
+    const { url } = await redis()
+    const store = limits(url)
+    // So long periods that nothing comes back meanwhile.
+    const quotas: RateQuota[] = [
+      { algorithm: 'gcra', limit: 3, periodMs: 3_600_000, burst: 3 },
+      { algorithm: 'gcra', limit: 10, periodMs: 86_400_000, burst: 10 },
+      { algorithm: 'sliding-window', limit: 5, periodMs: 86_400_000 },
+    ]
+    const limiters = quotas.map((quota) => sharedRateLimiter({ store, quota, timeoutMs: 20_000 }))
+    const allowed = [0, 0, 0]
+    for (let n = 0; n < 12; n += 1) {
+      for (const [index, limiter] of limiters.entries()) if ((await limiter.take('eva')).allowed) allowed[index] = (allowed[index] ?? 0) + 1
+    }
+    expect(allowed).toEqual([3, 10, 5])
+  })
+
   it('leave nothing behind once a key has all its takes again, and no caller can be read in it', async () => {
     const { url } = await redis()
     const connection = redisConnection({ url, connectTimeoutMs: 10_000, world: systemWorld, log: silentLogger })

@@ -31,8 +31,8 @@ export interface RedisRateLimits extends RateLimitStore {
 
 /**
  * Creates a {@link RedisRateLimits} for `sharedRateLimiter` and the gateway. A take is one script in Redis, on Redis' clock: whichever
- * process asks, a limit is never exceeded. What is remembered of a key goes by itself once it has all its takes again. Keys are
- * hashed (SHA-256), so that no token or address of a caller stands in Redis.
+ * process asks, a limit is never exceeded. What is remembered of a key goes by itself once it has all its takes again. Each quota of a
+ * key is counted for itself. Keys are hashed (SHA-256), so that no token or address of a caller stands in Redis.
  *
  * `take` rejects with {@link RedisError} `ERR_REDIS_UNREACHABLE`, at once while Redis is away, `ERR_REDIS_REFUSED`, `ERR_REDIS_ANSWER`.
  *
@@ -50,7 +50,7 @@ export function redisRateLimits(options: RedisRateLimitsOptions): RedisRateLimit
   const connection = redisConnection({ url, connectTimeoutMs, world, log })
   return {
     take(key, cost, quota, patienceMs = DEFAULT_STALL_MS) {
-      return takeInRedis(connection, `${prefix}${hashOf(key)}`, cost, quota, { stallMs: stallMs ?? patienceMs })
+      return takeInRedis(connection, `${prefix}${hashOf(key, quota)}`, cost, quota, { stallMs: stallMs ?? patienceMs })
     },
     close: () => connection.close(),
   }
@@ -97,8 +97,13 @@ function answerOf(reply: unknown): RateLimitAnswer {
   return { allowed: allowed === 1, remaining, resetMs, retryAfterMs }
 }
 
-function hashOf(key: string): string {
-  return createHash('sha256').update(key).digest('base64url')
+/** With the quota in it: what is remembered under one says nothing under another, as where a caller may have ten a second and 1,000 an hour. */
+function hashOf(key: string, quota: RateQuota): string {
+  const { algorithm, limit, periodMs } = quota
+  const burst = algorithm === 'gcra' ? quota.burst : 0
+  return createHash('sha256')
+    .update(JSON.stringify([key, algorithm, limit, periodMs, burst]))
+    .digest('base64url')
 }
 
 /** Without what may be a password, also one that has a slash or an @ in it, as those do that make an address none. */
