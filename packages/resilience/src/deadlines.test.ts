@@ -110,3 +110,13 @@ test('one that throws takes none of the others with it', async () => {
   await world.advance(10)
   expect(fired).toEqual(['at the same moment', 'later'])
 })
+
+test('a time that is none is refused by name, as it would hold up all others for ever', async () => {
+  const world = manualWorld()
+  const list = deadlinesOf(world)
+  let expired = false
+  list.add(deadlineAt(10, () => (expired = true)))
+  expect(() => list.add(deadlineAt(Number.NaN, () => {}))).toThrow(new RangeError('cannot keep a deadline: "at" is NaN, wanted a number'))
+  await world.advance(10)
+  expect(expired).toBe(true)
+})

@@ -1,4 +1,4 @@
-import type { Timer, World } from '@banyan/core'
+import { shown, type Timer, type World } from '@banyan/core'
 import { MAX_TIMER_MS } from './option-checks.ts'
 
 /** Something that happens at a time unless it is taken out before. */
@@ -12,7 +12,11 @@ export interface Deadline {
 
 /** The deadlines of one world, under one timer. */
 export interface Deadlines {
-  /** Calls `expire` once, when the monotonic clock has reached `at`, unless it is removed before. */
+  /**
+   * Calls `expire` once, when the monotonic clock has reached `at`, unless it is removed before.
+   *
+   * @throws {RangeError} for an `at` that is no number
+   */
   add(deadline: Deadline): void
   /** Takes it out; nothing happens when it has expired already. */
   remove(deadline: Deadline): void
@@ -82,6 +86,9 @@ function deadlines(world: World): Deadlines {
 
   return {
     add(deadline) {
+      // It would rise to the head of the list, never be due, and hold up all others.
+      if (!(deadline.at <= Number.POSITIVE_INFINITY))
+        throw new RangeError(`cannot keep a deadline: "at" is ${shown(deadline.at)}, wanted a number`)
       insert(heap, deadline)
       if (deadline.at < firesAt) arm(deadline.at, world.monotonic())
     },
