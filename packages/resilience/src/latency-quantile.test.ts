@@ -1,3 +1,4 @@
+import { manualWorld } from '@banyan/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { latencyQuantile } from './latency-quantile.ts'
@@ -21,6 +22,18 @@ test('what was lately weighs more', () => {
   for (let i = 0; i < 1_500; i += 1) quantile.record(100)
   expect(quantile.valueMs).toBeGreaterThan(90)
   expect(quantile.count).toBeLessThan(1_024)
+})
+
+test.each([0.9, 0.95, 0.99])('a share of %d of the calls stays below it, also of those with a long tail and after very many', (share) => {
+  const { random } = manualWorld()
+  const quantile = latencyQuantile(share)
+  let above = 0
+  for (let i = 0; i < 50_000; i += 1) {
+    const durationMs = Math.min(100_000, 1 / (1 - random()))
+    if (i >= 2_000 && durationMs > quantile.valueMs) above += 1
+    quantile.record(durationMs)
+  }
+  expect(above / 48_000).toBeLessThan((1 - share) * 1.1)
 })
 
 test('durations beyond its range are in the first or the last bucket', () => {

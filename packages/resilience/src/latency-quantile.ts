@@ -11,22 +11,18 @@ export interface LatencyQuantile {
 const PER_DOUBLING = 8
 const LOWEST = -6
 const BUCKETS = (18 - LOWEST) * PER_DOUBLING
-/** When so many are remembered, all counts are halved: what was lately weighs more. */
+/** When so many are remembered, all counts are halved, to fractions too: what was lately weighs more, and the few slow ones stay few. */
 const MOST = 1_024
 
 /** Creates a {@link LatencyQuantile}: counts in buckets that grow with the duration, in constant memory and without sorting. */
 export function latencyQuantile(share: number): LatencyQuantile {
-  const buckets = new Uint32Array(BUCKETS)
+  const buckets = new Float64Array(BUCKETS)
   let count = 0
   let valueMs = 0
 
   function halve(): void {
-    count = 0
-    for (let index = 0; index < BUCKETS; index += 1) {
-      const half = (buckets[index] ?? 0) >> 1
-      buckets[index] = half
-      count += half
-    }
+    count /= 2
+    for (let index = 0; index < BUCKETS; index += 1) buckets[index] = (buckets[index] ?? 0) / 2
   }
 
   function reckon(): number {
