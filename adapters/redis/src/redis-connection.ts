@@ -32,18 +32,7 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
   const { url, connectTimeoutMs, silenceMs = 10_000, world, log } = options
   // Without user and password: it stands in logs.
   const place = new URL(url).host
-  const client = createClient({
-    url,
-    // What waited for Redis would be of no use to its callers: they have gone on without it.
-    disableOfflineQueue: true,
-    // A host that vanishes closes nothing, and the system finds out after a quarter of an hour. An idle connection pings, and is not silent.
-    pingInterval: silenceMs / 3,
-    socket: {
-      connectTimeout: connectTimeoutMs,
-      socketTimeout: silenceMs,
-      reconnectStrategy: (tries) => Math.min(BACKOFF_MS[0] * 2 ** Math.min(tries, 10), BACKOFF_MS[1]),
-    },
-  })
+  const client = clientOf(url, connectTimeoutMs, silenceMs)
   let opening: Promise<void> | undefined
   let isAway = false
   let isClosed = false
@@ -122,6 +111,23 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
       if (client.isOpen) client.destroy()
     },
   }
+}
+
+function clientOf(url: string, connectTimeoutMs: number, silenceMs: number) {
+  return createClient({
+    url,
+    // What waited for Redis would be of no use to its callers: they have gone on without it.
+    disableOfflineQueue: true,
+    // The client's own limit is a signal and a timer of five seconds for each command: at 70,000 takes a second, 100 MB of them.
+    commandOptions: { timeout: 0 },
+    // A host that vanishes closes nothing, and the system finds out after a quarter of an hour. An idle connection pings, and is not silent.
+    pingInterval: silenceMs / 3,
+    socket: {
+      connectTimeout: connectTimeoutMs,
+      socketTimeout: silenceMs,
+      reconnectStrategy: (tries) => Math.min(BACKOFF_MS[0] * 2 ** Math.min(tries, 10), BACKOFF_MS[1]),
+    },
+  })
 }
 
 /** What Redis says itself has a code in capitals before it: `NOSCRIPT`, `WRONGPASS`, `ERR`. */

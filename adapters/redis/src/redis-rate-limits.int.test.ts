@@ -115,6 +115,16 @@ describe('rate limits in Redis', () => {
     expect(allowed).toEqual([3, 10, 5])
   })
 
+  it('leave no timer behind with each take', async () => {
+    const { url } = await redis()
+    const store = limits(url)
+    await store.take('eva', 1, perMinute)
+    const timers = vi.spyOn(AbortSignal, 'timeout')
+    cleanups.push(() => timers.mockRestore())
+    expect((await store.take('eva', 1, perMinute)).allowed).toBe(true)
+    expect(timers).not.toHaveBeenCalled()
+  })
+
   it('leave nothing behind once a key has all its takes again, and no caller can be read in it', async () => {
     const { url } = await redis()
     const connection = redisConnection({ url, connectTimeoutMs: 10_000, world: systemWorld, log: silentLogger })
