@@ -116,6 +116,8 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
 function clientOf(url: string, connectTimeoutMs: number, silenceMs: number) {
   return createClient({
     url,
+    // All that is asked for is as old. The greeting of the third version Redis 5 and some proxies do not know, and refuse with the password in it.
+    RESP: 2,
     // What waited for Redis would be of no use to its callers: they have gone on without it.
     disableOfflineQueue: true,
     // The client's own limit is a signal and a timer of five seconds for each command: at 70,000 takes a second, 100 MB of them.

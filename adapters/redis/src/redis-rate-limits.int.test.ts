@@ -115,6 +115,15 @@ describe('rate limits in Redis', () => {
     expect(allowed).toEqual([3, 10, 5])
   })
 
+  it('need none of the commands that came after Redis 5', async () => {
+    const { url } = await redis({ password: 'right', without: ['HELLO'] })
+    const warn = vi.fn<Logger['warn']>()
+    const answer = limits(url, { log: { ...silentLogger, warn } }).take('eva', 1, perMinute)
+    expect((await answer).allowed).toBe(true)
+    // Such a Redis says again what it does not know, a greeting with the password too.
+    expect(warn).not.toHaveBeenCalled()
+  })
+
   it('leave no timer behind with each take', async () => {
     const { url } = await redis()
     const store = limits(url)

@@ -22,12 +22,13 @@ export interface RedisServer {
   start(): Promise<void>
 }
 
-/** Starts a Redis on a free port of the loopback. */
-export async function startRedis(options: { password?: string } = {}): Promise<RedisServer> {
+/** Starts a Redis on a free port of the loopback; `without`: commands that it is not to know, as older ones do not. */
+export async function startRedis(options: { password?: string; without?: readonly string[] } = {}): Promise<RedisServer> {
   const port = await freePort()
-  const { password } = options
+  const { password, without = [] } = options
   const words = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--daemonize', 'no']
   if (password !== undefined) words.push('--requirepass', password)
+  for (const command of without) words.push('--rename-command', command, '')
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
