@@ -39,6 +39,7 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
   /** Commands without an answer, and since when nothing has come. */
   let waiting = 0
   let quietSince = 0
+  let readySince = 0
 
   function lost(error: unknown): void {
     // A ping that is cut off by closing says nothing, and one that Redis does not allow is an answer too.
@@ -55,6 +56,7 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
   client.on('ready', () => {
     if (isAway) log.info({ redis: place }, `Redis at ${place} is back`)
     isAway = false
+    readySince = world.monotonic()
   })
 
   function unreachable(what: string, cause?: unknown): RedisError {
@@ -75,18 +77,15 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
   }
 
   /** Until it is open or has failed for the first time: from then on the client tries on by itself. */
-  function open(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    client.once('ready', () => resolve()).once('error', reject)
-    // Only rejects where it is closed before it was open, and then nobody waits.
-    client.connect().catch(reject)
-    // One that is paused accepts connections and says nothing: the client would wait for ever.
-    const timer = world.after(connectTimeoutMs, () => {
-      const silent = new Error(`no answer within ${connectTimeoutMs} ms`)
-      lost(silent)
-      reject(silent)
-    })
-    return promise.finally(() => timer.cancel())
+  const open = () => opened(client, { connectTimeoutMs, world, lost })
+
+  /** A failover made it a copy of another: where its name leads now, only a new connection finds out. Not at each take, if it is the same. */
+  function reopen(why: unknown): void {
+    if (!client.isReady || world.monotonic() - readySince < silenceMs) return
+    client.destroy()
+    lost(why)
+    opening = open()
+    opening.catch(() => undefined)
   }
 
   return {
@@ -100,6 +99,7 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
         return await ask(command, stallMs)
       } catch (error) {
         if (error instanceof RedisError) throw error
+        if (messageOf(error).includes('READONLY')) reopen(error)
         if (isReply(error)) throw new RedisError('ERR_REDIS_REFUSED', `Redis at "${place}" answered: ${messageOf(error)}`, { cause: error })
         throw unreachable(messageOf(error), error)
       }
@@ -111,6 +111,29 @@ export function redisConnection(options: RedisConnectionOptions): RedisConnectio
       if (client.isOpen) client.destroy()
     },
   }
+}
+
+interface OpeningRules {
+  readonly connectTimeoutMs: number
+  readonly world: World
+  readonly lost: (error: unknown) => void
+}
+
+function opened(client: ReturnType<typeof clientOf>, { connectTimeoutMs, world, lost }: OpeningRules): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  client.once('ready', resolve).once('error', reject)
+  // Only rejects where it is closed before it was open, and then nobody waits.
+  client.connect().catch(reject)
+  // One that is paused accepts connections and says nothing: the client would wait for ever.
+  const timer = world.after(connectTimeoutMs, () => {
+    const silent = new Error(`no answer within ${connectTimeoutMs} ms`)
+    lost(silent)
+    reject(silent)
+  })
+  return promise.finally(() => {
+    timer.cancel()
+    client.off('ready', resolve).off('error', reject)
+  })
 }
 
 function clientOf(url: string, connectTimeoutMs: number, silenceMs: number) {

@@ -216,6 +216,23 @@ describe('rate limits in Redis', () => {
     expect([line.connections(), warn.mock.calls.length]).toEqual([2, 1])
   })
 
+  it('find the new Redis when theirs has become a copy of it', async () => {
+    const [former, current] = [await redis(), await redis()]
+    const line = await fragileLine(former.port)
+    const warn = vi.fn<Logger['warn']>()
+    const log = { ...silentLogger, warn }
+    const connection = redisConnection({ url: line.url, connectTimeoutMs: 10_000, silenceMs: 1_000, world: systemWorld, log })
+    const byHand = redisConnection({ url: former.url, connectTimeoutMs: 10_000, world: systemWorld, log: silentLogger })
+    cleanups.push(() => Promise.all([connection.close(), byHand.close()]))
+    const take = () => takeInRedis(connection, 'eva', 1, perMinute, { stallMs: 10_000 })
+    await take()
+    await byHand.send(['REPLICAOF', '127.0.0.1', String(current.port)], 10_000)
+    line.leadTo(current.port)
+    await expect(take()).rejects.toMatchObject({ code: 'ERR_REDIS_REFUSED', message: expect.stringContaining('READONLY') })
+    await vi.waitFor(async () => expect((await take()).allowed).toBe(true), 20_000)
+    expect([line.connections(), warn.mock.calls.length]).toEqual([2, 1])
+  })
+
   it('let a limiter go on alone while Redis is away', async () => {
     const server = await redis()
     const limiter = sharedRateLimiter({ store: limits(server.url), quota: { ...perMinute, burst: 3 }, timeoutMs: 20_000 })
@@ -259,11 +276,12 @@ async function silentServer() {
 /** A line to a Redis that can be cut as a pulled cable would: neither end is told. */
 async function fragileLine(port: number) {
   const sockets: Socket[] = []
+  let end = port
   let connections = 0
   let heard = 0
   const server = createServer((near) => {
     connections += 1
-    const far = connect(port, '127.0.0.1')
+    const far = connect(end, '127.0.0.1')
     sockets.push(
       near.on('error', () => {}),
       far.on('error', () => {}),
@@ -284,6 +302,10 @@ async function fragileLine(port: number) {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
     connections: () => connections,
     heard: () => heard,
+    /** Where later connections lead. */
+    leadTo(other: number) {
+      end = other
+    },
     cut() {
       for (const socket of sockets.splice(0)) socket.unpipe().removeAllListeners('data').resume()
     },
