@@ -75,6 +75,41 @@ test('a call waits for its take as long as it may, and leaves at once when it is
   expect(world.pendingTimers()).toBe(0)
 })
 
+/** 1,000 calls that come at once, where ten a second go through and each waits little more than a second. */
+async function crowd(create: (world: World) => { take(key: string): RateLimitAnswer | Promise<RateLimitAnswer> }) {
+  const world = manualWorld()
+  const inner = create(world)
+  const take = vi.fn((key: string) => inner.take(key))
+  const stock = policy('stock', rateLimit({ limiter: { take }, maxWaitMs: 1_050, world }))
+  const done: number[] = []
+  const controller = new AbortController()
+  const outcomes = Array.from({ length: 1_000 }, (_, id) =>
+    stock.outcome(() => done.push(id), id === 3 ? { signal: controller.signal } : {}),
+  )
+  await world.advance(150)
+  controller.abort()
+  await world.advance(1_000)
+  const rejected = (await Promise.all(outcomes)).map((outcome) => (outcome.ok ? undefined : outcome.rejected))
+  await world.advance(0)
+  return { world, take, done, rejected }
+}
+
+test.each([
+  ['a limiter of this process', (world: World) => gcra({ limit: 10, periodMs: 1_000, burst: 1, world })],
+  [
+    'a shared one',
+    (world: World) =>
+      sharedRateLimiter({ store: memoryStore(world), quota: { algorithm: 'gcra', limit: 10, periodMs: 1_000, burst: 1 }, world }),
+  ],
+] as const)('those who wait go first come, first served, and do not all ask whenever one may go: %s', async (_what, create) => {
+  const { world, take, done, rejected } = await crowd(create)
+  expect(done).toEqual([0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
+  expect(rejected[3]).toMatchObject({ rejectedBy: 'cancelled' })
+  expect(rejected.slice(12).every((why) => why?.rejectedBy === 'rate-limit' && (why.retryAfterMs ?? 0) > 0)).toBe(true)
+  expect(take.mock.calls.length).toBeLessThan(4_000)
+  expect(world.pendingTimers()).toBe(0)
+})
+
 test('says nothing about the dependency: no breaker counts it, no retry repeats it', async () => {
   const world = manualWorld()
   const breaker = circuitBreaker({ failures: 1, world })

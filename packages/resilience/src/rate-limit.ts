@@ -6,6 +6,7 @@ import { isHeard, tell } from './events.ts'
 import type { Layer, Next } from './layer.ts'
 import { checkDuration, checkNumber } from './option-checks.ts'
 import { rateLimiter } from './rate-limiter.ts'
+import { type RateLines, type RatePlace, rateLines } from './rate-line.ts'
 import { burstOf, checkAnswer, type RateLimitAnswer, type RateQuota } from './rate-quota.ts'
 import { Waiting } from './waiting.ts'
 
@@ -21,7 +22,10 @@ export interface RateLimitOptions {
   key?: (call: Call) => string
   /** How many takes a call costs, a whole number from 1 to what may come at once. Default 1. */
   cost?: number
-  /** A call that would be allowed within so long waits for it instead of being refused, milliseconds. Default 0: none waits. */
+  /**
+   * A call that would be allowed within so long waits for it instead of being refused, milliseconds; by key, first come, first served.
+   * Default 0: none waits.
+   */
   maxWaitMs?: number
   /** Default: the system's. */
   world?: World
@@ -41,10 +45,12 @@ export function rateLimit(options: RateLimitOptions): Layer {
   const limiter = 'take' in options.limiter ? options.limiter : rateLimiter(options.limiter, { world })
   checkNumber('create rate limit', 'cost', cost, { min: 1, max: quota ? burstOf(quota) : Number.POSITIVE_INFINITY, whole: true })
 
+  const lines = rateLines()
+
   function around(policy: string, next: Next): Next {
     return (scope, end) => {
       if (scope.aborted) return end.bad(scope.reason)
-      new Limited({ policy, limiter, key, cost, maxWaitMs, next }, scope, end).take()
+      new Limited({ policy, limiter, key, cost, maxWaitMs, lines, next }, scope, end).take()
     }
   }
   const text = quota ? `${quota.limit} in ${quota.periodMs} ms` : 'a limiter'
@@ -57,16 +63,19 @@ interface Rules {
   readonly key: ((call: Call) => string) | undefined
   readonly cost: number
   readonly maxWaitMs: number
+  readonly lines: RateLines
   readonly next: Next
 }
 
-/** One call that asks for its take, until it has it or may not wait any longer. */
+/** One call that asks for its take, or waits in line for it, until it has it or may not wait any longer. */
 class Limited implements End {
   readonly #rules: Rules
   readonly #scope: Scope
   readonly #end: End
   readonly #until: number
   #key = ''
+  #place: RatePlace | undefined
+  #waiting: Waiting | undefined
 
   constructor(rules: Rules, scope: Scope, end: End) {
     this.#rules = rules
@@ -76,11 +85,15 @@ class Limited implements End {
   }
 
   take(): void {
-    const { limiter, key, cost, policy } = this.#rules
-    deliver(() => {
+    const { key, policy, lines } = this.#rules
+    try {
       this.#key = key ? key(this.#scope) : policy
-      return limiter.take(this.#key, cost)
-    }, this)
+    } catch (error) {
+      this.bad(error)
+      return
+    }
+    if (lines.has(this.#key) && this.#rules.maxWaitMs > 0) this.#wait(0)
+    else this.#ask()
   }
 
   ok(value: unknown): void {
@@ -88,25 +101,36 @@ class Limited implements End {
     try {
       answer = checkAnswer(`limit "${this.#rules.policy}"`, 'limiter', value)
     } catch (error) {
-      this.#end.bad(error)
+      this.bad(error)
       return
     }
     const { allowed, retryAfterMs } = answer
     const scope = this.#scope
-    if (scope.aborted) this.#end.bad(scope.reason)
-    else if (allowed) this.#rules.next(scope.later(), this.#end)
-    else if (scope.run.world.monotonic() + retryAfterMs <= this.#until) this.#wait(retryAfterMs)
-    else this.#end.bad(this.#refusal(retryAfterMs))
+    if (scope.aborted) this.bad(scope.reason)
+    else if (allowed) {
+      this.#rules.next(scope.later(), this.#end)
+      this.#place?.leave()
+    } else if (scope.run.world.monotonic() + retryAfterMs <= this.#until) this.#wait(retryAfterMs)
+    else this.bad(this.#refusal(retryAfterMs))
   }
 
-  /** The limiter, or the user's own key, failed. */
+  /** Refused, or aborted while it waited; or the limiter, or the user's own key, failed. */
   bad(error: unknown): void {
     this.#end.bad(error)
+    this.#place?.leave()
   }
 
-  #wait(waitMs: number): void {
-    const waited = new Waiting(this.#scope, this.#end, { go: () => this.take(), late: () => this.take() })
-    waited.begin(waitMs)
+  #ask(): void {
+    const { limiter, cost } = this.#rules
+    deliver(() => limiter.take(this.#key, cost), this)
+  }
+
+  #wait(retryAfterMs: number): void {
+    this.#place ??= this.#rules.lines.join(this.#key, () => this.#waiting?.go())
+    const ask = () => this.#ask()
+    this.#waiting = new Waiting(this.#scope, this, { go: ask, late: ask })
+    // Only the first asks when there is something to be had. The others follow it, or ask for the last time when their time is up.
+    this.#waiting.begin(this.#place.isFirst ? retryAfterMs : this.#until - this.#scope.run.world.monotonic())
   }
 
   #refusal(retryAfterMs: number): ResilienceError {
