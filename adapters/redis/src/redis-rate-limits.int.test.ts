@@ -348,7 +348,8 @@ it('rate limits in Redis name an address that is none, and no password in it', (
     'user:secret@host',
     'redis:user:secret@host',
   ]
-  for (const url of ['', 'http://a', 'redis://', 'localhost:6379', ...secrets]) {
+  const wrong = ['', 'http://a', 'redis://', 'localhost:6379', 'redis://host/first', 'redis://user:%zzsecret@host', undefined as never]
+  for (const url of [...wrong, ...secrets]) {
     expect(() => redisRateLimits({ url })).toThrow(/is none, wanted "redis:\/\/host:port"/)
     expect(() => redisRateLimits({ url })).not.toThrow(/secret/)
   }

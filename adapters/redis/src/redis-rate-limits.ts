@@ -42,7 +42,9 @@ export interface RedisRateLimits extends RateLimitStore {
 export function redisRateLimits(options: RedisRateLimitsOptions): RedisRateLimits {
   const { url, prefix = 'banyan:limit:', connectTimeoutMs = 1_000, stallMs, world = systemWorld, log = silentLogger } = options
   if (!isRedisUrl(url))
-    throw new TypeError(`cannot use Redis for rate limits: the address ${JSON.stringify(shown(url))} is none, wanted "redis://host:port"`)
+    throw new TypeError(
+      `cannot use Redis for rate limits: the address ${JSON.stringify(shown(String(url)))} is none, wanted "redis://host:port"`,
+    )
   for (const [name, value] of Object.entries({ connectTimeoutMs, stallMs })) {
     if (value !== undefined && !(value >= 1 && Number.isFinite(value)))
       throw new RangeError(`cannot use Redis for rate limits: "${name}" is ${value}, wanted a number from 1`)
@@ -58,9 +60,20 @@ export function redisRateLimits(options: RedisRateLimitsOptions): RedisRateLimit
 
 const DEFAULT_STALL_MS = 100
 
-/** Whether a text is the address of a Redis. */
+/** Whether a text is the address of a Redis: with a host, a number of a database if any, and a user and password that can be read. */
 export function isRedisUrl(text: string): boolean {
-  return URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol) && new URL(text).hostname !== ''
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, pathname, username, password } = new URL(text)
+  return /^rediss?:$/.test(protocol) && hostname !== '' && /^\/?\d*$/.test(pathname) && isDecodable(`${username}${password}`)
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**
