@@ -62,7 +62,8 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
     if (next.epoch === from.epoch) return next
     if (next.kind === 'closed') rules.window.clear()
     onChange(from, next)
-    return next
+    // Who was told may have moved it on.
+    return state
   }
 
   const current = (now: number): BreakerState => (state.kind === 'closed' ? state : enter(passed(state, now, rules.limits)))

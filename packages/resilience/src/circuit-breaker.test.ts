@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { CircuitBreakerOptions } from './breaker-options.ts'
 import { bulkhead } from './bulkhead.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
+import { onResilienceEvent } from './events.ts'
 import { policy } from './policy.ts'
 import { timeout } from './timeout.ts'
 
@@ -316,6 +317,19 @@ test('disabled lets everything through and counts nothing; reset closes', async 
   expect(breaker.state).toBe('closed')
   await fail()
   expect(breaker.state).toBe('open')
+})
+
+test('one that is opened by hand while it tells of a change lets no call through any more', async () => {
+  const { world, breaker, stock, fail } = setup({ failures: 1, coolDownMs: 1_000 })
+  await fail()
+  const stop = onResilienceEvent('circuit-breaker', ({ to }) => {
+    if (to === 'half-open') breaker.forceOpen('the release of today')
+  })
+  await world.advance(1_000)
+  const outcome = await stock.outcome(() => 'answer')
+  stop()
+  expect(outcome).toMatchObject({ ok: false, error: { message: expect.stringContaining('the release of today') }, attempts: 0 })
+  expect(breaker.state).toBe('forced-open')
 })
 
 test('one breaker in two policies is one breaker', async () => {
