@@ -1,5 +1,6 @@
 import type { World } from '@banyan/core'
 import { Cancellation } from './cancellation.ts'
+import type { RetryBudget } from './retry-budget.ts'
 
 /** What the protected function is given. */
 export interface Call {
@@ -93,6 +94,9 @@ export class Run {
   /** What the caller set for the whole call. */
   cancel: Cancellation | undefined
   #tried: Set<string> | undefined
+  /** Most have one budget; only the others pay for a set. */
+  #budget: RetryBudget | undefined
+  #moreBudgets: Set<RetryBudget> | undefined
 
   constructor(work: Protected<unknown>, world: World, asValue: boolean, options: RunOptions | undefined) {
     this.work = work
@@ -105,6 +109,18 @@ export class Run {
   get tried(): Set<string> {
     this.#tried ??= new Set()
     return this.#tried
+  }
+
+  /** Tells `budget` of this call, at `now`, once: layers may have it in common, and an attempt or a hedge is no call of its own. */
+  depositTo(budget: RetryBudget, now: number): void {
+    if (this.#budget === budget || this.#moreBudgets?.has(budget)) return
+    if (this.#budget === undefined) {
+      this.#budget = budget
+    } else {
+      this.#moreBudgets ??= new Set()
+      this.#moreBudgets.add(budget)
+    }
+    budget.deposit(now)
   }
 
   /** Whether the function may be called twice, where a call that does not say may (`assume`) or may not (`ask`). */

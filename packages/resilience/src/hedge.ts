@@ -47,7 +47,7 @@ export function hedge(options: HedgeOptions): Layer {
     const rules: Rules = { policy, next, extra, budget, delay, deadlines }
     return (scope, end) => {
       try {
-        if (budget) budget.deposit(scope.startedAt)
+        if (budget) scope.run.depositTo(budget, scope.startedAt)
       } catch (error) {
         // Of a budget of the user's own. A layer outside waits to be told how the call ended.
         return end.bad(error)

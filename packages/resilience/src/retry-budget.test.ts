@@ -66,6 +66,25 @@ test('bad options are refused by name', () => {
   expect(() => retryBudget({ windowMs: 1 })).toThrow('"windowMs" is 1')
 })
 
+test.each([
+  ['retry and hedge', (budget: RetryBudget, world: World) => [retry({ attempts: 9, budget, world }), hedge({ after: 10, budget, world })]],
+  ['hedge and retry', (budget: RetryBudget, world: World) => [hedge({ after: 10, budget, world }), retry({ attempts: 9, budget, world })]],
+] as const)('a call earns its share once, also where layers have one budget in common: %s', async (_what, layers) => {
+  const world = manualWorld()
+  const budget = retryBudget({ ratio: 0.2, minPerSecond: 0, world })
+  const stock = policy('stock', ...layers(budget, world))
+  let calls = 0
+  const outcomes = Array.from({ length: 1_000 }, () =>
+    stock.outcome(() => {
+      calls += 1
+      return new Promise((_, reject) => void world.after(20, () => reject(new Error('down'))))
+    }),
+  )
+  await world.advance(9_000)
+  await Promise.all(outcomes)
+  expect(calls).toBe(1_200)
+})
+
 const broken = (method: 'deposit' | 'withdraw'): RetryBudget => ({
   balance: 1,
   deposit() {

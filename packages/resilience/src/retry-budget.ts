@@ -16,7 +16,7 @@ export interface RetryBudgetOptions {
 export interface RetryBudget {
   /** How many retries it would allow now. */
   readonly balance: number
-  /** A call begins, at `now` on the monotonic clock for who has just read it. */
+  /** A call begins, at `now` on the monotonic clock for who has just read it. Layers that have it in common say so once a call. */
   deposit(now?: number): void
   /** A retry is wanted: true when there is one left, and takes it. */
   withdraw(): boolean

@@ -66,7 +66,7 @@ export function retry(options: RetryOptions = {}): Layer {
   const around = (policy: string, next: Next): Next => {
     return (scope, end) => {
       try {
-        if (budget) budget.deposit(scope.startedAt)
+        if (budget) scope.run.depositTo(budget, scope.startedAt)
       } catch (error) {
         // Of a budget of the user's own. A layer outside waits to be told how the call ended.
         return end.bad(error)
