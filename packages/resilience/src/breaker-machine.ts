@@ -106,7 +106,7 @@ export function breakerMachine(options: CircuitBreakerOptions, onChange: (from: 
     checkSnapshot(snapshot)
     const now = world.monotonic()
     const elapsedMs = Math.max(0, world.now() - snapshot.at)
-    enter(stateOf(snapshot, state.epoch + 1, now, elapsedMs))
+    enter(after(stateOf(snapshot, state.epoch + 1, now, elapsedMs), { type: 'reconfigured' }, now, rules.limits))
     rules.window.restore(snapshot.window, now, elapsedMs)
     lastOutcomeAt = now - elapsedMs - (snapshot.idleMs ?? 0)
   }

@@ -28,6 +28,17 @@ test('an open breaker stays open for the rest of its cool-down, as wall clocks h
   expect(later.breaker.state).toBe('half-open')
 })
 
+test('one that is restored stays open no longer than its own options say, whatever those were that it opened by', async () => {
+  const before = setup({ failures: 1, coolDownMs: 3_600_000 })
+  await before.fail()
+  const later = setup({ failures: 1, coolDownMs: 1_000 }, before.world.now())
+  later.breaker.restore(throughJson(before.breaker.snapshot()))
+  expect(await later.pass()).toMatchObject({ rejected: { retryAfterMs: 1_000 } })
+  later.breaker.restore({ ...throughJson(before.breaker.snapshot()), remainingMs: Number.MAX_VALUE })
+  await later.world.advance(1_000)
+  expect(later.breaker.state).toBe('half-open')
+})
+
 test('a growing cool-down goes on growing', async () => {
   const options = { failures: 1, coolDownMs: 1_000, coolDownGrowth: { factor: 2, maxMs: 60_000 } }
   const before = setup(options)
