@@ -158,7 +158,8 @@ test('stops when the retry budget is used up, and says what had failed', async (
     error: {
       code: 'ERR_RETRY_BUDGET',
       status: 503,
-      message: 'attempt 3 of "stock" failed (down) and its retry budget is used up',
+      // Callers of a service read it: what the cause says may name hosts and users.
+      message: 'attempt 3 of "stock" failed and its retry budget is used up; the error\'s "cause" says why it failed',
       cause: { message: 'down' },
     },
     rejected: { rejectedBy: 'budget', policy: 'stock' },

@@ -1,4 +1,4 @@
-import { messageOf, shown, systemWorld, type World } from '@banyan/core'
+import { shown, systemWorld, type World } from '@banyan/core'
 import { type Backoff, exponential } from './backoff.ts'
 import { Scope } from './call.ts'
 import type { AbortListener } from './cancellation.ts'
@@ -154,12 +154,13 @@ class Retrying implements End, AbortListener, Deadline {
   }
 }
 
+/** Not in the words of the cause: this message is for callers of a service too, and a driver's may name hosts and users. */
 function budgetUsedUp(policy: string, attempt: number, cause: unknown): ResilienceError {
   const retryAfterMs = retryAfterOf(cause)
   return new ResilienceError(
     'ERR_RETRY_BUDGET',
     policy,
-    `attempt ${attempt} of "${policy}" failed (${messageOf(cause)}) and its retry budget is used up`,
+    `attempt ${attempt} of "${policy}" failed and its retry budget is used up; the error's "cause" says why it failed`,
     retryAfterMs === undefined ? { cause } : { cause, retryAfterMs },
   )
 }
