@@ -24,17 +24,22 @@ export function etcdLease({ http, instance, root, ttlMs }: EtcdLeaseOptions): Le
   const of = `"${instance.id}" of "${instance.service}"`
   const callMs = Math.max(1_000, ttlMs / 3)
   let lease = ''
+  let isPut = false
   const put = (leaving: boolean, limits: { timeoutMs: number; signal: AbortSignal }) =>
     http.call('/v3/kv/put', { key, value: storedValue(instance, leaving), lease }, limits)
 
   return {
     async register(signal) {
       const granted = await http.call('/v3/lease/grant', { TTL: String(Math.ceil(ttlMs / 1_000)) }, { timeoutMs: callMs, signal })
+      isPut = false
       lease = textOf(granted, 'ID')
       if (lease === '') throw refused(`register ${of}`, 'without a lease')
       await put(false, { timeoutMs: callMs, signal })
+      isPut = true
     },
     async renew(signal) {
+      // A lease without the key would be heard of for ever, and nobody would find the instance.
+      if (!isPut) return 'unknown'
       const answer = await http.call('/v3/lease/keepalive', { ID: lease }, { timeoutMs: callMs, signal })
       const result = fieldOf(answer, 'result')
       if (result === undefined) throw brokenLease(of, answer)
