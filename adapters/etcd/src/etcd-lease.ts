@@ -25,8 +25,7 @@ export function etcdLease({ http, instance, root, ttlMs }: EtcdLeaseOptions): Le
   const callMs = Math.max(1_000, ttlMs / 3)
   let lease = ''
   let isPut = false
-  const put = (leaving: boolean, limits: { timeoutMs: number; signal: AbortSignal }) =>
-    http.call('/v3/kv/put', { key, value: storedValue(instance, leaving), lease }, limits)
+  const stored = (leaving: boolean) => ({ key, value: storedValue(instance, leaving), lease })
 
   return {
     async register(signal) {
@@ -34,7 +33,7 @@ export function etcdLease({ http, instance, root, ttlMs }: EtcdLeaseOptions): Le
       isPut = false
       lease = textOf(granted, 'ID')
       if (lease === '') throw refused(`register ${of}`, 'without a lease')
-      await put(false, { timeoutMs: callMs, signal })
+      await http.call('/v3/kv/put', stored(false), { timeoutMs: callMs, signal })
       isPut = true
     },
     async renew(signal) {
@@ -48,8 +47,10 @@ export function etcdLease({ http, instance, root, ttlMs }: EtcdLeaseOptions): Le
     },
     async deregister(timeoutMs, signal) {
       try {
-        // First a word that it goes on purpose: that its key is gone might also mean that it died.
-        await put(true, { timeoutMs, signal })
+        // First a word that it goes on purpose: that its key is gone might also mean that it died. Not where the process after this one has
+        // put itself under the same id: that one stays.
+        const isOurs = { key, target: 'LEASE', result: 'EQUAL', lease }
+        await http.call('/v3/kv/txn', { compare: [isOurs], success: [{ request_put: stored(true) }] }, { timeoutMs, signal })
         await http.call('/v3/lease/revoke', { ID: lease }, { timeoutMs, signal })
       } catch (error) {
         // The lease has ended: gone already, which is what was wanted.

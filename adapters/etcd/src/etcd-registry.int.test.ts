@@ -116,6 +116,16 @@ describe('a registry in etcd', () => {
     expect((await heard.until(({ instances }) => instances.length > 0)).instances.map(({ id }) => id)).toEqual(['o-1'])
   })
 
+  it('a process that leaves takes nobody out who has registered under its id since', async () => {
+    const server = await etcd()
+    const before = await client({ url: server.url }).register(instance('o-1', 3001))
+    await client({ url: server.url }).register(instance('o-1', 3002))
+    await before.deregister()
+    const heard = recordSnapshots()
+    client({ url: server.url }).watch('orders', heard.take)
+    expect((await heard.until(({ revision }) => revision > 0)).instances.map(({ port }) => port)).toEqual([3002])
+  })
+
   it('keeps many that die at once for a while, and drops those that say so at once', async () => {
     const server = await etcd()
     const { url } = server
