@@ -17,6 +17,7 @@ function setUp() {
       if (path === refused) throw unavailable('http://etcd', 'away')
       const { ID = '', lease = '' }: { ID?: string; lease?: string } = body
       if (path === '/v3/lease/keepalive') return { result: leases.has(ID) ? { TTL: '1' } : {} }
+      if (path === '/v3/kv/range') return { count: String(puts.length) }
       if (path === '/v3/kv/put') puts.push(lease)
       if (path !== '/v3/lease/grant') return {}
       granted += 1

@@ -43,7 +43,10 @@ export function etcdLease({ http, instance, root, ttlMs }: EtcdLeaseOptions): Le
       const result = fieldOf(answer, 'result')
       if (result === undefined) throw brokenLease(of, answer)
       // A lease that has ended is answered without the time it has left.
-      return integerOf(result, 'TTL') > 0 ? 'heard' : 'unknown'
+      if (integerOf(result, 'TTL') === 0) return 'unknown'
+      // A key can go without its lease, by somebody's hand or with another process of the same id. A read, unlike a put, writes no disk.
+      const found = await http.call('/v3/kv/range', { key, count_only: true }, { timeoutMs: callMs, signal })
+      return integerOf(found, 'count') > 0 ? 'heard' : 'unknown'
     },
     async deregister(timeoutMs, signal) {
       try {

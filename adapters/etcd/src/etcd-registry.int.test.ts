@@ -126,6 +126,17 @@ describe('a registry in etcd', () => {
     expect((await heard.until(({ revision }) => revision > 0)).instances.map(({ port }) => port)).toEqual([3002])
   })
 
+  it('an instance whose key was deleted while it lives puts it again', async () => {
+    const server = await etcd()
+    const heard = recordSnapshots()
+    client({ url: server.url }).watch('orders', heard.take)
+    await client({ url: server.url }).register(instance('o-1', 3001))
+    await heard.until(({ instances }) => instances.length === 1)
+    await server.call('/v3/kv/deleterange', { key: Buffer.from('/banyan/services/orders/o-1').toString('base64') })
+    await heard.until(({ instances }) => instances.length === 0)
+    await heard.until(({ instances }) => instances.length === 1)
+  })
+
   it('keeps many that die at once for a while, and drops those that say so at once', async () => {
     const server = await etcd()
     const { url } = server
