@@ -52,57 +52,58 @@ export function etcdHttp(options: EtcdHttpOptions): EtcdHttp {
   let current = 0
   let token: string | undefined
 
-  async function open(path: string, body: object, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const at = current
-    const url = urls[at] ?? ''
-    if (auth && token === undefined && path !== authPath) token = await authenticate(auth)
+  const urlOf = (member: number) => urls[member] ?? ''
+  /** The next question goes to the next member, unless another one has moved on already. */
+  function moveOn(from: number): void {
+    if (current === from) current = (from + 1) % urls.length
+  }
+
+  async function open(member: number, path: string, body: object, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     try {
-      return await request(`${url}${path}`, {
+      const response = await request(`${urlOf(member)}${path}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: token }) },
         body: JSON.stringify(body),
         signal,
         dispatcher,
       })
+      return response.statusCode < 400 ? response : await refuse(member, path, response)
     } catch (cause) {
-      // The next question goes to the next member, unless another one has moved on already.
-      if (current === at && !signal.aborted) current = (at + 1) % urls.length
-      throw unavailable(url, messageOf(cause), cause)
+      if (cause instanceof EtcdError) throw cause
+      if (!signal.aborted) moveOn(member)
+      throw unavailable(urlOf(member), messageOf(cause), cause)
     }
   }
 
-  async function checked(path: string, response: Dispatcher.ResponseData): Promise<Dispatcher.ResponseData> {
-    if (response.statusCode < 400) return response
-    const text = await response.body.text()
-    const at = current
+  async function refuse(member: number, path: string, { statusCode, body }: Dispatcher.ResponseData): Promise<never> {
+    const said = errorText(await body.text())
     // A token is good for five minutes, or until etcd starts anew.
-    if (response.statusCode === 401) token = undefined
-    if (response.statusCode === 401 || response.statusCode >= 500) {
-      if (response.statusCode >= 500) current = (at + 1) % urls.length
-      throw unavailable(urls[at] ?? '', `it answered ${response.statusCode}: ${errorText(text)}`)
-    }
-    throw new EtcdError('ERR_REGISTRY_REFUSED', `etcd refused "${path}" with ${response.statusCode}: ${errorText(text)}`, {
-      status: response.statusCode,
-    })
+    if (statusCode === 401) token = undefined
+    if (statusCode >= 500) moveOn(member)
+    if (statusCode === 401 || statusCode >= 500) throw unavailable(urlOf(member), `it answered ${statusCode}: ${said}`)
+    throw new EtcdError('ERR_REGISTRY_REFUSED', `etcd refused "${path}" with ${statusCode}: ${said}`, { status: statusCode })
   }
 
-  async function authenticate({ user, password }: EtcdAuth): Promise<string> {
-    const answer = await call(authPath, { name: user, password }, { timeoutMs: authTimeoutMs })
+  async function signIn(path: string, signal: AbortSignal): Promise<void> {
+    if (!auth || token !== undefined || path === authPath) return
+    const answer = await call(authPath, { name: auth.user, password: auth.password }, { timeoutMs: authTimeoutMs, signal })
     const given = textOf(answer, 'token')
-    if (given === '') throw refused(`sign in as "${user}"`, 'no token')
-    return given
+    if (given === '') throw refused(`sign in as "${auth.user}"`, 'no token')
+    token = given
   }
 
   async function call(path: string, body: object, limits: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<unknown> {
     const limit = deadline(world, limits.timeoutMs, limits.signal)
+    let member = current
     try {
-      const response = await checked(path, await open(path, body, limit.signal))
-      return parse(urls[current] ?? '', await response.body.text())
+      await signIn(path, limit.signal)
+      member = current
+      const response = await open(member, path, body, limit.signal)
+      return parse(urlOf(member), await response.body.text())
     } catch (cause) {
-      if (!limit.passed()) throw cause instanceof EtcdError ? cause : unavailable(urls[current] ?? '', messageOf(cause), cause)
-      const silent = urls[current] ?? ''
-      current = (current + 1) % urls.length
-      throw unavailable(silent, `no answer within ${limits.timeoutMs} ms`, cause)
+      if (!limit.passed()) throw cause instanceof EtcdError ? cause : unavailable(urlOf(member), messageOf(cause), cause)
+      moveOn(member)
+      throw unavailable(urlOf(member), `no answer within ${limits.timeoutMs} ms`, cause)
     } finally {
       limit.end()
     }
@@ -111,16 +112,18 @@ export function etcdHttp(options: EtcdHttpOptions): EtcdHttp {
   return {
     call,
     async *stream(path, body, signal) {
-      const response = await checked(path, await open(path, body, signal))
+      await signIn(path, signal)
+      const member = current
+      const response = await open(member, path, body, signal)
       let rest = ''
       try {
         for await (const chunk of response.body.setEncoding('utf8')) {
           const lines = `${rest}${chunk}`.split('\n')
           rest = lines.pop() ?? ''
-          for (const line of lines) if (line !== '') yield parse(urls[current] ?? '', line)
+          for (const line of lines) if (line !== '') yield parse(urlOf(member), line)
         }
       } catch (cause) {
-        throw cause instanceof EtcdError ? cause : unavailable(urls[current] ?? '', messageOf(cause), cause)
+        throw cause instanceof EtcdError ? cause : unavailable(urlOf(member), messageOf(cause), cause)
       }
     },
     close: () => dispatcher.destroy(),
