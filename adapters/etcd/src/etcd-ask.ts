@@ -13,6 +13,8 @@ export interface EtcdAskOptions {
   world: World
 }
 
+type Question = Parameters<ReturnType<RegistryProtocol['ask']>>[0]
+
 /** How long a listing may take, milliseconds. */
 const listMs = 5_000
 
@@ -39,18 +41,19 @@ export function etcdAsk({ http, root, service, world }: EtcdAskOptions): ReturnT
     stream?.close()
     stream = undefined
   }
-  async function follow(known: EtcdView, waitMs: number, signal: AbortSignal): Promise<EtcdView> {
-    stream ??= etcdStream({ http, range, revision: known.revision + 1, signal, world })
+  async function follow(known: EtcdView, { waitMs, signal, stopped }: Question): Promise<EtcdView> {
+    stream ??= etcdStream({ http, range, revision: known.revision + 1, stopped, world })
     const heard = await stream.next(waitMs)
     if (heard.type === 'events') return afterMessage(known, heard.message)
     if (heard.type === 'compacted') drop()
     return list(signal)
   }
 
-  return async ({ index, waitMs, signal }) => {
+  return async (question) => {
+    const { index, signal } = question
     try {
       if (index === 0) drop()
-      view = view && index > 0 ? await follow(view, waitMs, signal) : await list(signal)
+      view = view && index > 0 ? await follow(view, question) : await list(signal)
       return toListing(view)
     } catch (error) {
       drop()

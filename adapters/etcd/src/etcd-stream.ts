@@ -28,20 +28,20 @@ interface Inbox {
   wake: () => void
 }
 
-/** Opens a watch of all keys in `range` from `revision` on. */
+/** Opens a watch of all keys in `range` from `revision` on; `stopped` closes it, as `close` does. */
 export function etcdStream(options: {
   http: EtcdHttp
   range: { key: string; range_end: string }
   revision: number
-  signal: AbortSignal
+  stopped: AbortSignal
   world: World
 }): EtcdStream {
   const { http, range, revision, world } = options
-  const stopped = new AbortController()
-  const stop = () => stopped.abort()
-  options.signal.addEventListener('abort', stop, { once: true })
+  const closed = new AbortController()
+  const close = () => closed.abort()
+  options.stopped.addEventListener('abort', close, { once: true })
   const inbox: Inbox = { confirmed: false, heard: [], ended: undefined, wake: () => {} }
-  void read(http, { create_request: { ...range, start_revision: String(revision) } }, stopped.signal, inbox)
+  void read(http, { create_request: { ...range, start_revision: String(revision) } }, closed.signal, inbox)
 
   return {
     async next(waitMs) {
@@ -54,8 +54,8 @@ export function etcdStream(options: {
       return { type: 'quiet' }
     },
     close() {
-      options.signal.removeEventListener('abort', stop)
-      stop()
+      options.stopped.removeEventListener('abort', close)
+      close()
     },
   }
 }

@@ -7,8 +7,11 @@ import { after, type MassExpiryOptions, unheard, type WatchState } from './watch
 /** What a {@link watchService} needs. */
 export interface WatchOptions {
   service: string
-  /** Asks for the service's instances; with an index above 0, answers when they changed or `waitMs` passed. */
-  ask: (question: { index: number; waitMs: number; signal: AbortSignal }) => Promise<Listing>
+  /**
+   * Asks for the service's instances; with an index above 0, answers when they changed or `waitMs` passed. `signal` ends the question; what is
+   * kept from one to the next goes with `stopped`, when there will be none.
+   */
+  ask: (question: { index: number; waitMs: number; signal: AbortSignal; stopped: AbortSignal }) => Promise<Listing>
   /** How long one question may wait for a change, milliseconds. */
   waitMs: number
   massExpiry: Required<MassExpiryOptions>
@@ -134,7 +137,7 @@ async function inTime(
   signal.addEventListener('abort', onStop, { once: true })
   const given = new Promise<never>((_, reject) => over.signal.addEventListener('abort', () => reject(over.signal.reason), { once: true }))
   try {
-    return await Promise.race([ask({ ...question, signal: over.signal }), given])
+    return await Promise.race([ask({ ...question, signal: over.signal, stopped: signal }), given])
   } finally {
     timer.cancel()
     signal.removeEventListener('abort', onStop)
