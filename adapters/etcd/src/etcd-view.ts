@@ -6,6 +6,8 @@ import { fieldOf, integerOf, listOf, textOf } from './fields.ts'
 export interface EtcdView {
   /** etcd's revision as of which it is known. */
   readonly revision: number
+  /** The revision of the listing it began with. A message may carry older events, and names a later revision than theirs itself. */
+  readonly listedAt: number
   /** By key. */
   readonly instances: ReadonlyMap<string, Instance>
   /**
@@ -22,7 +24,8 @@ export function viewOf(answer: unknown): EtcdView {
     const stored = readStored(kv)
     if (stored && !stored.leaving) instances.set(stored.key, stored.instance)
   }
-  return { revision: revisionOf(answer), instances, lost: new Set() }
+  const revision = revisionOf(answer)
+  return { revision, listedAt: revision, instances, lost: new Set() }
 }
 
 /** The view after a message of a watch. */
@@ -31,6 +34,8 @@ export function afterMessage(view: EtcdView, message: unknown): EtcdView {
   const lost = new Set<string>()
   for (const event of listOf(message, 'events')) {
     const kv = fieldOf(event, 'kv')
+    // A listing made meanwhile knows of it already, and of what came after it.
+    if (integerOf(kv, 'mod_revision') <= view.listedAt) continue
     const key = keyText(kv)
     const known = instances.get(key)
     instances.delete(key)
@@ -45,7 +50,7 @@ export function afterMessage(view: EtcdView, message: unknown): EtcdView {
       lost.delete(stored.instance.id)
     }
   }
-  return { revision: Math.max(view.revision, revisionOf(message)), instances, lost }
+  return { ...view, revision: Math.max(view.revision, revisionOf(message)), instances, lost }
 }
 
 function revisionOf(answer: unknown): number {
