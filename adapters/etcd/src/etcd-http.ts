@@ -77,10 +77,11 @@ export function etcdHttp(options: EtcdHttpOptions): EtcdHttp {
 
   async function refuse(member: number, path: string, { statusCode, body }: Dispatcher.ResponseData): Promise<never> {
     const said = errorText(await body.text())
-    // A token is good for five minutes, or until etcd starts anew.
-    if (statusCode === 401) token = undefined
+    // A token is good for five minutes, or until etcd starts anew; one that is signed until a user or a role is changed.
+    const isOver = statusCode === 401 || said.includes('revision of auth store is old')
+    if (isOver) token = undefined
     if (statusCode >= 500) moveOn(member)
-    if (statusCode === 401 || statusCode >= 500) throw unavailable(urlOf(member), `it answered ${statusCode}: ${said}`)
+    if (isOver || statusCode >= 500) throw unavailable(urlOf(member), `it answered ${statusCode}: ${said}`)
     throw new EtcdError('ERR_REGISTRY_REFUSED', `etcd refused "${path}" with ${statusCode}: ${said}`, { status: statusCode })
   }
 

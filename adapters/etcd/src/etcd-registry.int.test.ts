@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -189,6 +190,28 @@ describe('a registry in etcd', () => {
       code: 'ERR_REGISTRY_REFUSED',
       message: expect.stringContaining('permission denied'),
     })
+  })
+
+  it('signs in again when users were changed since, where tokens are signed (JWT)', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'banyan-jwt-'))
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+    const [pub, priv] = [join(folder, 'pub.pem'), join(folder, 'priv.pem')]
+    writeFileSync(pub, publicKey.export({ type: 'spki', format: 'pem' }))
+    writeFileSync(priv, privateKey.export({ type: 'pkcs1', format: 'pem' }))
+    const server = await etcd({ args: ['--auth-token', `jwt,pub-key=${pub},priv-key=${priv},sign-method=RS256,ttl=10m`] })
+    await server.call('/v3/auth/user/add', { name: 'root', password: 'secret' })
+    await server.call('/v3/auth/role/add', { name: 'root' })
+    await server.call('/v3/auth/user/grant', { user: 'root', role: 'root' })
+    await server.call('/v3/auth/enable', {})
+    const registry = client({ url: server.url, auth: { user: 'root', password: 'secret' } })
+    await registry.register(instance('o-1', 3001))
+    const { token } = await server.call('/v3/auth/authenticate', { name: 'root', password: 'secret' })
+    await server.call('/v3/auth/user/add', { name: 'another', password: 'secret' }, String(token))
+    await registry.register(instance('o-2', 3002))
+    const heard = recordSnapshots()
+    registry.watch('orders', heard.take)
+    await heard.until(({ instances }) => instances.length === 2)
   })
 
   it('says when etcd stays away', async () => {
