@@ -10,7 +10,7 @@ import {
   type Watch,
   type World,
 } from '@banyan/core'
-import { assertRange } from './errors.ts'
+import { assertRange, DiscoveryError } from './errors.ts'
 import { keepAlive, type Lease } from './heartbeat.ts'
 import { type ServiceWatch, type WatchOptions, watchService } from './watch.ts'
 import type { MassExpiryOptions } from './watch-state.ts'
@@ -40,7 +40,7 @@ export type RegistryClientSettings = Required<Omit<RegistryClientOptions, 'massE
 
 /** A {@link Registry} that must be closed at the end. */
 export interface ClosableRegistry extends Registry {
-  /** Stops all watches and heartbeats. Instances still registered go when their time is up. */
+  /** Stops all watches and heartbeats. Instances still registered go when their time is up. What is asked of it afterwards begins nothing. */
   close(): Promise<void>
 }
 
@@ -83,9 +83,12 @@ export function registryClient(protocol: RegistryProtocol, settings: RegistryCli
   return {
     async register(instance: Instance): Promise<Registration> {
       assertInstance(instance)
+      if (closed.signal.aborted) throw closedAlready(instance)
       return keepAlive({ lease: protocol.lease(instance), instance, closed: closed.signal, ...settings })
     },
     watch(service: string, onChange: (snapshot: Snapshot) => void): Watch {
+      // It would ask on for ever: there is nobody to stop it any more but the one who came too late.
+      if (closed.signal.aborted) return { stop() {} }
       const shared = watchOf(service)
       const leave = shared.listen(onChange)
       return {
@@ -104,6 +107,10 @@ export function registryClient(protocol: RegistryProtocol, settings: RegistryCli
       await protocol.close()
     },
   }
+}
+
+function closedAlready({ id, service }: Instance): DiscoveryError {
+  return new DiscoveryError('ERR_REGISTRY_UNAVAILABLE', `cannot register "${id}" of "${service}": the registry client is closed`)
 }
 
 function assertInstance({ id, service, host, port, weight = 1 }: Instance): void {
