@@ -41,14 +41,14 @@ function setUp() {
 
 test('a lease taken anew whose key could not be put is not kept: the instance goes on registering', async () => {
   const { lease, leases, puts, refuses } = setUp()
-  await lease.register(signal)
+  await lease.register(1_000, signal)
   leases.clear()
   refuses('/v3/kv/put')
   expect(await lease.renew(signal)).toBe('unknown')
-  await expect(lease.register(signal)).rejects.toMatchObject({ code: 'ERR_REGISTRY_UNAVAILABLE' })
+  await expect(lease.register(1_000, signal)).rejects.toMatchObject({ code: 'ERR_REGISTRY_UNAVAILABLE' })
   refuses('')
   expect(await lease.renew(signal)).toBe('unknown')
-  await lease.register(signal)
+  await lease.register(1_000, signal)
   expect(await lease.renew(signal)).toBe('heard')
   expect(puts).toEqual(['1', '3'])
 })

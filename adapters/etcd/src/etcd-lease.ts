@@ -28,12 +28,14 @@ export function etcdLease({ http, instance, root, ttlMs }: EtcdLeaseOptions): Le
   const stored = (leaving: boolean) => ({ key, value: storedValue(instance, leaving), lease })
 
   return {
-    async register(signal) {
-      const granted = await http.call('/v3/lease/grant', { TTL: String(Math.ceil(ttlMs / 1_000)) }, { timeoutMs: callMs, signal })
+    async register(timeoutMs, signal) {
+      // Half of the time for each of its two calls.
+      const limits = { timeoutMs: Math.min(callMs, timeoutMs / 2), signal }
+      const granted = await http.call('/v3/lease/grant', { TTL: String(Math.ceil(ttlMs / 1_000)) }, limits)
       isPut = false
       lease = textOf(granted, 'ID')
       if (lease === '') throw refused(`register ${of}`, 'without a lease')
-      await http.call('/v3/kv/put', stored(false), { timeoutMs: callMs, signal })
+      await http.call('/v3/kv/put', stored(false), limits)
       isPut = true
     },
     async renew(signal) {

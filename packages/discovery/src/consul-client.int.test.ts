@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Instance, Snapshot } from '@banyan/core'
-import { afterEach, expect, test } from 'vitest'
+import { type Instance, manualWorld, type Snapshot } from '@banyan/core'
+import { afterEach, expect, test, vi } from 'vitest'
 import { type ConsulRegistryOptions, consulRegistry } from './consul-client.ts'
 import { registryServer } from './registry-server.ts'
 import { upstream } from './upstream.ts'
@@ -246,4 +246,25 @@ test('an instance without an id or with a port that is none is refused before an
   const registry = client('http://127.0.0.1:1')
   await expect(registry.register(instance('', 3001))).rejects.toThrow('"id" is empty')
   await expect(registry.register(instance('a', 0))).rejects.toThrow('"port" is 0, wanted 1 to 65535')
+})
+
+test('a registration that is not answered at all is given up when its time is over, however long the TTL is', async () => {
+  const world = manualWorld()
+  const asked = Promise.withResolvers<void>()
+  const server = createServer(() => asked.resolve())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(async () => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo // it listens on TCP
+  const registry = client(`http://127.0.0.1:${port}`, { ttlMs: 3_600_000, registerTimeoutMs: 30_000, world })
+  let said: unknown
+  void registry.register(instance('o-1', 3001)).catch((error) => {
+    said = error
+  })
+  await asked.promise
+  await world.advance(30_000)
+  await vi.waitUntil(() => said)
+  expect(said).toMatchObject({ code: 'ERR_REGISTRY_UNAVAILABLE', message: expect.stringContaining('no answer within 30000 ms') })
 })

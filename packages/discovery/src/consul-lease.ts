@@ -15,9 +15,10 @@ export interface ConsulLeaseOptions {
 export function consulLease({ http, instance, ttlMs, deregisterAfterMs }: ConsulLeaseOptions): Lease {
   const { id, service } = instance
   return {
-    async register(signal) {
+    async register(timeoutMs, signal) {
       const body = registerBody(instance, ttlMs, deregisterAfterMs)
-      const response = await http.call('PUT', '/v1/agent/service/register', { timeoutMs: Math.max(1_000, ttlMs), body, signal })
+      const limits = { timeoutMs: Math.min(timeoutMs, Math.max(1_000, ttlMs)), signal }
+      const response = await http.call('PUT', '/v1/agent/service/register', { ...limits, body })
       if (response.status !== 200) throw refused(`register "${id}" of "${service}"`, response)
     },
     async renew(signal) {

@@ -3,7 +3,7 @@ import { backoffMs } from './backoff.ts'
 
 /** An instance's place in a registry. Each rejects with `ERR_REGISTRY_UNAVAILABLE` when trying again makes sense. */
 export interface Lease {
-  register(signal: AbortSignal): Promise<void>
+  register(timeoutMs: number, signal: AbortSignal): Promise<void>
   /** Says that it lives; `unknown` when the registry has no such place, or no longer. */
   renew(signal: AbortSignal): Promise<'heard' | 'unknown'>
   /** Gives the place up on purpose, so that watchers drop it at once. */
@@ -23,6 +23,9 @@ export interface HeartbeatOptions {
   log: Logger
 }
 
+/** An attempt to register has at least this time, milliseconds, however little is left: etcd needs two calls for it. */
+const shortestAttemptMs = 2_000
+
 /** How long taking an instance out may take at a stop, milliseconds; its TTL does the rest. */
 const deregisterTimeoutMs = 2_000
 
@@ -34,7 +37,8 @@ const deregisterTimeoutMs = 2_000
 export async function keepAlive(options: HeartbeatOptions): Promise<Registration> {
   const { lease, world, closed, registerTimeoutMs } = options
   const giveUpAt = world.monotonic() + registerTimeoutMs
-  await persist(world, closed, giveUpAt, () => lease.register(closed))
+  const leftMs = () => Math.max(shortestAttemptMs, giveUpAt - world.monotonic())
+  await persist(world, closed, giveUpAt, () => lease.register(leftMs(), closed))
   const stopped = new AbortController()
   const stop = () => stopped.abort()
   // It may have been closed while the answer was on its way.
@@ -68,7 +72,7 @@ async function beat(options: HeartbeatOptions, signal: AbortSignal): Promise<voi
     try {
       if ((await lease.renew(signal)) === 'unknown') {
         log.warn({ service, instance: id }, `the registry does not know "${id}" of "${service}"; registering it again`)
-        await lease.register(signal)
+        await lease.register(Math.max(shortestAttemptMs, ttlMs), signal)
       }
       if (failures > 0) log.info({ service, instance: id }, `the registry hears from "${id}" of "${service}" again`)
       failures = 0

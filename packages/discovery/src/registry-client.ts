@@ -22,7 +22,10 @@ export interface RegistryClientOptions {
    * times as often. 3,000 takes a killed process out fast; longer forgives long pauses.
    */
   ttlMs?: number
-  /** How long `register` goes on trying while the registry is away, milliseconds. Default 30,000. */
+  /**
+   * How long `register` goes on trying while the registry is away, milliseconds, up to 86,400,000. Default 30,000. One attempt is made in
+   * any case, and has 2 s.
+   */
   registerTimeoutMs?: number
   /**
    * How long one question waits for a change, milliseconds, 100 to 600,000. Default 30,000. When its answer is 5 s overdue, the watch is
