@@ -261,6 +261,17 @@ test('a port that is taken is said, and the registry can be started again once i
   expect((await two.start()).port).toBe(one.port)
 })
 
+test('a second registry that finds the port taken leaves the state file of the first alone', async () => {
+  const stateFile = join(folder, 'registry.json')
+  const one = await started({ stateFile })
+  await one.call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
+  const before = await readFile(stateFile, 'utf8')
+  const two = registryServer({ port: one.port, stateFile })
+  cleanups.push(() => two.stop())
+  await expect(two.start()).rejects.toMatchObject({ code: 'ERR_PORT_TAKEN' })
+  expect(await readFile(stateFile, 'utf8')).toBe(before)
+})
+
 test('with a token, only those who have it may ask', async () => {
   const { call } = await started({ token: 'secret' })
   const refusal = await call('GET', '/v1/agent/services')

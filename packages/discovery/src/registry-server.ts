@@ -107,7 +107,7 @@ async function run(settings: Settings): Promise<Running> {
     const bound = await listen(server, host, port)
     // One connection that the system could not give, as for lack of memory: the next ones may come.
     server.on('error', (error) => log.warn({ error }, `a connection to the registry could not be accepted: ${error.message}`))
-    registry.runChecks()
+    registry.begin()
     const url = `http://${address.includes(':') ? `[${address}]` : address}:${bound}`
     log.info({ url, services: store.get().entries.size }, `the registry listens at ${url}`)
     return {
@@ -147,12 +147,15 @@ async function livingRegistry({ stateFile, world, log }: Settings) {
       })
     },
   })
-  // Its index is beyond the one in the file, and has to be after the next crash too.
-  file?.save(state)
   return {
     store,
     saved: () => file?.saved() ?? Promise.resolve(),
-    runChecks: () => checks.sync(store.get()),
+    /** To be called when it listens: where the port is taken, the file is that of the registry which has it. */
+    begin() {
+      // Its index is beyond the one in the file, and has to be after the next crash too.
+      file?.save(store.get())
+      checks.sync(store.get())
+    },
     async stop() {
       store.stop()
       syncing?.cancel()
