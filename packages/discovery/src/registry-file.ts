@@ -7,6 +7,8 @@ import { readSavedState, toSaved } from './registry-saved.ts'
 
 /** At most these shares of the time go into writing; what changes in between is written together. */
 const writingShare = { whenAwaited: 0.5, else: 0.1 }
+/** A write counts as this long at most, milliseconds: one that the process or the disk slept through says nothing about the next. */
+const longestWriteMs = 2_000
 /** How long to wait before trying again to write, milliseconds. */
 const retryMs = 1_000
 /** Keeps a registry's state in a file. */
@@ -70,7 +72,7 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
     let retryAt: number | undefined
     try {
       await writeWhole(file, toSaved(state))
-      last = { tookMs: world.monotonic() - startedAt, at: world.monotonic() }
+      last = { tookMs: Math.min(longestWriteMs, world.monotonic() - startedAt), at: world.monotonic() }
     } catch (error) {
       log.error({ file, error: messageOf(error) }, `cannot write the registry's state file "${file}"; trying on`)
       pending ??= state
