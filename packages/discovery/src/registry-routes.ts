@@ -136,8 +136,8 @@ function putter({ store, saved }: RouteContext) {
     async answer(request) {
       const event = await change(request)
       const { index } = store.get()
-      // Most heartbeats change nothing.
-      if (store.apply(event).index !== index) await saved()
+      // Most heartbeats change nothing. What else changes nothing may say again what is not kept yet, as whoever was not answered in time does.
+      if (store.apply(event).index !== index || event.type !== 'report') await saved()
       return { json: path.startsWith('/v1/catalog/') ? 'true' : '' }
     },
   })
