@@ -27,13 +27,14 @@ const firstWithinMs = 1_000
 /** As many as Consul's checks follow. */
 const mostRedirects = 10
 
-/** A check that the registry runs. */
-type OwnCheck = CheckRecord & { readonly kind: HttpCheck | TcpCheck }
+/** A check that the registry runs. Its id alone does not tell it from others: two instances may have one of the same id. */
+type OwnCheck = CheckRecord & { readonly kind: HttpCheck | TcpCheck; readonly serviceId: string | null }
 
 interface RunnerOptions {
   world: World
   log: Logger
-  report: (checkId: string, finding: Finding) => void
+  /** `serviceId` is that of the instance whose check it is, `null` for the node's. */
+  report: (check: { readonly serviceId: string | null; readonly checkId: string }, finding: Finding) => void
 }
 
 /** Creates a {@link CheckRunner}. */
@@ -47,15 +48,15 @@ export function checkRunner(options: RunnerOptions): CheckRunner {
   return {
     sync(state) {
       const wanted = ownChecks(state)
-      for (const [id, { kind, stop }] of running) {
-        if (wanted.get(id)?.kind === kind) continue
+      for (const [key, { kind, stop }] of running) {
+        if (wanted.get(key)?.kind === kind) continue
         stop.abort()
-        running.delete(id)
+        running.delete(key)
       }
-      for (const [id, check] of wanted) {
-        if (running.has(id)) continue
+      for (const [key, check] of wanted) {
+        if (running.has(key)) continue
         const stop = new AbortController()
-        running.set(id, { kind: check.kind, stop })
+        running.set(key, { kind: check.kind, stop })
         void keepRunning(options, check, connections, stop.signal)
       }
     },
@@ -69,10 +70,11 @@ export function checkRunner(options: RunnerOptions): CheckRunner {
 
 function ownChecks(state: RegistryState): Map<string, OwnCheck> {
   const found = new Map<string, OwnCheck>()
-  for (const { checks } of [...state.entries.values(), ...state.nodes.values()]) {
-    for (const check of checks) {
-      const { kind } = check
-      if (kind.type === 'http' || kind.type === 'tcp') found.set(check.id, { ...check, kind })
+  for (const holder of [...state.entries.values(), ...state.nodes.values()]) {
+    const serviceId = 'service' in holder ? holder.service.id : null
+    for (const check of holder.checks) {
+      const { id, kind } = check
+      if (kind.type === 'http' || kind.type === 'tcp') found.set(JSON.stringify([serviceId, id]), { ...check, kind, serviceId })
     }
   }
   return found
@@ -81,7 +83,7 @@ function ownChecks(state: RegistryState): Map<string, OwnCheck> {
 /** Runs a check again and again until `signal` aborts, and reports what it comes to. */
 async function keepRunning(
   { world, log, report }: RunnerOptions,
-  { id, kind, thresholds }: OwnCheck,
+  { id, kind, serviceId, thresholds }: OwnCheck,
   connections: (kind: HttpCheck) => Agent,
   signal: AbortSignal,
 ): Promise<void> {
@@ -102,7 +104,7 @@ async function keepRunning(
     if (status === undefined) continue
     if (status !== last) log.info({ check: id, status }, `check "${id}" is ${status}: ${finding.output.slice(0, 200)}`)
     last = status
-    report(id, { ...finding, status })
+    report({ serviceId, checkId: id }, { ...finding, status })
   }
 }
 

@@ -200,6 +200,28 @@ test('runs checks over HTTP and TCP itself', async () => {
   expect((await checks())['service:web'].Output).toContain('500')
 })
 
+test('checks of two instances with the same id are both run', async () => {
+  const targets = await Promise.all(
+    [0, 1].map(async () => {
+      const target = createTcpServer((socket) => socket.end())
+      await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
+      const end = () => new Promise((resolve) => target.close(resolve))
+      cleanups.push(end)
+      return { end, port: (target.address() as { port: number }).port } // it listens on TCP
+    }),
+  )
+  const { call } = await started()
+  const passing = async (name: string) => (await json(call('GET', `/v1/health/service/${name}?passing`))).length === 1
+  for (const [place, { port }] of targets.entries()) {
+    const check = { CheckID: 'alive', TCP: `127.0.0.1:${port}`, Interval: '100ms' }
+    await call('PUT', '/v1/agent/service/register', { Name: `service-${place}`, Check: check })
+    await until(() => passing(`service-${place}`))
+  }
+  await targets[0]?.end()
+  await until(async () => !(await passing('service-0')))
+  expect(await passing('service-1')).toBe(true)
+})
+
 test('the state survives a restart, and living instances get their whole TTL again', async () => {
   const stateFile = join(folder, 'deep', 'registry.json')
   const one = await started({ stateFile })

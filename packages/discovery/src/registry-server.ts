@@ -133,7 +133,7 @@ const syncMs = 10
 async function livingRegistry({ stateFile, world, log }: Settings) {
   const state = stateFile === undefined ? freshRegistry(world) : await loadRegistry(stateFile, world, log)
   const file = stateFile === undefined ? undefined : registryFile(stateFile, world, log)
-  const checks = checkRunner({ world, log, report: (checkId, finding) => store.apply({ type: 'report', checkId, ...finding }) })
+  const checks = checkRunner({ world, log, report: (check, finding) => store.apply({ type: 'report', ...check, ...finding }) })
   let syncing: Timer | undefined
   const store = registryStore({
     state,

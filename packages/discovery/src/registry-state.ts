@@ -32,7 +32,14 @@ export type RegistryEvent =
   /** A check of its own, of an instance or, without `serviceId`, of the registry's node. */
   | { readonly type: 'add-check'; readonly serviceId: string | undefined; readonly check: CheckDefinition }
   | { readonly type: 'remove-check'; readonly checkId: string }
-  | { readonly type: 'report'; readonly checkId: string; readonly status: CheckStatus; readonly output: string }
+  | {
+      readonly type: 'report'
+      /** The instance that has the check, `null`: the registry's node. Left out by those who know its id alone: see {@link findCheck}. */
+      readonly serviceId?: string | null
+      readonly checkId: string
+      readonly status: CheckStatus
+      readonly output: string
+    }
   /** A `reason` begins it, `undefined` ends it; without `id` for the whole node. */
   | { readonly type: 'maintenance'; readonly id: string | undefined; readonly reason: string | undefined }
   | ({ readonly type: 'catalog-register' } & CatalogRegistration)
@@ -62,7 +69,7 @@ export function after(state: RegistryState, event: RegistryEvent, now: number): 
     case 'remove-check':
       return removeCheck(state, event.checkId)
     case 'report':
-      return report(state, event.checkId, event.status, event.output, now)
+      return report(state, event, now)
     case 'maintenance':
       return maintain(state, event.id, event.reason, now)
     case 'catalog-register':
@@ -109,14 +116,24 @@ export function findCheck(state: RegistryState, checkId: string): FoundCheck | u
   const likely = state.entries.get(checkId.replace(/^service:/, ''))
   const own = likely && checkIn(likely, checkId)
   if (own) return own
-  const ofNode = ownNode(state).checks.find(({ id }) => id === checkId)
-  if (ofNode) return { entry: undefined, check: ofNode }
+  const ofNode = checkOf(state, null, checkId)
+  if (ofNode) return ofNode
   let found: { entry: Entry; check: CheckRecord } | undefined
   for (const entry of state.entries.values()) {
     const other = entry.node === localNode ? checkIn(entry, checkId) : undefined
     if (other && (!found || entry.createIndex > found.entry.createIndex)) found = other
   }
   return found
+}
+
+/** The check of this id of an instance, or of the registry's node. */
+function checkOf(state: RegistryState, serviceId: string | null, checkId: string): FoundCheck | undefined {
+  if (serviceId === null) {
+    const check = ownNode(state).checks.find(({ id }) => id === checkId)
+    return check && { entry: undefined, check }
+  }
+  const entry = state.entries.get(serviceId)
+  return entry && checkIn(entry, checkId)
 }
 
 function register(
@@ -159,8 +176,12 @@ function removeCheck(state: RegistryState, checkId: string): RegistryState {
   return change(state, found.entry?.service.id, (checks) => checks.filter((check) => check !== found.check))
 }
 
-function report(state: RegistryState, checkId: string, status: CheckStatus, output: string, now: number): RegistryState {
-  const found = findCheck(state, checkId)
+function report(
+  state: RegistryState,
+  { serviceId, checkId, status, output }: RegistryEvent & { type: 'report' },
+  now: number,
+): RegistryState {
+  const found = serviceId === undefined ? findCheck(state, checkId) : checkOf(state, serviceId, checkId)
   if (!found) return state
   const { entry, check } = found
   const next = withStatus(check, status, output, now)
