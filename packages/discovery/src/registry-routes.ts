@@ -9,7 +9,7 @@ import { queryRoutes } from './registry-queries.ts'
 import { filtered, flagOf } from './registry-query.ts'
 import type { Entry } from './registry-records.ts'
 import type { RegistryRequest, Route } from './registry-route.ts'
-import { findCheck, type RegistryEvent } from './registry-state.ts'
+import { type FoundCheck, findCheck, type RegistryEvent } from './registry-state.ts'
 import type { RegistryStore } from './registry-store.ts'
 import { agentChecks, agentMembers, agentSelf, agentService, agentServices, worstOf } from './registry-views.ts'
 
@@ -73,6 +73,7 @@ function writingRoutes(context: RouteContext): readonly Route[] {
       assertMay(access, name, 'write')
       // Else an id would be a way to take over the instance of another service.
       if (store.get().entries.has(id)) known(store.get(), id, access, 'write')
+      for (const check of registration.checks) assertMayTake(store, check.id, id, access)
       return { type: 'register', ...registration, replaceChecks: flagOf(query, 'replace-existing-checks') }
     }),
     put('/v1/agent/service/deregister/', ({ name, access }) => {
@@ -91,6 +92,7 @@ function writingRoutes(context: RouteContext): readonly Route[] {
       const { serviceId, check } = readAgentCheck(await body())
       if (serviceId === undefined) assertMayWriteNode(access)
       else known(store.get(), serviceId, access, 'write')
+      assertMayTake(store, check.id, serviceId, access)
       return { type: 'add-check', serviceId, check }
     }),
     put('/v1/agent/check/deregister/', (request) => {
@@ -157,9 +159,23 @@ function known(state: RegistryState, id: string, access: Access, what: 'read' | 
 function checkFor(store: RegistryStore, { name, access }: RegistryRequest) {
   const found = findCheck(store.get(), name)
   if (!found) throw new DiscoveryError('ERR_NOT_FOUND', `unknown check id "${name}"; register its service again`, { status: 404 })
-  if (found.entry) assertMay(access, found.entry.service.name, 'write')
-  else assertMayWriteNode(access)
+  assertMayWrite(found, access)
   return found.check
+}
+
+/**
+ * Reports name a check by its id alone: who registers one of the same id gets those of the other. An id that is made of a service's own, as the
+ * default is, belongs to that service, whoever was first.
+ */
+function assertMayTake(store: RegistryStore, checkId: string, serviceId: string | undefined, access: Access): void {
+  const found = findCheck(store.get(), checkId)
+  const isOf = (id: string | undefined) => id !== undefined && `${checkId}:`.startsWith(`service:${id}:`)
+  if (found && (!isOf(serviceId) || isOf(found.entry?.service.id))) assertMayWrite(found, access)
+}
+
+function assertMayWrite({ entry }: FoundCheck, access: Access): void {
+  if (entry) assertMay(access, entry.service.name, 'write')
+  else assertMayWriteNode(access)
 }
 
 function reportOf(store: RegistryStore, request: RegistryRequest, status: CheckStatus, output: string): RegistryEvent {

@@ -334,6 +334,27 @@ test('tokens of a file read and write what their rules say, and see nothing else
   expect(Object.keys(await json(get('op', '/v1/agent/services')))).toHaveLength(3)
 })
 
+test('no token takes a heartbeat away from a service that it may not write', async () => {
+  const tokenFile = join(folder, 'tokens.json')
+  const tokens = ['orders', 'billing'].map((name) => ({ name, secret: name, services: { [name]: 'write' } }))
+  await writeFile(tokenFile, JSON.stringify({ tokens }))
+  const { call } = await started({ tokenFile })
+  const put = (token: string, path: string, body?: unknown) => call('PUT', path, body, { 'x-consul-token': token })
+  const beat = { CheckID: 'beat', TTL: '1m', Status: 'passing' }
+  expect((await put('orders', '/v1/agent/service/register', { Name: 'orders', Check: beat })).status).toBe(200)
+  const refused = await put('billing', '/v1/agent/service/register', { Name: 'billing', Check: beat })
+  expect((await put('orders', '/v1/agent/check/pass/beat')).status).toBe(200)
+  expect([refused.status, (await json(refused)).detail]).toEqual([403, 'the token "billing" may not write the service "orders"'])
+  expect((await put('billing', '/v1/agent/service/register', { Name: 'billing' })).status).toBe(200)
+  expect((await put('billing', '/v1/agent/check/register', { ...beat, Name: 'beat', ServiceID: 'billing' })).status).toBe(403)
+  expect((await put('orders', '/v1/agent/check/pass/beat')).status).toBe(200)
+  // Nor does it keep one from registering, by being there first under the id that the other's checks have by default.
+  const first = { Name: 'billing', Check: { ...beat, CheckID: 'service:orders-2' } }
+  expect((await put('billing', '/v1/agent/service/register', first)).status).toBe(200)
+  expect((await put('orders', '/v1/agent/service/register', { ID: 'orders-2', Name: 'orders', Check: { TTL: '1m' } })).status).toBe(200)
+  expect((await put('orders', '/v1/agent/check/pass/service:orders-2')).status).toBe(200)
+})
+
 test.each([
   ['{', 'JSON'],
   ['{"tokens":[{"name":"a"}]}', '"tokens[0].secret" is missing'],
