@@ -86,7 +86,13 @@ function nodeOf(fields: Fields): string {
   const name = fields.text('Node', '')
   if (name === '') throw badRequest('"Node" is missing, wanted the name of the node')
   if (name === localNode) throw badRequest(`"Node" is "${name}", the registry's own; use the paths under agent/ for what is on it`)
-  return name
+  return oneLine('Node', name)
+}
+
+/** A line break stands between a node and an id where the registry keeps what is on it: within a name, it could name another's. */
+function oneLine(path: string, text: string): string {
+  if (text.includes('\n')) throw badRequest(`"${path}" is ${JSON.stringify(text)}, wanted a text without a line break`)
+  return text
 }
 
 function readCatalogService(fields: Fields): ServiceRecord {
@@ -112,7 +118,7 @@ function readCatalogCheck(fields: Fields): { serviceId: string; check: CheckDefi
 
 function readService(fields: Fields, name: string): ServiceRecord {
   return {
-    id: fields.text('ID', '') || name,
+    id: oneLine(fields.pathOf('ID'), fields.text('ID', '') || name),
     name,
     address: fields.text('Address', ''),
     port: fields.integer('Port', 0, 0, 65_535),

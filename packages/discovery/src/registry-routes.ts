@@ -7,7 +7,7 @@ import { keyOf, type RegistryState } from './registry-index.ts'
 import { readAgentCheck, readCatalogDeregistration, readCatalogRegistration, readRegistration, readUpdate } from './registry-input.ts'
 import { queryRoutes } from './registry-queries.ts'
 import { filtered, flagOf } from './registry-query.ts'
-import type { Entry } from './registry-records.ts'
+import { type Entry, localNode } from './registry-records.ts'
 import type { RegistryRequest, Route } from './registry-route.ts'
 import { type FoundCheck, findCheck, type RegistryEvent } from './registry-state.ts'
 import type { RegistryStore } from './registry-store.ts'
@@ -151,7 +151,7 @@ function get(path: string, view: (request: RegistryRequest) => unknown): Route {
 
 function known(state: RegistryState, id: string, access: Access, what: 'read' | 'write'): Entry {
   const entry = state.entries.get(id)
-  if (!entry) throw new DiscoveryError('ERR_NOT_FOUND', `unknown service id "${id}"`, { status: 404 })
+  if (entry?.node !== localNode) throw new DiscoveryError('ERR_NOT_FOUND', `unknown service id "${id}"`, { status: 404 })
   assertMay(access, entry.service.name, what)
   return entry
 }

@@ -355,6 +355,28 @@ test('no token takes a heartbeat away from a service that it may not write', asy
   expect((await put('orders', '/v1/agent/check/pass/service:orders-2')).status).toBe(200)
 })
 
+test('what is on another node is not to be had by the paths of the agent, whatever the names', async () => {
+  const tokenFile = join(folder, 'tokens.json')
+  const tokens = [
+    { name: 'redis', secret: 'r', services: { redis: 'write' } },
+    { name: 'operator', secret: 'op', services: { '': 'write' }, node: 'write' },
+  ]
+  await writeFile(tokenFile, JSON.stringify({ tokens }))
+  const { call } = await started({ tokenFile })
+  const put = (token: string, path: string, body?: unknown) => call('PUT', path, body, { 'x-consul-token': token })
+  const service = { ID: 'redis-1', Service: 'redis' }
+  expect((await put('op', '/v1/catalog/register', { Node: 'node-2', Address: '10.0.0.2', Service: service })).status).toBe(200)
+  // As the registry writes down where it is.
+  const inside = encodeURIComponent('node-2\nredis-1')
+  expect((await put('r', `/v1/agent/service/maintenance/${inside}?enable=true`)).status).toBe(404)
+  expect((await put('r', `/v1/agent/service/deregister/${inside}`)).status).toBe(404)
+  expect((await put('r', '/v1/agent/service/register', { ID: 'node-2\nredis-1', Name: 'redis' })).status).toBe(400)
+  const odd = { Node: 'node-2\nredis', Address: '10.0.0.3', Service: { ...service, ID: '-1' } }
+  expect((await put('op', '/v1/catalog/register', odd)).status).toBe(400)
+  const rows = await json(call('GET', '/v1/health/service/redis', undefined, { 'x-consul-token': 'op' }))
+  expect(rows.map((row: Json) => [row.Node.Node, row.Service.ID, row.Checks])).toEqual([['node-2', 'redis-1', []]])
+})
+
 test.each([
   ['{', 'JSON'],
   ['{"tokens":[{"name":"a"}]}', '"tokens[0].secret" is missing'],

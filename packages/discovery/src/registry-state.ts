@@ -114,7 +114,7 @@ export interface FoundCheck {
  */
 export function findCheck(state: RegistryState, checkId: string): FoundCheck | undefined {
   const likely = state.entries.get(checkId.replace(/^service:/, ''))
-  const own = likely && checkIn(likely, checkId)
+  const own = likely?.node === localNode ? checkIn(likely, checkId) : undefined
   if (own) return own
   const ofNode = checkOf(state, null, checkId)
   if (ofNode) return ofNode
