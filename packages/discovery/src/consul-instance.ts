@@ -29,7 +29,8 @@ export function registerBody(instance: Instance, ttlMs: number, deregisterAfterM
       Name: 'heartbeat',
       TTL: `${ttlMs}ms`,
       Status: 'passing',
-      DeregisterCriticalServiceAfter: `${deregisterAfterMs}ms`,
+      // At once is a millisecond: 0 is never.
+      DeregisterCriticalServiceAfter: `${Math.max(1, deregisterAfterMs)}ms`,
     },
   }
 }

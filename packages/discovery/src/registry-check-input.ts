@@ -19,7 +19,8 @@ export function readCheck(fields: Fields, fallback: { id: string; name: string }
     name: fields.text('Name', '') || fallback.name,
     notes: fields.text('Notes', ''),
     status: readStatus(fields),
-    deregisterAfterMs: between(fields, 'DeregisterCriticalServiceAfter', 0),
+    // As in Consul: 0 is never.
+    deregisterAfterMs: between(fields, 'DeregisterCriticalServiceAfter', 0) || undefined,
     thresholds: readThresholds(fields),
     kind: readKind(fields),
   }

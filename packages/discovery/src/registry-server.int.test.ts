@@ -106,6 +106,16 @@ test('an instance critical for long enough is taken out', async () => {
   await until(async () => (await json(call('GET', '/v1/health/service/orders'))).length === 0)
 })
 
+test.each(['0s', 0])('an instance that is to be taken out after %j of being critical stays, as in Consul', async (after) => {
+  const { call } = await started()
+  const check = { CheckID: 'beat', TTL: '10m', DeregisterCriticalServiceAfter: after }
+  await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001, check))
+  expect((await call('PUT', '/v1/agent/check/pass/beat')).status).toBe(200)
+  expect((await call('PUT', '/v1/agent/check/fail/beat')).status).toBe(200)
+  expect((await call('PUT', '/v1/agent/check/pass/beat')).status).toBe(200)
+  expect(await json(call('GET', '/v1/health/service/orders?passing'))).toHaveLength(1)
+})
+
 test('a blocking query sleeps through heartbeats and wakes within milliseconds of a change', async () => {
   const { call } = await started()
   await call('PUT', '/v1/agent/service/register', orders('orders-1', 3001))
