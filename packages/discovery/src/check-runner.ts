@@ -102,10 +102,17 @@ async function keepRunning(
     run = afterResult(run, finding.status)
     const status = statusAfter(run, finding.status, thresholds)
     if (status === undefined) continue
-    if (status !== last) log.info({ check: id, status }, `check "${id}" is ${status}: ${finding.output.slice(0, 200)}`)
+    if (status !== last) log.info({ check: id, status }, `check "${id}" is ${status}: ${loggable(kind, finding).slice(0, 200)}`)
     last = status
     report({ serviceId, checkId: id }, { ...finding, status })
   }
+}
+
+/** The output without what may be a secret in the address: a user's password, what stands behind the "?". */
+function loggable(kind: HttpCheck | TcpCheck, { output }: Finding): string {
+  if (kind.type === 'tcp') return output
+  const { origin, pathname } = new URL(kind.url)
+  return output.replaceAll(kind.url, () => `${origin}${pathname}`)
 }
 
 /** Runs a check; taking too long or failing in any way is a finding too. */

@@ -422,6 +422,19 @@ test('a check whose target accepts and never replies is critical when its timeou
   expect((await json(call('GET', '/v1/health/checks/mute')))[0].Output).toBe('no answer within 100 ms')
 })
 
+test("what may be a secret in a check's address stays out of the log", async () => {
+  const web = createServer((_request, response) => response.end('well'))
+  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => new Promise((resolve) => web.close(resolve)))
+  const { port } = web.address() as { port: number } // it listens on TCP
+  const said: string[] = []
+  const { call } = await started({ log: { ...silentLogger, info: (_, text) => void said.push(text) } })
+  const check = { HTTP: `http://shop:word@127.0.0.1:${port}/health?token=secret`, Interval: '100ms' }
+  await call('PUT', '/v1/agent/service/register', { Name: 'web', Check: check })
+  await until(async () => said.length > 1)
+  expect(said[1]).toBe(`check "service:web" is passing: HTTP GET http://127.0.0.1:${port}/health: 200 Output: well`)
+})
+
 test('a check follows redirects unless it must not, and needs as many results in a row as it says', async () => {
   let hits = 0
   const web = createServer((request, response) => {
