@@ -14,12 +14,13 @@ function setup(services: Readonly<Record<string, readonly string[]>>) {
     store.apply({ type: 'register', ...readRegistration({ Name: name, Tags: tags }) })
   }
   const routes = queryRoutes({ store, world, address: () => '127.0.0.1', longestWaitMs: 1_000 })
-  return async (path: string, name = '', query = '', access: Access = fullAccess): Promise<unknown> => {
+  const bytes = async (path: string, name = '', query = '', access: Access = fullAccess) => {
     const route = routes.find((each) => each.path === path)
     const gone = new AbortController().signal
-    const answer = await route?.answer({ name, query: new URLSearchParams(query), body: async () => ({}), access, gone })
-    return JSON.parse(String(answer?.json))
+    return (await route?.answer({ name, query: new URLSearchParams(query), body: async () => ({}), access, gone }))?.json
   }
+  const ask = async (...question: Parameters<typeof bytes>): Promise<unknown> => JSON.parse(String(await bytes(...question)))
+  return Object.assign(ask, { bytes })
 }
 
 test('an answer is not given to another of the same name who may see less', async () => {
@@ -38,4 +39,14 @@ test('tags with an "&" in them are not taken for several', async () => {
   const ask = setup({ orders: ['a', 'b'] })
   expect(await ask('/v1/catalog/service/', 'orders', 'tag=a&tag=b')).toHaveLength(1)
   expect(await ask('/v1/catalog/service/', 'orders', 'tag=a%26b')).toHaveLength(0)
+})
+
+test('answers that are kept while nothing changes take a bounded amount of memory, however many are asked for', async () => {
+  const { bytes } = setup({ orders: ['x'.repeat(4_000_000)] })
+  const asked = (filter: number) => bytes('/v1/catalog/service/', 'orders', `filter=ServiceID != ${filter}`)
+  const first = await asked(0)
+  expect(await asked(0)).toBe(first)
+  for (let filter = 1; filter < 20; filter += 1) await asked(filter)
+  // 80 MB later it is made anew.
+  expect(await asked(0)).not.toBe(first)
 })

@@ -74,19 +74,22 @@ function stateAsked(name: string): 'any' | 'passing' | 'warning' | 'critical' {
   throw badRequest(`the state is "${name}", wanted any, passing, warning or critical`)
 }
 
-/** Answers to so many questions are kept while nothing changes: a client may ask for anything. */
+/** Answers to so many questions, of so many bytes and one, are kept while nothing changes: a client may ask for anything. */
 const mostAnswers = 1_000
+const mostBytes = 64 * 1_024 * 1_024
 
 /** Builds an answer once, its bytes too, for all who were woken by one change and may see the same. */
 function answerCache() {
   let of: RegistryState | undefined
   let count = 0
+  let bytes = 0
   // By who asks and not by a name, which another may have too.
   let answers = new Map<Access, Map<string, Buffer>>()
   return (state: RegistryState, access: Access, key: string, build: () => string): Buffer => {
-    if (state !== of || count >= mostAnswers) {
+    if (state !== of || count >= mostAnswers || bytes >= mostBytes) {
       answers = new Map()
       count = 0
+      bytes = 0
     }
     of = state
     const own = answers.get(access) ?? new Map<string, Buffer>()
@@ -96,6 +99,7 @@ function answerCache() {
     const json = Buffer.from(build())
     own.set(key, json)
     count += 1
+    bytes += json.length
     return json
   }
 }
