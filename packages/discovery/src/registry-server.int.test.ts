@@ -400,6 +400,12 @@ test.each([
   })
 })
 
+test('a token that is empty is refused: nobody could send it', () => {
+  expect(() => registryServer({ token: '' })).toThrow(
+    new TypeError('cannot create registry: "token" is empty, wanted a secret, or none at all'),
+  )
+})
+
 test('an address that other machines reach needs a token', async () => {
   await expect(registryServer({ host: '0.0.0.0', port: 0 }).start()).rejects.toMatchObject({
     code: 'ERR_TOKEN_NEEDED',

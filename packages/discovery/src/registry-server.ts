@@ -50,6 +50,7 @@ export interface RegistryServer {
  * TCP checks, maintenance, and health queries that block until something changes.
  *
  * @throws {RangeError} for an option out of range
+ * @throws {TypeError} for a token that is empty
  * @see https://developer.hashicorp.com/consul/api-docs
  */
 export function registryServer(options: RegistryServerOptions = {}): RegistryServer {
@@ -64,6 +65,7 @@ export function registryServer(options: RegistryServerOptions = {}): RegistrySer
   assertRange('create registry', 'port', port, 0, 65_535)
   assertRange('create registry', 'longestWaitMs', longestWaitMs, 1_000, 3_600_000)
   assertRange('create registry', 'maxBodyBytes', maxBodyBytes, 1_024, 67_108_864)
+  if (options.token === '') throw new TypeError('cannot create registry: "token" is empty, wanted a secret, or none at all')
   let running: Promise<Running> | undefined
   return {
     async start() {
