@@ -1,5 +1,13 @@
 import { keyOf, type RegistryState, write } from './registry-index.ts'
-import { type CheckDefinition, type CheckRecord, type Entry, type NodeRecord, type ServiceRecord, startCheck } from './registry-records.ts'
+import {
+  type CheckDefinition,
+  type CheckRecord,
+  type Entry,
+  type NodeRecord,
+  type ServiceRecord,
+  sayTheSame,
+  startCheck,
+} from './registry-records.ts'
 
 /** What `catalog/register` tells: a node, perhaps a service on it, perhaps checks of either. Nobody is asked whether it is so. */
 export interface CatalogRegistration {
@@ -16,7 +24,10 @@ export interface CatalogDeregistration {
   readonly checkId: string
 }
 
-/** The registry after a registration in its catalog. Checks that are not named stay as they were. */
+/**
+ * The registry after a registration in its catalog. Checks that are not named stay as they were. What says nothing new changes nothing, as in
+ * Consul: those who fill the catalog tell it all again and again.
+ */
 export function catalogRegister(state: RegistryState, { node, service, checks }: CatalogRegistration, now: number): RegistryState {
   const known = state.nodes.get(node.name)
   const own = checks.filter(({ serviceId }) => serviceId === '').map(({ check }) => check)
@@ -37,8 +48,9 @@ export function catalogRegister(state: RegistryState, { node, service, checks }:
     const entry = serviceId === '' ? undefined : entryOf(serviceId)
     if (entry) entries.set(keyOf(node.name, serviceId), { ...entry, checks: merged(entry.checks, [check], now) })
   }
-  const sameNode = known !== undefined && own.length === 0 && sameAs(known, nodeAfter)
-  return write(state, sameNode ? { entries } : { entries, nodes: new Map([[node.name, nodeAfter]]) })
+  const changed = new Map([...entries].filter(([key, entry]) => !isSameEntry(state.entries.get(key), entry)))
+  if (!known || !isSameNode(known, nodeAfter)) return write(state, { entries: changed, nodes: new Map([[node.name, nodeAfter]]) })
+  return changed.size > 0 ? write(state, { entries: changed }) : state
 }
 
 /** The registry without what a deregistration names; as it was when there is nothing of that name. */
@@ -69,6 +81,10 @@ export function merged(before: readonly CheckRecord[], definitions: readonly Che
   return [...before.map((check) => fresh.get(check.id) ?? check), ...[...fresh.values()].filter(({ id }) => !old.has(id))]
 }
 
-function sameAs(one: NodeRecord, two: NodeRecord): boolean {
-  return one.address === two.address && JSON.stringify(one.meta) === JSON.stringify(two.meta)
+function isSameNode(one: NodeRecord, two: NodeRecord): boolean {
+  return one.address === two.address && JSON.stringify(one.meta) === JSON.stringify(two.meta) && sayTheSame(one.checks, two.checks)
+}
+
+function isSameEntry(one: Entry | undefined, two: Entry): boolean {
+  return JSON.stringify(one?.service) === JSON.stringify(two.service) && sayTheSame(one?.checks ?? [], two.checks)
 }

@@ -115,6 +115,28 @@ test('checks that a new registration does not name stay, unless they are to go',
   expect(idsOf(run([{ ...again, replaceChecks: true }], rich))).toEqual(['_service_maintenance:o-2', 'fresh'])
 })
 
+test('telling the catalog again what it knows is no change; anything new is', () => {
+  const told: RegistryEvent & { type: 'catalog-register' } = {
+    type: 'catalog-register',
+    node: { name: 'legacy', address: '10.1.1.1', meta: { rack: 'r1' } },
+    service: service('o-1'),
+    checks: [
+      { serviceId: '', check: check('alive', { kind: { type: 'told' } }) },
+      { serviceId: 'o-1', check: check('up', { kind: { type: 'told' } }) },
+    ],
+  }
+  expect(run([told], rich)).toBe(rich)
+  expect(run([{ ...told, service: undefined, checks: [] }], rich)).toBe(rich)
+  const down = check('down', { kind: { type: 'told' }, status: 'critical' })
+  for (const serviceId of ['', 'o-1']) {
+    const failing = run([{ ...told, checks: [{ serviceId, check: down }] }], rich)
+    expect(indexOf(failing, 'orders')).toBe(rich.index + 1)
+    expect(run([{ ...told, checks: [{ serviceId, check: down }] }], failing)).toBe(failing)
+  }
+  expect(run([{ ...told, service: { ...service('o-1'), port: 1 } }], rich).index).toBe(rich.index + 1)
+  expect(run([{ ...told, node: { ...told.node, address: '10.1.1.2' } }], rich).index).toBe(rich.index + 1)
+})
+
 test('the catalog gives up a check, a service, a node with all on it; never what it does not know', () => {
   const out = (serviceId: string, checkId: string, node = 'legacy') => run([{ type: 'catalog-deregister', node, serviceId, checkId }], rich)
   expect(nodeChecks(out('', 'up'), 'legacy').map(({ CheckID }) => CheckID)).toEqual(['alive'])

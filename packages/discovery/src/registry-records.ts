@@ -129,6 +129,13 @@ function byOperator(id: string, name: string, reason: string): CheckDefinition {
   return { id, name, notes: reason, status: 'critical', kind, deregisterAfterMs: undefined, thresholds: atOnce }
 }
 
+/** Whether two lists of checks are the same to those who ask for them: all but outputs and deadlines. */
+export function sayTheSame(one: readonly CheckRecord[], two: readonly CheckRecord[]): boolean {
+  const said = (checks: readonly CheckRecord[]) =>
+    JSON.stringify(checks.map(({ output: _output, expiresAt: _expiresAt, criticalSince: _since, ...check }) => check))
+  return said(one) === said(two)
+}
+
 /** A check whose time is up. */
 export function expire(check: CheckRecord): CheckRecord {
   // Critical since its time was up, not since somebody looked: the same whenever the tick comes.

@@ -15,6 +15,7 @@ import {
   type NodeRecord,
   nodeMaintenanceCheck,
   type ServiceRecord,
+  sayTheSame,
   startCheck,
   withStatus,
 } from './registry-records.ts'
@@ -159,9 +160,7 @@ function register(
 
 /** Whether a new registration changes nothing that anybody waits for, as in Consul. */
 function saysTheSame(before: Entry, entry: Entry): boolean {
-  const said = ({ service, checks }: Entry) =>
-    JSON.stringify([service, checks.map(({ output: _output, expiresAt: _expiresAt, criticalSince: _since, ...check }) => check)])
-  return said(before) === said(entry)
+  return JSON.stringify(before.service) === JSON.stringify(entry.service) && sayTheSame(before.checks, entry.checks)
 }
 
 /** Only the deadlines are new. Each check keeps its kind, so that one that runs goes on running. */
