@@ -102,6 +102,17 @@ test('many that go at once are kept and asked about again, at the time that was 
   expect(questions.length).toBeLessThan(8)
 })
 
+test('a listener that another one takes out is told nothing more', async () => {
+  const { world, watch, behaves } = setUp()
+  const heard: string[] = []
+  const leave: (() => void)[] = []
+  leave.push(watch.listen(() => leave[1]?.()))
+  leave.push(watch.listen(() => heard.push('after it left')))
+  behaves(({ index }) => (index === 0 ? Promise.resolve(listing(1, ['a'])) : never()))
+  await world.advance(1_000)
+  expect(heard).toEqual([])
+})
+
 test('stopped, it asks no more and holds no timer', async () => {
   const { world, watch, behaves, questions } = setUp()
   behaves(never)

@@ -52,7 +52,9 @@ export function watchService(options: WatchOptions): ServiceWatch {
   function become(next: WatchState): void {
     const changed = next.snapshot !== state.snapshot && !sameSnapshot(next.snapshot, state.snapshot)
     state = next
-    if (changed) for (const listener of [...listeners]) tell(listener, state.snapshot)
+    if (!changed) return
+    // One of them may take out another.
+    for (const listener of [...listeners]) if (listeners.has(listener)) tell(listener, state.snapshot)
   }
   function tell(listener: (snapshot: Snapshot) => void, snapshot: Snapshot): void {
     try {
