@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { manualWorld, silentLogger } from '@banyan/core'
@@ -29,4 +29,14 @@ test('a write that the process slept through holds the next changes back for sec
   timers.at(-1)?.fire()
   await second
   await file.close()
+})
+
+test('the file is for its owner alone: the headers of checks in it may be secrets', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'banyan-registry-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'registry.json')
+  const file = registryFile(path, manualWorld(), silentLogger)
+  file.save(newRegistry(1))
+  await file.close()
+  expect((await stat(path)).mode & 0o077).toBe(0)
 })

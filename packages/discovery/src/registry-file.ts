@@ -126,7 +126,8 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
 
 async function writeWhole(file: string, text: string): Promise<void> {
   const temporary = `${file}.tmp`
-  const handle = await open(temporary, 'w')
+  // For its owner alone: a check's headers may be secrets.
+  const handle = await open(temporary, 'w', 0o600)
   try {
     await handle.writeFile(text)
     await handle.sync()
