@@ -4,7 +4,7 @@ import type { RegistryState } from './registry-index.ts'
 import { indexOf } from './registry-index.ts'
 import { atOnce, type CheckDefinition, type ServiceRecord } from './registry-records.ts'
 import { readSavedState, toSaved } from './registry-saved.ts'
-import { after, emptyRegistry, nextDueAt, type RegistryEvent } from './registry-state.ts'
+import { after, emptyRegistry, findCheck, nextDueAt, type RegistryEvent } from './registry-state.ts'
 import { agentChecks, checksInState, healthRows, nodeChecks } from './registry-views.ts'
 
 const service = (id: string, name = 'orders'): ServiceRecord => ({
@@ -189,4 +189,11 @@ test('an instance that has changed is saved as it is now, beside others that are
   expect(kinds(back, 'o-1')).toContain('maintenance')
   expect(kinds(before, 'o-1')).not.toContain('maintenance')
   expect(kinds(back, 'o-2')).toEqual(kinds(before, 'o-2'))
+})
+
+test('of two checks with one id the later has the heartbeats, after a restart too', () => {
+  const state = run(['crashed', 'living'].map((id) => ({ type: 'register', service: service(id), checks: [check('beat')] })))
+  expect(findCheck(state, 'beat')?.entry?.service.id).toBe('living')
+  const back = readSavedState(JSON.parse(toSaved(state)), manualWorld())
+  expect(findCheck(back, 'beat')?.entry?.service.id).toBe('living')
 })

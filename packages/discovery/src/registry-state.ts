@@ -122,7 +122,8 @@ export function findCheck(state: RegistryState, checkId: string): FoundCheck | u
   let found: { entry: Entry; check: CheckRecord } | undefined
   for (const entry of state.entries.values()) {
     const other = entry.node === localNode ? checkIn(entry, checkId) : undefined
-    if (other && (!found || entry.createIndex > found.entry.createIndex)) found = other
+    // After a restart all have one index, and the order they came in.
+    if (other && (!found || entry.createIndex >= found.entry.createIndex)) found = other
   }
   return found
 }
