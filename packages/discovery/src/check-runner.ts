@@ -5,6 +5,7 @@ import { afterResult, noRun, statusAfter } from './check-thresholds.ts'
 import type { CheckStatus } from './consul-json.ts'
 import type { RegistryState } from './registry-index.ts'
 import type { CheckRecord, HttpCheck, TcpCheck } from './registry-records.ts'
+import { absentMs } from './registry-store.ts'
 
 /** Runs the checks that a registry does itself. */
 export interface CheckRunner {
@@ -98,7 +99,8 @@ async function keepRunning(
       kind.type === 'tcp' ? tryTcp(kind, inTime) : tryHttp(kind, connections(kind), inTime),
     )
     if (signal.aborted) return
-    pauseMs = kind.intervalMs
+    pauseMs = finding ? kind.intervalMs : 0
+    if (!finding) continue
     run = afterResult(run, finding.status)
     const status = statusAfter(run, finding.status, thresholds)
     if (status === undefined) continue
@@ -115,14 +117,18 @@ function loggable(kind: HttpCheck | TcpCheck, { output }: Finding): string {
   return output.replaceAll(kind.url, () => `${origin}${pathname}`)
 }
 
-/** Runs a check; taking too long or failing in any way is a finding too. */
+/**
+ * Runs a check; taking too long or failing in any way is a finding too. `undefined` when its time was over long before anybody looked: the process
+ * was paused, and an answer may have been there all the while.
+ */
 async function within(
   world: World,
   timeoutMs: number,
   stopped: AbortSignal,
   check: (signal: AbortSignal) => Promise<Finding>,
-): Promise<Finding> {
+): Promise<Finding | undefined> {
   const controller = new AbortController()
+  const endsAt = world.monotonic() + timeoutMs
   const stop = () => controller.abort()
   stopped.addEventListener('abort', stop, { once: true })
   let late = false
@@ -133,6 +139,7 @@ async function within(
   try {
     return await check(controller.signal)
   } catch (error) {
+    if (world.monotonic() - endsAt > absentMs) return undefined
     return { status: 'critical', output: late ? `no answer within ${timeoutMs} ms` : messageOf(error) }
   } finally {
     timer.cancel()

@@ -17,7 +17,7 @@ export interface RegistryStore {
  * A timer that is this much too late, milliseconds, means that the process was paused (SIGSTOP, a machine asleep) and heard nobody: the
  * heartbeats of that time wait in its sockets. Nobody expires for it.
  */
-const absentMs = 1_000
+export const absentMs = 1_000
 
 /** Creates a {@link RegistryStore}; `onChange` is called after each change that has a new index. */
 export function registryStore(options: { state: RegistryState; world: World; onChange: (state: RegistryState) => void }): RegistryStore {
