@@ -91,7 +91,7 @@ function readUrl(fields: Fields, text: string): string {
 }
 
 function readAddress(fields: Fields, text: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]\s/]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([^[\]\s/]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text)
   const port = Number(match?.[3])
   if (match && port >= 1 && port <= 65_535) return { host: match[1] ?? match[2] ?? '', port }
   throw badRequest(`"${fields.pathOf('TCP')}" is "${text}", wanted host:port, as in "127.0.0.1:5432"`)

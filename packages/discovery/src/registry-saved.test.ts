@@ -17,7 +17,7 @@ test.each([
   expect(again.entries.get('orders-1')?.checks).toMatchObject(registration.checks)
 })
 
-test.each(['[a b]:80', '[a/b]:80', '[]:80', '[host]:0'])(
+test.each(['[a b]:80', '[a/b]:80', '[]:80', '[host]:0', '[a[b]:80'])(
   'an address that could not be read again from the file, %s, is refused',
   (address) => {
     const body = { Name: 'orders', Check: { TCP: address, Interval: '10s' } }
