@@ -63,29 +63,30 @@ export function registryFile(file: string, world: World, log: Logger): RegistryF
   let timer: { readonly at: number; readonly timer: Timer } | undefined
   /** How long the last write took, and when it was over. */
   let last = { tookMs: 0, at: 0 }
+  /** After a write that failed. */
+  let notBefore = Number.NEGATIVE_INFINITY
 
   async function write(state: RegistryState): Promise<void> {
     const waiters = waiting
     pending = undefined
     waiting = []
     const startedAt = world.monotonic()
-    let retryAt: number | undefined
     try {
       await writeWhole(file, toSaved(state))
       last = { tookMs: Math.min(longestWriteMs, world.monotonic() - startedAt), at: world.monotonic() }
     } catch (error) {
       log.error({ file, error: messageOf(error) }, `cannot write the registry's state file "${file}"; trying on`)
       pending ??= state
-      retryAt = world.monotonic() + retryMs
+      notBefore = world.monotonic() + retryMs
     }
     for (const done of waiters) done()
     isWriting = false
-    if (pending) writeAt(retryAt ?? dueAt())
+    if (pending) writeAt(dueAt())
   }
 
   function dueAt(): number {
     const share = waiting.length > 0 ? writingShare.whenAwaited : writingShare.else
-    return last.at + last.tookMs * (1 / share - 1)
+    return Math.max(notBefore, last.at + last.tookMs * (1 / share - 1))
   }
 
   /** At the time, or earlier when that was set before. While it writes, the end of that looks again. */
