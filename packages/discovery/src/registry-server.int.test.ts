@@ -304,6 +304,16 @@ test('a second registry that finds the port taken leaves the state file of the f
   expect(await readFile(stateFile, 'utf8')).toBe(before)
 })
 
+test('whoever stops it a second time, or starts it again, waits until it has stopped', async () => {
+  const stateFile = join(folder, 'registry.json')
+  const { server } = await started({ stateFile })
+  const said: string[] = []
+  const stops = [1, 2].map((time) => server.stop().then(() => said.push(`stopped ${time}`)))
+  const again = server.start().then(() => said.push('started'))
+  await Promise.all([...stops, again])
+  expect(said).toEqual(['stopped 1', 'stopped 2', 'started'])
+})
+
 test('with a token, only those who have it may ask', async () => {
   const { call } = await started({ token: 'secret' })
   const refusal = await call('GET', '/v1/agent/services')

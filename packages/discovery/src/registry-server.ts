@@ -41,7 +41,7 @@ export interface RegistryServer {
    * @throws {DiscoveryError} `ERR_PORT_TAKEN`, `ERR_CANNOT_LISTEN`, `ERR_STATE_FILE`, `ERR_TOKEN_FILE`, `ERR_TOKEN_NEEDED`
    */
   start(): Promise<{ url: string; port: number }>
-  /** Breaks off waiting queries, writes the state, frees the port. Safe to call twice. */
+  /** Breaks off waiting queries, writes the state, frees the port. Safe to call twice: both resolve when it has stopped. */
   stop(): Promise<void>
 }
 
@@ -67,20 +67,25 @@ export function registryServer(options: RegistryServerOptions = {}): RegistrySer
   assertRange('create registry', 'maxBodyBytes', maxBodyBytes, 1_024, 67_108_864)
   if (options.token === '') throw new TypeError('cannot create registry: "token" is empty, wanted a secret, or none at all')
   let running: Promise<Running> | undefined
+  let stopped: Promise<void> = Promise.resolve()
   return {
     async start() {
-      running ??= run({ ...options, host, port, longestWaitMs, maxBodyBytes, world, log })
+      running ??= stopped.then(() => run({ ...options, host, port, longestWaitMs, maxBodyBytes, world, log }))
       const { url, port: bound } = await running
       return { url, port: bound }
     },
-    async stop() {
-      const stopping = running
+    stop() {
+      if (running) stopped = end(running)
       running = undefined
-      // A start that failed has said so to its caller and left nothing to stop.
-      const started = await stopping?.catch(() => undefined)
-      await started?.stop()
+      return stopped
     },
   }
+}
+
+/** A start that failed has said so to its caller and left nothing to stop. */
+async function end(running: Promise<Running>): Promise<void> {
+  const started = await running.catch(() => undefined)
+  await started?.stop()
 }
 
 interface Running {
