@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import { type Logger, messageOf } from '@banyan/core'
 import { DiscoveryError } from './errors.ts'
 import { badRequest } from './fields.ts'
@@ -15,16 +16,26 @@ export interface HandlerOptions {
   log: Logger
 }
 
+/** A connection may have so many requests that are not answered yet. More than one has only who sends on without waiting for answers. */
+const mostUnanswered = 100
+
 /** Handles one request; resolves when it is answered. Never rejects: errors become problems (RFC 9457). */
 export function registryHandler(options: HandlerOptions): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { accessOf, maxBodyBytes, log } = options
   const find = routeFinder(options.routes)
+  const unanswered = new WeakMap<Socket, number>()
   return async (request, response) => {
     const gone = new AbortController()
-    // Only when it went before its answer: an abort costs more than the answer of a heartbeat.
+    const { socket } = request
+    const count = (unanswered.get(socket) ?? 0) + 1
+    unanswered.set(socket, count)
     response.once('close', () => {
+      unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1)
+      // Only when it went before its answer: an abort costs more than the answer of a heartbeat.
       if (!response.writableFinished) gone.abort()
     })
+    // A query that waits takes a hundred times the memory of its text, and says nothing that would slow its sender down.
+    if (count > mostUnanswered) return void socket.destroy()
     try {
       const url = urlOf(request)
       // Before looking for the route: who may not ask is not told what is there.

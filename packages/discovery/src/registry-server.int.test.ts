@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { createServer as createTcpServer, type Server } from 'node:net'
+import { connect, createServer as createTcpServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '@banyan/core'
@@ -146,6 +146,18 @@ test('a blocking query answers unchanged when its wait is over, and at once for 
   expect(response.headers.get('x-consul-index')).toBe(index)
   const other = await call('GET', '/v1/health/service/orders?index=999999&wait=5m')
   expect(other.headers.get('x-consul-index')).toBe(index)
+})
+
+test('a client that sends questions on and on without waiting for answers is hung up on', async () => {
+  const { call, port } = await started()
+  const index = (await call('GET', '/v1/health/service/orders')).headers.get('x-consul-index')
+  const question = `GET /v1/health/service/orders?index=${index}&wait=10m HTTP/1.1\r\nhost: registry\r\n\r\n`
+  const client = connect(port, '127.0.0.1')
+  client.on('error', () => {})
+  cleanups.push(async () => void client.destroy())
+  client.write(question.repeat(5_000))
+  await until(async () => client.closed)
+  expect((await call('GET', '/v1/catalog/services')).status).toBe(200)
 })
 
 test('a query for the whole catalog wakes for any service', async () => {
