@@ -105,7 +105,8 @@ async function persist(world: World, signal: AbortSignal, giveUpAt: number, atte
       const away = codeOf(error) === 'ERR_REGISTRY_UNAVAILABLE'
       const pauseMs = backoffMs(world, failures)
       if (!away || signal.aborted || world.monotonic() + pauseMs >= giveUpAt) throw error
-      await sleep(world, pauseMs, signal)
+      // Closed meanwhile: what was wrong says more than that somebody closed it.
+      await sleep(world, pauseMs, signal).catch(() => Promise.reject(error))
     }
   }
 }
