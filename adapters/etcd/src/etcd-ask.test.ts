@@ -3,8 +3,9 @@ import { clientSettings, registryClient } from '@banyan/discovery/internal'
 import { expect, test } from 'vitest'
 import { etcdAsk } from './etcd-ask.ts'
 import type { EtcdHttp } from './etcd-http.ts'
+import { keyOf, storedValue } from './etcd-instance.ts'
 
-/** A watched etcd without instances, in which something happens every `everyMs`. */
+/** A watched etcd that is empty, in which an instance is put every `everyMs`. */
 function setUp(everyMs: number) {
   const world = manualWorld()
   let open = 0
@@ -16,7 +17,9 @@ function setUp(everyMs: number) {
         yield { result: { created: true } }
         for (let revision = 2; ; revision += 1) {
           await sleep(world, everyMs, signal)
-          const kv = { key: Buffer.from('/r/orders/odd').toString('base64'), mod_revision: String(revision) }
+          const instance = { id: `o-${revision}`, service: 'orders', host: '127.0.0.1', port: 3001 }
+          const key = Buffer.from(keyOf('/r', instance)).toString('base64')
+          const kv = { key, value: storedValue(instance, false), mod_revision: String(revision) }
           yield { result: { header: { revision: String(revision) }, events: [{ kv }] } }
         }
       } finally {
@@ -50,4 +53,15 @@ test.each([
   watch.stop()
   await world.advance(0)
   expect([open(), world.pendingTimers()]).toEqual([0, 0])
+})
+
+test('a watcher keeps up with however many changes there are', async () => {
+  const { world, registry } = setUp(1)
+  let known = 0
+  const watch = registry.watch('orders', ({ instances }) => {
+    known = instances.length
+  })
+  await world.advance(1_000)
+  expect(known).toBeGreaterThan(950)
+  watch.stop()
 })

@@ -3,7 +3,7 @@ import type { Listing, RegistryProtocol } from '@banyan/discovery/internal'
 import type { EtcdHttp } from './etcd-http.ts'
 import { prefixOf, rangeOf } from './etcd-instance.ts'
 import { type EtcdStream, etcdStream } from './etcd-stream.ts'
-import { afterMessage, type EtcdView, viewOf } from './etcd-view.ts'
+import { afterMessages, type EtcdView, viewOf } from './etcd-view.ts'
 
 /** What {@link etcdAsk} needs. */
 export interface EtcdAskOptions {
@@ -44,7 +44,7 @@ export function etcdAsk({ http, root, service, world }: EtcdAskOptions): ReturnT
   async function follow(known: EtcdView, { waitMs, signal, stopped }: Question): Promise<EtcdView> {
     stream ??= etcdStream({ http, range, revision: known.revision + 1, stopped, world })
     const heard = await stream.next(waitMs)
-    if (heard.type === 'events') return afterMessage(known, heard.message)
+    if (heard.type === 'events') return afterMessages(known, heard.messages)
     if (heard.type === 'compacted') drop()
     return list(signal)
   }

@@ -4,12 +4,15 @@ import type { EtcdHttp } from './etcd-http.ts'
 import { fieldOf, integerOf, listOf, textOf } from './fields.ts'
 
 /** What a watch said: something changed, nothing for a while, or that it cannot go on from where it was. */
-export type Heard = { readonly type: 'events'; readonly message: unknown } | { readonly type: 'quiet' } | { readonly type: 'compacted' }
+export type Heard =
+  | { readonly type: 'events'; readonly messages: readonly unknown[] }
+  | { readonly type: 'quiet' }
+  | { readonly type: 'compacted' }
 
 /** An open watch. */
 export interface EtcdStream {
   /**
-   * The next message with events, or `quiet` after `waitMs`.
+   * All messages with events that have come since the last time, or the next one, or `quiet` after `waitMs`.
    *
    * @throws {EtcdError} `ERR_REGISTRY_UNAVAILABLE` when the watch has broken off, or was not confirmed in time
    */
@@ -23,7 +26,8 @@ const confirmMs = 5_000
 /** What the reading side of a stream has put down for the asking side. */
 interface Inbox {
   confirmed: boolean
-  readonly heard: Heard[]
+  readonly messages: unknown[]
+  compacted: boolean
   ended: unknown
   wake: () => void
 }
@@ -40,15 +44,16 @@ export function etcdStream(options: {
   const closed = new AbortController()
   const close = () => closed.abort()
   options.stopped.addEventListener('abort', close, { once: true })
-  const inbox: Inbox = { confirmed: false, heard: [], ended: undefined, wake: () => {} }
+  const inbox: Inbox = { confirmed: false, messages: [], compacted: false, ended: undefined, wake: () => {} }
   void read(http, { create_request: { ...range, start_revision: String(revision) } }, closed.signal, inbox)
 
   return {
     async next(waitMs) {
       const first = !inbox.confirmed
-      if (inbox.heard.length === 0 && inbox.ended === undefined) await rung(inbox, world, first ? Math.max(waitMs, confirmMs) : waitMs)
-      const heard = inbox.heard.shift()
-      if (heard) return heard
+      const isEmpty = inbox.messages.length === 0 && !inbox.compacted && inbox.ended === undefined
+      if (isEmpty) await rung(inbox, world, first ? Math.max(waitMs, confirmMs) : waitMs)
+      if (inbox.messages.length > 0) return { type: 'events', messages: inbox.messages.splice(0) }
+      if (inbox.compacted) return { type: 'compacted' }
       if (inbox.ended !== undefined) throw inbox.ended
       if (!inbox.confirmed) throw brokenWatch(`it was not confirmed within ${Math.max(waitMs, confirmMs)} ms`)
       return { type: 'quiet' }
@@ -66,9 +71,9 @@ async function read(http: EtcdHttp, body: object, signal: AbortSignal, inbox: In
       const message = fieldOf(line, 'result')
       if (message === undefined) throw brokenWatch(`it answered ${JSON.stringify(line).slice(0, 200)}`)
       inbox.confirmed ||= fieldOf(message, 'created') === true
-      if (integerOf(message, 'compact_revision') > 0) inbox.heard.push({ type: 'compacted' })
+      if (integerOf(message, 'compact_revision') > 0) inbox.compacted = true
       else if (fieldOf(message, 'canceled') === true) throw brokenWatch(`etcd cancelled it ${textOf(message, 'cancel_reason')}`.trimEnd())
-      else if (listOf(message, 'events').length > 0) inbox.heard.push({ type: 'events', message })
+      else if (listOf(message, 'events').length > 0) inbox.messages.push(message)
       else continue
       inbox.wake()
     }

@@ -11,7 +11,7 @@ export interface EtcdView {
   /** By key. */
   readonly instances: ReadonlyMap<string, Instance>
   /**
-   * Ids that went without having said so, with the last message: their leases ended. Whoever watches may keep them for a while, should many
+   * Ids that went without having said so, with the last messages: their leases ended. Whoever watches may keep them for a while, should many
    * go at once.
    */
   readonly lost: ReadonlySet<string>
@@ -28,11 +28,11 @@ export function viewOf(answer: unknown): EtcdView {
   return { revision, listedAt: revision, instances, lost: new Set() }
 }
 
-/** The view after a message of a watch. */
-export function afterMessage(view: EtcdView, message: unknown): EtcdView {
+/** The view after messages of a watch. */
+export function afterMessages(view: EtcdView, messages: readonly unknown[]): EtcdView {
   const instances = new Map(view.instances)
   const lost = new Set<string>()
-  for (const event of listOf(message, 'events')) {
+  for (const event of messages.flatMap((message) => listOf(message, 'events'))) {
     const kv = fieldOf(event, 'kv')
     // A listing made meanwhile knows of it already, and of what came after it.
     if (integerOf(kv, 'mod_revision') <= view.listedAt) continue
@@ -50,7 +50,7 @@ export function afterMessage(view: EtcdView, message: unknown): EtcdView {
       lost.delete(stored.instance.id)
     }
   }
-  return { ...view, revision: Math.max(view.revision, revisionOf(message)), instances, lost }
+  return { ...view, revision: messages.map(revisionOf).reduce((one, two) => Math.max(one, two), view.revision), instances, lost }
 }
 
 function revisionOf(answer: unknown): number {
