@@ -92,5 +92,6 @@ test('registering changes nothing; closing ends all', async () => {
 
 test('refuses options out of range', () => {
   expect(() => setUp({ port: 0 })).toThrow('cannot create DNS registry: "port" is 0, wanted 1 to 65535')
+  expect(() => setUp({ minTtlMs: 1_000_000, maxTtlMs: 1_000_000 })).toThrow('"minTtlMs" is 1000000, wanted 10 to 600000')
   expect(() => setUp({ minTtlMs: 5_000, maxTtlMs: 1_000 })).toThrow('"maxTtlMs" is 1000, wanted 5000 to')
 })

@@ -16,9 +16,9 @@ export interface DnsRegistryOptions {
   nameOf?: (service: string) => string
   /** The port of every instance, 1 to 65,535: A records are asked for, AAAA where there are none. Default: SRV records tell it. */
   port?: number
-  /** Answers are believed at least so long, milliseconds, 10 to 3,600,000. Default 1,000. Saves the servers from names that last 0 s. */
+  /** Answers are believed at least so long, milliseconds, 10 to 600,000. Default 1,000. Saves the servers from names that last 0 s. */
   minTtlMs?: number
-  /** And at most so long. Default 30,000. Bounds SRV records too, whose time `node:dns` does not tell. */
+  /** And at most so long, from `minTtlMs` (at least 100) to 600,000. Default 30,000. Bounds SRV records too, whose time `node:dns` does not tell. */
   maxTtlMs?: number
   /** Default: `node:dns` with the machine's servers. */
   resolver?: DnsResolver
@@ -42,7 +42,7 @@ export function dnsRegistry(options: DnsRegistryOptions = {}): ClosableRegistry 
   const { resolver = nodeResolver(), world = systemWorld, log = silentLogger } = options
   const action = 'create DNS registry'
   if (port !== undefined) assertRange(action, 'port', port, 1, 65_535)
-  assertRange(action, 'minTtlMs', minTtlMs, 10, 3_600_000)
+  assertRange(action, 'minTtlMs', minTtlMs, 10, 600_000)
   assertRange(action, 'maxTtlMs', maxTtlMs, Math.max(100, minTtlMs), 600_000)
   const settings = clientSettings({ waitMs: maxTtlMs, massExpiry, world, log })
   const lifeMs = ({ ttlSeconds }: DnsAnswer) => Math.min(maxTtlMs, Math.max(minTtlMs, ttlSeconds * 1_000))
