@@ -153,3 +153,12 @@ test('a name that comes very often in a query is read in as long as its text tak
   expect((await ask({ path: `/do?${'a=&'.repeat(100_000)}` })).status).toBe(204)
   expect(seen).toEqual([{ a: Array.from({ length: 100_000 }, () => '') }])
 })
+
+test('an error whose code or message is no text is answered like any other defect', async () => {
+  for (const broken of [{ code: 1n }, { message: { toJSON: () => 1n } }]) {
+    const error = Object.assign(new CodedError('ERR_FULL', 'full', { status: 409 }), broken)
+    const { ask, lines } = answering(() => Promise.reject(error))
+    const { status, body } = await ask()
+    expect([status, JSON.parse(body).code, lines.length]).toEqual([500, 'ERR_INTERNAL', 1])
+  }
+})

@@ -26,6 +26,8 @@ const HIDDEN: ProblemOptions = {
 function told(error: unknown): ProblemOptions | undefined {
   if (!(error instanceof CodedError) || !isErrorStatus(error.status)) return undefined
   const { code, message: detail, retryAfterMs, status } = error
+  // Anything else might not be written as JSON, and then nobody would be answered.
+  if (typeof code !== 'string' || typeof detail !== 'string') return undefined
   if (!(error instanceof ServiceError)) return { status, code, detail, retryAfterMs }
   if (code === 'ERR_PROBLEM') return { status: status === 503 || status === 429 ? 503 : 502, code, detail, retryAfterMs }
   const { issues, headers } = error
