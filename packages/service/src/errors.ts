@@ -30,23 +30,37 @@ export interface ServiceErrorOptions extends CodedErrorOptions {
   problem?: Problem
   /** Each thing that is wrong with a request or an answer. */
   issues?: readonly Issue[]
-  /** Headers of the answer it becomes at a server's edge. */
+  /** Headers of the answer it becomes at a server's edge; values in Latin-1, as HTTP has it. */
   headers?: Readonly<Record<string, string>>
 }
 
-/** Something went wrong between a service and those who call it. */
+/**
+ * Something went wrong between a service and those who call it.
+ *
+ * @throws {TypeError} for headers that cannot be sent
+ */
 export class ServiceError extends CodedError<ServiceErrorCode> {
   /** What the other side answered, for `ERR_PROBLEM`; `status` is that answer's then. */
   readonly problem: Problem | undefined
   /** Each thing that is wrong, for `ERR_REQUEST_INVALID` and `ERR_RESPONSE_INVALID`. */
   readonly issues: readonly Issue[] | undefined
-  /** Headers of the answer it becomes at a server's edge. */
+  /** Headers of the answer it becomes at a server's edge, by their names in lower case. */
   readonly headers: Readonly<Record<string, string>> | undefined
 
   constructor(code: ServiceErrorCode, message: string, options: ServiceErrorOptions = {}) {
     super(code, message, options)
     this.problem = options.problem
     this.issues = options.issues
-    this.headers = options.headers
+    this.headers = options.headers && sendable(options.headers)
   }
+}
+
+/** Found out where the answer is written, it would be too late for any answer. */
+function sendable(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(headers).map(([name, value]) => {
+    if (/^[\w!#$%&'*+.^`|~-]+$/.test(name) && typeof value === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+      return [name.toLowerCase(), value]
+    throw new TypeError(`cannot create ServiceError: the header "${name}" is ${JSON.stringify(value)}, wanted what a header can say`)
+  })
+  return Object.fromEntries(entries)
 }

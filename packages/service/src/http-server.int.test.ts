@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { basicAuth } from 'hono/basic-auth'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
+import { ServiceError } from './errors.ts'
 import type { Problem } from './problem.ts'
 import { routes, serve } from './serve.ts'
 import { type Service, service } from './service.ts'
@@ -61,6 +62,7 @@ beforeAll(async () => {
         if (params.id === 'missing') throw new CodedError('ERR_UNKNOWN', 'there is no "missing"', { status: 404 })
         if (params.id === 'busy') throw new CodedError('ERR_BUSY', 'later', { status: 503, retryAfterMs: 1_500 })
         if (params.id === 'broken') throw new Error('secret')
+        if (params.id === 'realm') throw new ServiceError('ERR_REQUEST_INVALID', 'who?', { status: 401, headers: { realm: 'łódź' } })
         if (params.id === 'wrong') return { id: 7 as never }
         if (params.id === 'slow') await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
         return { id: params.id === 'trace' ? traceId : params.id }
@@ -187,10 +189,12 @@ test('errors with a status are told, others are logged and hidden', async () => 
   expect(await problem('/shelf/broken')).toMatchObject({ status: 500, code: 'ERR_INTERNAL' })
   expect(await problem('/shelf/wrong')).toMatchObject({ status: 500, code: 'ERR_INTERNAL' })
   expect(await problem('/broken')).toMatchObject({ status: 500, code: 'ERR_INTERNAL' })
+  expect(await problem('/shelf/realm')).toMatchObject({ status: 500, code: 'ERR_INTERNAL' })
   expect(errors).toEqual([
     'shelf.get failed: secret',
     expect.stringMatching(/^shelf\.get failed: the handler of "shelf\.get" broke its contract: id: /),
     'a route of "shelf" failed: secret',
+    'shelf.get failed: cannot create ServiceError: the header "realm" is "łódź", wanted what a header can say',
   ])
 })
 

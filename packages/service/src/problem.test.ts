@@ -77,3 +77,13 @@ test('a wait that is no number is not told, and none is longer than a date can s
     expect(new Date(Date.UTC(2026, 0, 1) + wait).toISOString()).toMatch(/^20\d\d-/)
   }
 })
+
+test('headers of an error that cannot be sent are refused where it is made, and names are in lower case', () => {
+  const made = (headers: Record<string, string>) => new ServiceError('ERR_REQUEST_INVALID', 'who?', { status: 401, headers })
+  expect(() => made({ 'www-authenticate': 'Basic realm="Łódź"' })).toThrow(
+    new TypeError('cannot create ServiceError: the header "www-authenticate" is "Basic realm=\\"Łódź\\"", wanted what a header can say'),
+  )
+  for (const headers of [{ 'x y': 'a' }, { '': 'a' }, { x: 'a\r\nset-cookie: b' }, { x: 1 as unknown as string }])
+    expect(() => made(headers)).toThrow(TypeError)
+  expect(problemOf(made({ 'WWW-Authenticate': 'Basic realm="Köln"' })).headers).toEqual({ 'www-authenticate': 'Basic realm="Köln"' })
+})
