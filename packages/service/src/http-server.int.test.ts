@@ -246,6 +246,20 @@ test("a middleware of the user's goes before the contract, and so does a route o
   }
 })
 
+test("a word of a path in other letters is no way around a middleware of the user's", async () => {
+  const mine = api('mine', { operations: { me: { method: 'GET', path: '/items/@me', response: z.string() } } })
+  const guarded = service('mine', { drainMs: 0 })
+  guarded.use(routes((app) => app.use('/items/@me', async (context) => context.text('who are you?', 401))))
+  guarded.use(serve(mine, { me: () => 'secret' }))
+  const at = (await guarded.start()).url
+  try {
+    const statuses = await Promise.all(['@me', '%40me', '@%6De'].map(async (word) => (await fetch(`${at}/items/${word}`)).status))
+    expect(statuses).toEqual([401, 404, 401])
+  } finally {
+    await guarded.stop()
+  }
+})
+
 test('an answer given while the server closes says that it was the last on its connection', async () => {
   const closing = service('shelf', { drainMs: 0 })
   let arrived = false

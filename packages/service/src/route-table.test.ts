@@ -40,6 +40,17 @@ test('encoding that encodes nothing is told apart', () => {
   for (const path of ['/orders/%', '/orders/%zz', '/orders/%ff', '/%']) expect(table().match('GET', path)).toEqual({ kind: 'malformed' })
 })
 
+test('a sign that parts a path is not the same when it is encoded, a letter is', () => {
+  const routes = routeTable<string>()
+  routes.add('GET', '/items/@me', 'me')
+  routes.add('GET', '/items/{id}', 'one')
+  routes.add('GET', '/ü', 'umlaut')
+  expect(routes.match('GET', '/items/@%6De')).toMatchObject({ value: 'me' })
+  expect(routes.match('GET', '/items/%40me')).toMatchObject({ value: 'one', params: { id: '@me' } })
+  expect(routes.match('GET', '/items/%2540me')).toMatchObject({ value: 'one', params: { id: '%40me' } })
+  expect(routes.match('GET', '/%C3%BC')).toMatchObject({ value: 'umlaut' })
+})
+
 test('one method and path twice is refused', () => {
   expect(() => table().add('GET', '/orders/{key}', 'again')).toThrow('cannot serve GET /orders/{key}: it is served already')
 })

@@ -37,7 +37,7 @@ export function routeTable<T>(): RouteTable<T> {
     match(method, path) {
       const segments = decode(path)
       if (!segments) return { kind: 'malformed' }
-      const found: { node: Node<T>; values: readonly string[] }[] = []
+      const found: Found<T>[] = []
       collect(root, segments, 0, [], found)
       for (const { node, values } of found) {
         const route = node.methods.get(method)
@@ -70,32 +70,46 @@ function segmentsOf(path: string): string[] {
   return path.split('/').slice(1)
 }
 
-function decode(path: string): string[] | undefined {
-  if (!path.includes('%')) return segmentsOf(path)
+/** The segments of a path, decoded: as words of the contract, and as values of parameters. */
+interface Segments {
+  readonly words: readonly string[]
+  readonly values: readonly string[]
+}
+
+function decode(path: string): Segments | undefined {
+  const segments = segmentsOf(path)
+  if (!path.includes('%')) return { words: segments, values: segments }
   try {
-    return segmentsOf(path).map(decodeURIComponent)
+    return { words: segments.map(wordOf), values: segments.map(decodeURIComponent) }
   } catch {
-    // decodeURIComponent's only complaint is malformed encoding; the caller hears of it.
+    // Their only complaint is malformed encoding; the caller hears of it.
     return undefined
   }
 }
 
+/**
+ * As the router of the app reads it, or there would be paths that lead around its middleware: `%40` is no `@`, as what is reserved is
+ * another thing when it is encoded (RFC 3986, 2.2), and `%25` stays.
+ */
+function wordOf(segment: string): string {
+  return decodeURI(segment.replaceAll('%25', '%2525'))
+}
+
+interface Found<T> {
+  readonly node: Node<T>
+  readonly values: readonly string[]
+}
+
 /** All nodes with methods that fit, the most specific first. */
-function collect<T>(
-  at: Node<T>,
-  segments: readonly string[],
-  depth: number,
-  values: readonly string[],
-  found: { node: Node<T>; values: readonly string[] }[],
-): void {
-  const segment = segments[depth]
-  if (segment === undefined) {
+function collect<T>(at: Node<T>, segments: Segments, depth: number, values: readonly string[], found: Found<T>[]): void {
+  const word = segments.words[depth]
+  if (word === undefined) {
     if (at.methods.size > 0) found.push({ node: at, values })
     return
   }
-  const fixed = at.fixed.get(segment)
+  const fixed = at.fixed.get(word)
   if (fixed) collect(fixed, segments, depth + 1, values, found)
-  if (at.parameter && segment !== '') collect(at.parameter, segments, depth + 1, [...values, segment], found)
+  if (at.parameter && word !== '') collect(at.parameter, segments, depth + 1, [...values, segments.values[depth] ?? ''], found)
 }
 
 function zip(names: readonly string[], values: readonly string[]): Record<string, string> {
