@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { api, type Instance, type Registry } from '@banyan/core'
 import { afterEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
@@ -129,4 +131,18 @@ test('the order of a drain: unready, out of the registry, answers go on, each th
     ...['draining, not_ready', 'deregister', '200, connection: close'],
     ...['nobody listens', '200 for the one in flight', 'stopped'],
   ])
+})
+
+test('a stop does not wait for who has begun a request and not ended its head', async () => {
+  const { it, url } = await starting(memoryRegistry(), 'http')
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  cleanUps.push(() => socket.destroy())
+  socket.write('POST /slow HTTP/1.1\r\nhost: a\r\n')
+  const closed = once(socket.resume(), 'close')
+  // Connections are accepted in their order.
+  await fetch(`${url}/health/live`)
+  const before = performance.now()
+  await it.stop()
+  await closed
+  expect(performance.now() - before).toBeLessThan(10_000)
 })

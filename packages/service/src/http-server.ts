@@ -97,7 +97,9 @@ export function httpServer(options: HttpServerOptions): HttpServer {
       const closed = new Promise<true>((resolve) => server.close(() => resolve(true)))
       const until = world.monotonic() + finishMs
       while (!(await Promise.race([closed, sleep(world, SWEEP_MS)]))) {
-        server.closeIdleConnections()
+        // To Node, who has begun a head and not ended it is not idle. Nobody waits for it.
+        if (open.size === 0) server.closeAllConnections()
+        else server.closeIdleConnections()
         if (world.monotonic() < until) continue
         log.warn({ requests: open.size }, `cutting ${open.size} requests of "${service}" that did not finish within ${finishMs} ms`)
         server.closeAllConnections()
