@@ -162,3 +162,20 @@ test('an error whose code or message is no text is answered like any other defec
     expect([status, JSON.parse(body).code, lines.length]).toEqual([500, 'ERR_INTERNAL', 1])
   }
 })
+
+test('a schema that fails later beside one that fails at once ends the request and nothing else', async () => {
+  const unheard: unknown[] = []
+  const note = (reason: unknown) => void unheard.push(reason)
+  process.on('unhandledRejection', note)
+  const failing = (validate: Schema['~standard']['validate']): Schema => ({ '~standard': { version: 1, vendor: 'test', validate } })
+  const query = failing(async () => Promise.reject(new Error('later')))
+  const body = failing(() => {
+    throw new Error('at once')
+  })
+  const { ask, lines } = answering(() => undefined, { query, body })
+  expect((await ask()).status).toBe(500)
+  // Node tells of a rejection that nobody heard once the microtasks are done.
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('unhandledRejection', note)
+  expect([unheard, lines]).toEqual([[], ['stock.do failed: at once']])
+})

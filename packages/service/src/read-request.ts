@@ -27,7 +27,9 @@ export function readRequest(
   const key = readKey(operation, headers)
   const raw = operation.body && readJson(request)
   const query = operation.query ? checked(operation.query, readQuery(request.path)) : NOTHING
-  const body = operation.body ? checked(operation.body, raw) : NOTHING
+  const checkBody = () => (operation.body ? checked(operation.body, raw) : NOTHING)
+  // Where the query's check is under way, the body's must not throw: nobody would hear of the other one any more.
+  const body = query instanceof Promise ? Promise.resolve().then(checkBody) : checkBody()
   if (query instanceof Promise || body instanceof Promise) {
     return Promise.all([query, body]).then(([late, later]) => ({ params, ...fitting(late, later), key, headers }))
   }
