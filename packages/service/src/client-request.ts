@@ -66,7 +66,8 @@ function segment(name: string, parameter: string, value: string | undefined): st
 function queryOf(query: unknown): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(query ?? {})) {
-    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) search.append(name, String(one))
+    // No text says null: "null" would come out as a text, and one that fits most schemas.
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) search.append(name, String(one))
   }
   return search.toString()
 }

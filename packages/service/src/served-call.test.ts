@@ -29,3 +29,8 @@ test('what came with the call goes along, what belonged to its connection does n
 test('a path parameter that is missing is named', () => {
   expect(() => servedCall({ ...call, headers: {}, input: {} })).toThrow('cannot call stock.reserve: the path parameter "sku" is undefined')
 })
+
+test('what is null in a query is left out: no text says it, "null" the least', () => {
+  const input = { params: { sku: 'a' }, query: { page: null, tags: ['x', null, 'y'] } }
+  expect(servedCall({ ...call, headers: {}, input }).path).toBe('/stock/a/reservations?tags=x&tags=y')
+})
