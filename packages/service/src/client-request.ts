@@ -43,7 +43,7 @@ export function pathOf(name: string, operation: Operation, { params = {}, query 
     : template
   // The parameters are encoded; what is left are the contract's own words.
   const encoded = path.replace(/[^\x21-\x7e]+/g, encodeURIComponent)
-  const search = query === undefined ? '' : queryOf(query)
+  const search = query === undefined ? '' : queryOf(name, query)
   return search === '' ? encoded : `${encoded}?${search}`
 }
 
@@ -63,11 +63,20 @@ function segment(name: string, parameter: string, value: string | undefined): st
   return encodeURIComponent(value)
 }
 
-function queryOf(query: unknown): string {
+function queryOf(name: string, query: unknown): string {
   const search = new URLSearchParams()
-  for (const [name, value] of Object.entries(query ?? {})) {
+  for (const [field, value] of Object.entries(query ?? {})) {
     // No text says null: "null" would come out as a text, and one that fits most schemas.
-    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) search.append(name, String(one))
+    for (const one of Array.isArray(value) ? value : [value])
+      if (one !== undefined && one !== null) search.append(field, queryText(name, field, one))
   }
   return search.toString()
+}
+
+/** A time as in JSON, as its own text has no milliseconds; what has no text of its own is not sent as "[object Object]". */
+function queryText(name: string, field: string, value: unknown): string {
+  if (value instanceof Date) return value.toISOString()
+  if (typeof value === 'object' && (value?.toString ?? Object.prototype.toString) === Object.prototype.toString)
+    throw unsendable(name, `the field "${field}" of its query has an object, wanted texts, numbers and the like`)
+  return String(value)
 }

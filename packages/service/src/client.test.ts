@@ -272,9 +272,18 @@ test('an input that cannot be sent is refused before anything is, and held again
     inventory.adjust({ params: { id: 'a' }, body: circle as never }),
     inventory.adjust({ params: { id: '\ud800' }, body: { by: 1 } }),
     inventory.look({ params: { id: 'a' }, query: { tag: [Object.create(null)] } }),
+    inventory.look({ params: { id: 'a' }, query: { tag: { not: 'x' } as never } }),
+    inventory.look({ params: { id: 'a' }, query: { tag: new Date(Number.NaN) as never } }),
   ]
   for (const call of calls) await expect(call).rejects.toMatchObject({ name: 'ServiceError', code: 'ERR_REQUEST_INVALID' })
   expect(requests).toEqual([])
+})
+
+test('a time in a query is told to the millisecond, as in a body', async () => {
+  const { requests, inventory } = setup(ok({ n: 1 }))
+  const time = new Date('2026-01-02T03:04:05.678Z')
+  await inventory.look({ params: { id: 'a' }, query: { tag: [time, 7, true] as never } })
+  expect(requests[0]?.path).toBe('/stock/a?tag=2026-01-02T03%3A04%3A05.678Z&tag=7&tag=true')
 })
 
 test('a call may have all the time there is', async () => {
