@@ -90,3 +90,15 @@ test('a query that is read out of texts has the types of what is read', () => {
     ['sort', 'text', false],
   ])
 })
+
+test('a schema that contains itself with no object between is any JSON there', () => {
+  const Folders: z.ZodType = z.lazy(() => z.record(z.string(), Folders))
+  const Lists: z.ZodType = z.lazy(() => z.array(Lists))
+  const any = { shape: { kind: 'any' }, nullable: true }
+  expect(shapeOf(Folders, 'input').shape).toEqual({ kind: 'map', of: any })
+  const { shape } = shapeOf(z.object({ folders: Folders, lists: Lists }), 'input')
+  expect(shape.kind === 'object' && shape.fields.map((field) => field.shape)).toEqual([
+    { kind: 'map', of: any },
+    { kind: 'list', of: any },
+  ])
+})

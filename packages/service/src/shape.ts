@@ -98,6 +98,8 @@ function jsonSchemaOf(schema: Schema, side: 'input' | 'output'): Json | undefine
 /** Reads one JSON Schema; references are read once, so that rings end. */
 function reader(definitions: Json, root: Json): { read(json: unknown): Slot } {
   const known = new Map<unknown, Slot>()
+  /** References on the way from the root to here. The root itself is read first. */
+  const followed = new Set(['#'])
 
   function read(json: unknown): Slot {
     if (!isJson(json)) return ANY
@@ -111,11 +113,15 @@ function reader(definitions: Json, root: Json): { read(json: unknown): Slot } {
   }
 
   function referred(reference: string): Slot {
-    if (reference === '#') return root.type === 'object' ? object(root, nameOf(root)) : ANY
     const name = /^#\/\$defs\/([^/]+)$/.exec(reference)?.[1]
-    const json = name === undefined ? undefined : definitions[name]
+    const json = reference === '#' ? root : name === undefined ? undefined : definitions[name]
     if (!isJson(json)) return ANY
-    return json.type === 'object' ? object(json, nameOf(json) ?? nameOf({ title: name })) : read(json)
+    // A ring without an object that could be one in it, as of a list of itself, has no end.
+    if (followed.has(reference)) return known.get(json) ?? ANY
+    followed.add(reference)
+    const slot = json.type === 'object' ? object(json, nameOf(json) ?? nameOf({ title: name })) : read(json)
+    followed.delete(reference)
+    return slot
   }
 
   function object(json: Json, name: string | undefined): Slot {
