@@ -206,3 +206,13 @@ test('JSON that is no such message is refused with every place that is wrong', (
     'body.tree.kids is of type object, wanted a list',
   ])
 })
+
+test('a field that may be null and may be left out is left out, null, empty or full, and each comes out as it went in', () => {
+  const patch = z.object({ note: z.string().nullish(), tags: z.array(z.string()).nullish() })
+  const operation = { method: 'PATCH', path: '/notes', body: patch, protocols: ['grpc'] } as const
+  const message = protoFile(api('notes', { operations: { patch: operation } })).methods[0]?.request as ProtoMessage
+  for (const body of [{}, { note: null }, { note: '' }, { note: 'a', tags: null }, { tags: [] }, { tags: ['a'] }]) {
+    const encoded = encodeMessage(message, { body })
+    expect(encoded.ok && plain(decodeMessage(message, encoded.bytes))).toEqual({ body })
+  }
+})

@@ -38,10 +38,11 @@ function read(message: ProtoMessage, reader: WireReader, depth: number): Json {
     else reader.skip(wire)
   }
   for (const { jsonName, label, required, nullable } of message.fields) {
-    if (jsonName in json) continue
+    // What may be left out says by itself when it is null: see `placed`.
+    if (jsonName in json || !required) continue
     if (nullable) json[jsonName] = null
-    else if (required && label === 'list') json[jsonName] = []
-    else if (required && label === 'map') json[jsonName] = Object.create(null)
+    else if (label === 'list') json[jsonName] = []
+    else if (label === 'map') json[jsonName] = Object.create(null)
   }
   return json
 }

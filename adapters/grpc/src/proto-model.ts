@@ -46,7 +46,7 @@ export interface ProtoField {
   readonly type: ProtoType
   readonly label: 'single' | 'list' | 'map'
   readonly required: boolean
-  /** A field that is not there is null. */
+  /** A field that is not there is null, where it is required. */
   readonly nullable: boolean
   readonly comment: string | undefined
 }
