@@ -50,7 +50,7 @@ const anyBody = fc.record(
   {
     text,
     count: fc.maxSafeInteger(),
-    weight: fc.double({ noNaN: true }),
+    weight: fc.double({ noNaN: true, noDefaultInfinity: true }),
     gift: fc.boolean(),
     nothing: fc.option(text),
     either: json,
@@ -214,5 +214,14 @@ test('a field that may be null and may be left out is left out, null, empty or f
   for (const body of [{}, { note: null }, { note: '' }, { note: 'a', tags: null }, { tags: [] }, { tags: ['a'] }]) {
     const encoded = encodeMessage(message, { body })
     expect(encoded.ok && plain(decodeMessage(message, encoded.bytes))).toEqual({ body })
+  }
+})
+
+test('a number that JSON has no way to say is refused, wherever it stands', () => {
+  for (const number of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    for (const field of [{ weight: number }, { either: number }, { extra: { a: [number] } }])
+      expect(() => decodeMessage(request, encode({ body: { nothing: null, ...field } }))).toThrow(
+        new WireError(`a number is ${number}, which JSON has no way to say`),
+      )
   }
 })

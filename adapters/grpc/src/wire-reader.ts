@@ -69,7 +69,12 @@ export function wireReader(bytes: Uint8Array): WireReader {
       return number
     },
     bool: () => varint() !== 0n,
-    double: () => view.getFloat64(take(8), true),
+    double() {
+      const number = view.getFloat64(take(8), true)
+      // It would go on as null, which is another value.
+      if (!Number.isFinite(number)) throw new WireError(`a number is ${number}, which JSON has no way to say`)
+      return number
+    },
     string() {
       try {
         return utf8.decode(delimited())
