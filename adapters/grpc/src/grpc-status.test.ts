@@ -47,6 +47,22 @@ test('fields that are wrong come through, and a refusal is a failed precondition
   expect(readProblem(problemOfStatus(statusOfProblem(refused, 'stock')))).toMatchObject({ status: 409, code: 'sold-out', refused: true })
 })
 
+test.each(['x', 'ü', '漢', '😀'])(
+  'whatever a problem says, in %s too, it fits in the 8 KiB of trailers that every client takes',
+  (letter) => {
+    const long = letter.repeat(100_000)
+    const errors = Array.from({ length: 100 }, () => ({ path: long, message: long }))
+    const problem = { status: 422, code: long, detail: long, instance: `/${encodeURIComponent(long)}`, traceId: 'a'.repeat(32), errors }
+    const sent = statusOfProblem(problemResponse({ ...problem, retryAfterMs: 2_000 }), 'stock')
+    const [details] = sent.metadata.get(DETAILS_KEY) as Buffer[]
+    const trailers = { 'grpc-status': '3', 'grpc-message': encodeURI(sent.details), [DETAILS_KEY]: details?.toString('base64') ?? '' }
+    // As HTTP/2 counts them (RFC 9113, 6.5.2).
+    const bytes = Object.entries(trailers).reduce((sum, [name, value]) => sum + name.length + value.length + 32, 0)
+    expect(bytes).toBeLessThan(8_192)
+    expect(readProblem(problemOfStatus(sent))).toMatchObject({ status: 422, detail: expect.stringMatching(`^(?:${letter})+…$`) })
+  },
+)
+
 test('a status of another server, without details or with details that are none, is the nearest problem', () => {
   const metadata = new Metadata()
   expect(readProblem(problemOfStatus({ code: status.NOT_FOUND, details: 'gone', metadata }))).toMatchObject({

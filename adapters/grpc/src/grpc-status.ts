@@ -59,12 +59,12 @@ export function statusOfProblem(response: TransportResponse, domain: string): Pi
   const wait = retryAfterMs(response.headers, 0)
   const encoded = encodeRpcStatus(code, details, {
     info: {
-      reason: problem.code,
+      reason: shortened(problem.code, MAX_TEXT),
       domain,
       metadata: {
         status: String(problem.status),
         ...(problem.refused && { refused: 'true' }),
-        ...(problem.instance !== undefined && { instance: problem.instance }),
+        ...(problem.instance !== undefined && { instance: shortened(problem.instance, MAX_TEXT) }),
       },
     },
     ...(problem.errors && { violations: problem.errors.slice(0, MAX_VIOLATIONS).map(violation) }),
@@ -76,17 +76,20 @@ export function statusOfProblem(response: TransportResponse, domain: string): Pi
   return { code, details, metadata }
 }
 
-// All of it goes in trailers, of which clients of gRPC take 8 KiB unless they are told otherwise.
-const MAX_DETAILS = 500
+// All of it goes in trailers, of which clients of gRPC take 8 KiB unless they are told otherwise. In bytes, but for the number of violations.
+const MAX_DETAILS = 400
 const MAX_VIOLATIONS = 20
-const MAX_VIOLATION = 100
+const MAX_TEXT = 100
 
 function violation({ path, message }: Issue) {
-  return { field: shortened(path, MAX_VIOLATION), description: shortened(message, MAX_VIOLATION) }
+  return { field: shortened(path, MAX_TEXT), description: shortened(message, MAX_TEXT) }
 }
 
-function shortened(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`
+function shortened(text: string, mostBytes: number): string {
+  const bytes = Buffer.from(text)
+  if (bytes.length <= mostBytes) return text
+  // Three bytes for the dots; of a letter that was cut through nothing is left.
+  return `${new TextDecoder().decode(bytes.subarray(0, mostBytes - 3)).replace(/\ufffd$/, '')}…`
 }
 
 /** A status of gRPC as the problem that it was, or that it comes nearest to. */

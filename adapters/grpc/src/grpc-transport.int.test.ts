@@ -74,6 +74,12 @@ test('errors of the service are problems, its defects say nothing', async () => 
   await expect(over().get({ params: { sku: 'defect' } })).rejects.toMatchObject({ status: 500, problem: { code: 'ERR_INTERNAL' } })
 })
 
+test('a problem of a call with a long path is told, as any other', async () => {
+  const { over } = await opened()
+  const call = over().reserve({ params: { sku: 'x'.repeat(100_000) }, body: { quantity: 0 }, key: 'k' })
+  await expect(call).rejects.toMatchObject({ code: 'ERR_PROBLEM', status: 422, problem: { errors: [{ path: 'body.quantity' }] } })
+})
+
 test('a deadline goes along and ends the call on both sides', async () => {
   const { over, seen } = await opened()
   await expect(over().slow({}, { timeoutMs: 150 })).rejects.toMatchObject({ code: 'ERR_REQUEST_TIMEOUT' })
