@@ -83,7 +83,8 @@ function answered({ response, operation, operationName, answer }: ProtoMethod, b
 
 /** A status that a server sent is an answer; one that grpc-js made, because no answer came, is an error. */
 function failed({ method, picked }: GrpcCall, error: GrpcFailure): TransportResponse {
-  if (error.code !== status.UNAVAILABLE || error.metadata.get(DETAILS_KEY).length > 0) return problemOfStatus(error)
+  const isLost = error.code === status.UNAVAILABLE || (error.code === status.CANCELLED && error.details === CUT_OFF)
+  if (!isLost || error.metadata.get(DETAILS_KEY).length > 0) return problemOfStatus(error)
   const { host, port, service } = picked.instance
   const why = /\bE[A-Z_]{4,}\b/.exec(error.details)?.[0] ?? error.details
   const neverSent = NEVER_SENT.some((start) => error.details.startsWith(start))
@@ -92,6 +93,9 @@ function failed({ method, picked }: GrpcCall, error: GrpcFailure): TransportResp
   const message = `no answer from "${service}" at ${host}:${port} over gRPC to ${method.operationName}: ${why}`
   throw new ServiceError('ERR_SERVICE_UNAVAILABLE', message, { status: 503, cause })
 }
+
+/** What grpc-js says when the other side, which stops, has cut the call off: the caller's own cancelling never comes here. */
+const CUT_OFF = 'Call cancelled'
 
 /** What grpc-js says when nothing was sent, or a server refused a stream unread: as one does that stops (RFC 9113, 8.7). */
 const NEVER_SENT = ['No connection established', 'Name resolution failed', 'Stream refused by server', 'Channel closed before call started']

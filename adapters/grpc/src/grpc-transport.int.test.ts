@@ -131,6 +131,15 @@ test('an instance that accepts and never replies costs the time of the call and 
   await expect(stock.get({ params: { sku: 'a' } }, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'ERR_REQUEST_TIMEOUT' })
 })
 
+test('a call that an instance cuts off at its stop has no answer, as over HTTP', async () => {
+  const { registry, seen, stock } = await opened({ service: { finishMs: 100 } })
+  const once = client(stockApi, { transport: transportOf(registry), policy: policy('once', timeout(5_000)) })
+  const cut = expect(once.slow()).rejects.toMatchObject({ code: 'ERR_SERVICE_UNAVAILABLE', status: 503 })
+  await seen.running
+  await stock.stop()
+  await cut
+})
+
 test('an answer that is too large is an error', async () => {
   const { over } = await opened()
   await expect(over({ maxResponseBytes: 4 }).get({ params: { sku: 'a-long-name' } })).rejects.toMatchObject({
