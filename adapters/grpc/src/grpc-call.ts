@@ -40,6 +40,9 @@ export interface GrpcCall {
   readonly world: World
 }
 
+/** The most that a deadline of gRPC may be away: a server that is grpc-js takes what is beyond 2^31 ms for a time that has passed. */
+const MAX_TIMEOUT_MS = 24 * 86_400_000
+
 /**
  * Sends one call to one instance.
  *
@@ -49,7 +52,7 @@ export function sendCall(call: GrpcCall, { headers, signal, timeoutMs }: Transpo
   const { method, bytes, picked, connections, world } = call
   const same = (buffer: Buffer) => buffer
   return new Promise((resolve, reject) => {
-    const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : world.now() + timeoutMs
+    const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : world.now() + Math.min(timeoutMs, MAX_TIMEOUT_MS)
     const done = (error: GrpcFailure | null, answer?: Buffer) => {
       signal.removeEventListener('abort', cancel)
       channel.done()

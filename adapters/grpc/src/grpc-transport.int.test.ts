@@ -140,6 +140,12 @@ test('a call that an instance cuts off at its stop has no answer, as over HTTP',
   await cut
 })
 
+test('a call may have more time than a timer takes', async () => {
+  const { over } = await opened()
+  const month = 30 * 86_400_000
+  expect(await over().get({ params: { sku: 'a' } }, { timeoutMs: month })).toEqual({ sku: 'a', left: 3 })
+})
+
 test('an answer that is too large is an error', async () => {
   const { over } = await opened()
   await expect(over({ maxResponseBytes: 4 }).get({ params: { sku: 'a-long-name' } })).rejects.toMatchObject({
