@@ -272,3 +272,11 @@ test('what cannot be served is said at the start', async () => {
   early.use(graphql({ contracts: [stockApi] }))
   await expect(early.start()).rejects.toThrow('add serve() of its contract before graphql()')
 })
+
+test('nothing that is wrong with a variable tells of the schema what was not asked', async () => {
+  const query = 'mutation ($body: ReserveInput!) { reserve(sku: "a", body: $body, idempotencyKey: "k") { left } }'
+  const said = async (introspection: boolean) =>
+    (await (await opened({ introspection })).ask(query, { body: { quantity: 1, notee: 'x' } })).errors?.[0]?.message
+  expect(await said(true)).toContain('Did you mean "note"?')
+  expect(await said(false)).toMatch(/unknown field "notee"(?!.*Did you mean)/)
+})

@@ -25,7 +25,7 @@ export function yogaServer<Context extends Record<string, unknown>>(
   return createYoga<Context>({
     schema,
     graphqlEndpoint: path,
-    plugins: [parsing(options), validating(options)],
+    plugins: [parsing(options), validating(options), executing(options)],
     batching: maxBatch > 1 ? { limit: maxBatch } : false,
     maskedErrors: { isDev: false, maskError: (error) => masked(error, log) },
     logging: quiet(log),
@@ -59,6 +59,16 @@ function validating({ introspection, limits }: YogaServerOptions): Plugin {
         const beyond = validate(schema, document, [limits], settings)
         return (beyond.length > 0 ? beyond : validate(schema, document, rules, settings)).map(coded)
       })
+    },
+  }
+}
+
+/** Variables are looked at only here. */
+function executing({ introspection }: YogaServerOptions): Plugin {
+  return {
+    onExecute({ args }) {
+      // Its type has no word for it yet.
+      Object.assign(args, { hideSuggestions: !introspection })
     },
   }
 }
