@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Logger, silentLogger } from '@banyan/core'
-import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
+import { context, metrics, type ProxyTracerProvider, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
+import { TracerProvider } from '@opentelemetry/sdk-trace'
 import { afterEach, expect, test, vi } from 'vitest'
 import { startTelemetry, type Telemetry } from './telemetry.ts'
 
@@ -110,6 +111,16 @@ test('stopping sends what is left, and a new telemetry can follow', async () => 
 test('two at once are refused', () => {
   started()
   expect(() => startTelemetry({ service: 'other', env: {} })).toThrow(expect.objectContaining({ code: 'ERR_TELEMETRY_RUNNING' }))
+})
+
+test('beside a tracer that is there already it does not start, and leaves that as it is', () => {
+  const other = new TracerProvider()
+  trace.setGlobalTracerProvider(other)
+  expect(() => startTelemetry({ service: 'orders', env: {} })).toThrow(expect.objectContaining({ code: 'ERR_TELEMETRY_RUNNING' }))
+  expect((trace.getTracerProvider() as ProxyTracerProvider).getDelegate()).toBe(other)
+  trace.disable()
+  // Nothing of the attempt is in the way of another one.
+  started()
 })
 
 test('a collector that is away costs one warning, never an error, and stopping stays within its bound', async () => {

@@ -49,13 +49,17 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   const { instanceId = world.uuid() } = options
   if (!(flushTimeoutMs >= 0)) throw new RangeError(`cannot start telemetry: "flushTimeoutMs" is ${flushTimeoutMs}, wanted a number from 0`)
   const settings = readEnvironment(env, { service: options.service, collectors, log })
-  registerContext()
+  if (!context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())) throw running()
   if (settings.disabled) return withoutSdk()
   const resource = resourceOf(settings, instanceId)
   const tracers = new TracerProvider({ resource, sampler: samplerOf(env, log), spanProcessors: processorsOf(settings, log) })
   const prometheus = prometheusText()
   const meters = new MeterProvider({ resource, readers: [prometheus.reader] })
-  trace.setGlobalTracerProvider(tracers)
+  if (!trace.setGlobalTracerProvider(tracers)) {
+    context.disable()
+    throw running()
+  }
+  propagateContext()
   metrics.setGlobalMeterProvider(meters)
   const stopRuntimeMetrics = runtimeMetrics(meters)
   let stopped: Promise<void> | undefined
@@ -77,15 +81,17 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   }
 }
 
+function running(): TelemetryError {
+  return new TelemetryError('ERR_TELEMETRY_RUNNING', 'cannot start telemetry: this process has some already; stop that first')
+}
+
 /** Trace context goes on through this process even where it records nothing, as the specification wants it. */
-function registerContext(): void {
-  if (!context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())) {
-    throw new TelemetryError('ERR_TELEMETRY_RUNNING', 'cannot start telemetry: this process has some already; stop that first')
-  }
+function propagateContext(): void {
   propagation.setGlobalPropagator(new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()] }))
 }
 
 function withoutSdk(): Telemetry {
+  propagateContext()
   return { metricsText: async () => '', async flush() {}, stop: async () => unregister() }
 }
 
