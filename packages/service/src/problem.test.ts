@@ -87,3 +87,19 @@ test('headers of an error that cannot be sent are refused where it is made, and 
     expect(() => made(headers)).toThrow(TypeError)
   expect(problemOf(made({ 'WWW-Authenticate': 'Basic realm="Köln"' })).headers).toEqual({ 'www-authenticate': 'Basic realm="Köln"' })
 })
+
+test('fields that are wrong are read as such or not at all, and so is a refusal', () => {
+  const read = (members: object) => readProblem({ ...problemResponse({ status: 422, code: 'X' }), body: JSON.stringify(members) })
+  const good = { path: 'a', message: 'is bad' }
+  expect(read({ errors: [good, { ...good, rule: 'min' }] }).errors).toEqual([good, { ...good, rule: 'min' }])
+  for (const errors of ['a', { a: 'is bad' }, [good, null], [{ path: ['a'], message: 'is bad' }], ['a: is bad'], 7, null])
+    expect(read({ errors, hint: 'b' })).toEqual({
+      type: 'about:blank',
+      title: expect.any(String),
+      status: 422,
+      code: 'ERR_HTTP_422',
+      hint: 'b',
+    })
+  for (const refused of ['no', 1, false, null]) expect(read({ refused })).not.toHaveProperty('refused')
+  expect(read({ refused: true }).refused).toBe(true)
+})

@@ -68,10 +68,25 @@ export function readProblem(response: TransportResponse): Problem {
 
 /** The members of a problem that are what they have to be, and those that only its sender knows. */
 function usable(problem: object): object {
-  return Object.fromEntries(Object.entries(problem).filter(([name, value]) => !TEXTS.has(name) || typeof value === 'string'))
+  return Object.fromEntries(Object.entries(problem).filter(([name, value]) => MEMBERS.get(name)?.(value) ?? true))
 }
 
-const TEXTS: ReadonlySet<string> = new Set(['type', 'title', 'detail', 'code', 'instance', 'traceId'] satisfies (keyof Problem)[])
+/** What the members that are known have to be; the status is the answer's own. */
+const MEMBERS: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
+  Object.entries({
+    ...{ type: isText, title: isText, detail: isText, code: isText, instance: isText, traceId: isText },
+    refused: (value: unknown) => value === true,
+    errors: (value: unknown) => Array.isArray(value) && value.every(isIssue),
+  } satisfies { [Name in Exclude<keyof Problem, 'status'>]: (value: unknown) => boolean }),
+)
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isIssue(value: unknown): value is Issue {
+  return typeof value === 'object' && value !== null && 'path' in value && isText(value.path) && 'message' in value && isText(value.message)
+}
 
 /** A longer wait is as good as for ever; now and this much is still a date: ten years. */
 const MAX_WAIT_MS = 315_360_000_000
