@@ -93,8 +93,9 @@ function failed({ method, picked }: GrpcCall, error: GrpcFailure): TransportResp
   const neverSent = NEVER_SENT.some((start) => error.details.startsWith(start))
   // The code by which policies know that nothing was done, so that the call may go to another instance whatever it does.
   const cause = Object.assign(new Error(error.details), neverSent && { code: 'ECONNREFUSED' })
-  const message = `no answer from "${service}" at ${host}:${port} over gRPC to ${method.operationName}: ${why}`
-  throw new ServiceError('ERR_SERVICE_UNAVAILABLE', message, { status: 503, cause })
+  const detail = `no answer from "${service}"`
+  const message = `${detail} at ${host}:${port} over gRPC to ${method.operationName}: ${why}`
+  throw new ServiceError('ERR_SERVICE_UNAVAILABLE', message, { status: 503, detail, cause })
 }
 
 /** What grpc-js says when the other side, which stops, has cut the call off: the caller's own cancelling never comes here. */

@@ -134,7 +134,7 @@ test('an instance that accepts and never replies costs the time of the call and 
 test('a call that an instance cuts off at its stop has no answer, as over HTTP', async () => {
   const { registry, seen, stock } = await opened({ service: { finishMs: 100 } })
   const once = client(stockApi, { transport: transportOf(registry), policy: policy('once', timeout(5_000)) })
-  const cut = expect(once.slow()).rejects.toMatchObject({ code: 'ERR_SERVICE_UNAVAILABLE', status: 503 })
+  const cut = expect(once.slow()).rejects.toMatchObject({ code: 'ERR_SERVICE_UNAVAILABLE', status: 503, detail: 'no answer from "stock"' })
   await seen.running
   await stock.stop()
   await cut

@@ -101,5 +101,6 @@ export function balancedTransport({ registry, waitMs, world, log, send, close }:
 
 function unavailable(service: string, { instance: { host, port } }: Picked, cause: unknown): ServiceError {
   const why = codeOf(cause) ?? codeOf(cause instanceof Error ? cause.cause : undefined) ?? messageOf(cause)
-  return new ServiceError('ERR_SERVICE_UNAVAILABLE', `no answer from "${service}" at ${host}:${port}: ${why}`, { status: 503, cause })
+  const detail = `no answer from "${service}"`
+  return new ServiceError('ERR_SERVICE_UNAVAILABLE', `${detail} at ${host}:${port}: ${why}`, { status: 503, detail, cause })
 }

@@ -273,7 +273,8 @@ function callerError(name: string, error: unknown, tookMs: number): unknown {
     })
   }
   if (codeOf(error) === 'ERR_SERVICE_UNAVAILABLE' && error instanceof ServiceError && error.retryAfterMs === undefined) {
-    return new ServiceError('ERR_SERVICE_UNAVAILABLE', error.message, { status: 503, retryAfterMs: RETRY_AFTER_MS, cause: error.cause })
+    const { message, detail, cause } = error
+    return new ServiceError('ERR_SERVICE_UNAVAILABLE', message, { status: 503, detail, retryAfterMs: RETRY_AFTER_MS, cause })
   }
   return error
 }

@@ -26,6 +26,8 @@ export type ServiceErrorCode =
   | 'ERR_IDEMPOTENCY_KEY_INVALID'
 
 export interface ServiceErrorOptions extends CodedErrorOptions {
+  /** What it says at a server's edge. Default: its message, which may be for the log alone. */
+  detail?: string | undefined
   /** What the other side answered. */
   problem?: Problem
   /** Each thing that is wrong with a request or an answer. */
@@ -40,6 +42,8 @@ export interface ServiceErrorOptions extends CodedErrorOptions {
  * @throws {TypeError} for headers that cannot be sent
  */
 export class ServiceError extends CodedError<ServiceErrorCode> {
+  /** What it says at a server's edge in place of its message. */
+  readonly detail: string | undefined
   /** What the other side answered, for `ERR_PROBLEM`; `status` is that answer's then. */
   readonly problem: Problem | undefined
   /** Each thing that is wrong, for `ERR_REQUEST_INVALID` and `ERR_RESPONSE_INVALID`. */
@@ -49,6 +53,7 @@ export class ServiceError extends CodedError<ServiceErrorCode> {
 
   constructor(code: ServiceErrorCode, message: string, options: ServiceErrorOptions = {}) {
     super(code, message, options)
+    this.detail = options.detail
     this.problem = options.problem
     this.issues = options.issues
     this.headers = options.headers && sendable(options.headers)

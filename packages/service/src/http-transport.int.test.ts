@@ -7,6 +7,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { client } from './client.ts'
 import { type HttpTransportOptions, httpTransport } from './http-transport.ts'
+import { problemOf } from './problem-of.ts'
 import { serve } from './serve.ts'
 import { service } from './service.ts'
 import { memoryRegistry } from './test/memory-registry.ts'
@@ -76,6 +77,13 @@ test('a connection killed is an error at once for a call that may not be repeate
     message: expect.stringMatching(/^no answer from "things" at 127\.0\.0\.1:\d+: /),
   })
   expect(kill).toHaveBeenCalledTimes(1)
+})
+
+test('the address of an instance that gave no answer is for the log, and not for those who called the caller', async () => {
+  const { things } = calling([await serving((request) => request.socket.destroy())])
+  const error: unknown = await things.add().catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ message: expect.stringMatching(/ at 127\.0\.0\.1:\d+: /) })
+  expect(problemOf(error)).toMatchObject({ status: 503, code: 'ERR_SERVICE_UNAVAILABLE', detail: 'no answer from "things"' })
 })
 
 test('an answer cut off in the middle is no answer', async () => {

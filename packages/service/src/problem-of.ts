@@ -31,7 +31,7 @@ function told(error: unknown): ProblemOptions | undefined {
   if (!(error instanceof ServiceError)) return { status, code, detail, retryAfterMs }
   if (code === 'ERR_PROBLEM') return { status: status === 503 || status === 429 ? 503 : 502, code, detail, retryAfterMs }
   const { issues, headers } = error
-  return { status, code, detail, retryAfterMs, headers, ...(issues && { errors: issues }) }
+  return { status, code, detail: error.detail ?? detail, retryAfterMs, headers, ...(issues && { errors: issues }) }
 }
 
 /** Any other would make a good answer of it, or none that can be sent. */
