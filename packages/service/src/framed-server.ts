@@ -20,6 +20,9 @@ export interface FramedOptions {
 /** How often a server that closes looks whether its connections are gone, milliseconds. */
 const SWEEP_MS = 25
 
+/** How long a connection may be silent before the system asks whether the other machine is there, milliseconds. */
+const KEEP_ALIVE_MS = 30_000
+
 /**
  * Offers a service's contracts over framed connections too, for services that call each other often: `orders.use(framed())`. One
  * socket a caller, many calls at once on it; the same contracts, deadlines and headers as over HTTP, which stays there for all
@@ -57,6 +60,8 @@ export function framed(options: FramedOptions = {}): Component<ServiceContext> {
       sessions.delete(socket)
     })
     socket.setNoDelay(true)
+    // A client that vanished without a word would hold its connection for ever.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
   }
 
   return {

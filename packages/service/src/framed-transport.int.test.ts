@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, Socket } from 'node:net'
 import { api, type Instance, type Logger, type Registry, silentLogger } from '@banyan/core'
 import { staticRegistry } from '@banyan/discovery'
 import { type FaultProxy, faultProxy } from '@banyan/testing'
@@ -195,6 +195,17 @@ test('an other side that gives no sign of life is given up, and its calls with i
   await shelf.look({ params: { id: 'first' } })
   await proxy.set({ blackHole: true })
   await expect(shelf.put({ body: { text: 'x' } })).rejects.toMatchObject({ message: expect.stringContaining('ERR_FRAMED_CLOSED') })
+})
+
+test('a client whose machine is gone without a word is noticed by the system, and its connection with it', async () => {
+  const keepAlive = vi.spyOn(Socket.prototype, 'setKeepAlive')
+  const it = await serving()
+  keepAlive.mockClear()
+  const socket = await raw(it.framedPort)
+  socket.write(hello)
+  await once(socket, 'data')
+  expect(keepAlive.mock.calls).toEqual([[true, 30_000]])
+  keepAlive.mockRestore()
 })
 
 test('a slow answer is no silence: the other side says that it is there', async () => {
