@@ -1,4 +1,4 @@
-import { manualWorld } from '@banyan/core'
+import { manualWorld, shown } from '@banyan/core'
 import { expect, test } from 'vitest'
 import { inProcessTransport } from './in-process.ts'
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
@@ -59,4 +59,11 @@ test('a caller that gives up hears so at once, waiting or being served', async (
     await call
   }
   expect(world.pendingTimers()).toBe(0)
+})
+
+test('a wait that is none is refused by name', () => {
+  for (const waitMs of [Number.NaN, -1, Number.POSITIVE_INFINITY, '5' as unknown as number])
+    expect(() => inProcessTransport({ waitMs })).toThrow(
+      new RangeError(`cannot create in-process transport: "waitMs" is ${shown(waitMs)}, wanted a number from 0`),
+    )
 })

@@ -1,4 +1,4 @@
-import { systemWorld, type World } from '@banyan/core'
+import { shown, systemWorld, type World } from '@banyan/core'
 import { ServiceError } from './errors.ts'
 import type { Transport, TransportRequest, TransportResponse, UniversalHandler } from './transport.ts'
 
@@ -23,9 +23,13 @@ export interface InProcessTransport extends Transport {
 /**
  * Creates an {@link InProcessTransport}: services of one process reach each other without sockets. Everything else is as over
  * HTTP: texts and not objects are handed over, contracts are checked on both sides, deadlines and traces go along.
+ *
+ * @throws {RangeError} for an option out of range
  */
 export function inProcessTransport(options: InProcessOptions = {}): InProcessTransport {
   const { fallback, waitMs = 2_000, world = systemWorld } = options
+  if (!(Number.isFinite(waitMs) && waitMs >= 0))
+    throw new RangeError(`cannot create in-process transport: "waitMs" is ${shown(waitMs)}, wanted a number from 0`)
   const services = new Map<string, UniversalHandler>()
   const waiting = new Set<() => void>()
 
