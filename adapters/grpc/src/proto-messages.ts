@@ -51,7 +51,8 @@ export function messageMaker(api: string): MessageMaker {
   function ofShape(shape: Shape & { kind: 'object' }, place: string, locked: LockedMessage | undefined): ProtoMessage {
     const found = known.get(shape)
     if (found) return found
-    const name = shape.name ?? place
+    // A package has one thing of a name, and that is the service.
+    const name = shape.name === undefined || shape.name === pascalName(api) ? place : shape.name
     const message = add(uniqueName(name, shape), shape.description, shape.closed, (fields) => {
       known.set(shape, made.at(-1) as ProtoMessage)
       return fillFields(fields, shape.fields, name, locked)

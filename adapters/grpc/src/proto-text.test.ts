@@ -189,3 +189,11 @@ test('a committed .proto is held against the contract: missing, damaged and stal
   expect(() => loadProto({ api: stock(), proto })).toThrow(expect.objectContaining({ code: 'ERR_PROTO_INVALID' }))
   rmSync(folder, { recursive: true })
 })
+
+test('a schema that is called like the service has the name of its place: a package has one thing of a name', () => {
+  const Order = z.object({ id: z.string() }).meta({ title: 'Order' })
+  const orders = api('order', { operations: { get: { method: 'GET', path: '/order', response: Order, protocols: ['grpc'] } } })
+  const text = protoText(orders)
+  expect(text).toContain('rpc Get(GetRequest) returns (GetResponse);')
+  expect(protoText(orders, text)).toBe(text)
+})
