@@ -1,4 +1,4 @@
-import { type Api, isServedOver, type Operation } from '@banyan/core'
+import { type Api, isServedOver, messageOf, type Operation } from '@banyan/core'
 import { type CallInput, queryShapeOf, type Shape, shapeOf } from '@banyan/service/internal'
 import {
   type GraphQLArgumentConfig,
@@ -48,10 +48,19 @@ export function contractSchema<Context>(contracts: readonly Api[], resolve: Reso
   if (Object.keys(queries).length === 0) {
     queries.mutationsOnly = { type: GraphQLBoolean, description: 'There is nothing to read here.', resolve: () => true }
   }
-  return new GraphQLSchema({
-    query: new GraphQLObjectType({ name: 'Query', fields: queries }),
-    mutation: Object.keys(mutations).length > 0 ? new GraphQLObjectType({ name: 'Mutation', fields: mutations }) : null,
-  })
+  return schemaOf(
+    new GraphQLObjectType({ name: 'Query', fields: queries }),
+    Object.keys(mutations).length > 0 ? new GraphQLObjectType({ name: 'Mutation', fields: mutations }) : null,
+  )
+}
+
+/** The types that a schema has of itself, or that differ in kind alone, meet only here. */
+function schemaOf(query: GraphQLObjectType, mutation: GraphQLObjectType | null): GraphQLSchema {
+  try {
+    return new GraphQLSchema({ query, mutation })
+  } catch (error) {
+    throw error instanceof GraphqlError ? error : contractError(messageOf(error), error)
+  }
 }
 
 function fieldOf<Context>(
@@ -131,6 +140,6 @@ function descriptionOf({ summary, response, refusals = [] }: Operation): { descr
   return parts.length === 0 ? {} : { description: parts.join(' ') }
 }
 
-function contractError(what: string): GraphqlError {
-  return new GraphqlError('ERR_GRAPHQL_CONTRACT', `cannot make a GraphQL schema: ${what}`)
+function contractError(what: string, cause?: unknown): GraphqlError {
+  return new GraphqlError('ERR_GRAPHQL_CONTRACT', `cannot make a GraphQL schema: ${what}`, { cause })
 }

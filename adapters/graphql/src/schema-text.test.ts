@@ -132,3 +132,18 @@ test('a schema that contains itself, one with names that GraphQL lacks, and one 
   expect(text).toContain('odd: JSON')
   expect(text).toContain('empty: JSON')
 })
+
+test('a title that GraphQL has given away is refused by name, as any names that fall together', () => {
+  const titled = (title: string) => {
+    const response = z.object({ id: z.string(), more: z.unknown() }).meta({ title })
+    const operation = { method: 'POST', path: '/a', body: z.object({ a: z.string() }), response, protocols: ['graphql'] } as const
+    return api('a', { operations: { put: operation } })
+  }
+  for (const title of ['Query', 'Mutation', 'String', 'JSON', 'PutInput'])
+    expect(() => schemaText([titled(title)])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_GRAPHQL_CONTRACT',
+        message: expect.stringMatching(`^cannot make a GraphQL schema: .* named "${title}"`),
+      }),
+    )
+})
