@@ -297,6 +297,12 @@ test('bytes that are no HTTP, a header that is too long and a bad host get a pro
   expect(host).toMatch(/^HTTP\/1\.1 400 .*"code":"ERR_HTTP_MALFORMED"/s)
 })
 
+test('HTTP/1.0, which needs no host, is answered: some health checks speak it', async () => {
+  expect(await raw('GET /health/live HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 .*"alive"/s)
+  expect(await raw('GET /shelf/a HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 .*"id":"a"/s)
+  expect(await raw('GET /shelf/a HTTP/1.1\r\nconnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
+})
+
 test('a client that breaks off in the middle of its body leaves no trace but its own', async () => {
   errors.length = 0
   const socket = connect(Number(new URL(url).port), '127.0.0.1')

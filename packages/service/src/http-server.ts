@@ -76,6 +76,8 @@ export function httpServer(options: HttpServerOptions): HttpServer {
     open.add(outgoing)
     outgoing.once('close', () => open.delete(outgoing))
     if (closing) outgoing.setHeader('connection', 'close')
+    // Node has asked for one where the version does; the web's requests cannot do without.
+    if (incoming.headers.host === undefined) incoming.headers.host = 'localhost'
     if (!fast(incoming, outgoing)) void listener(incoming, outgoing)
   })
   bound(server)
