@@ -61,3 +61,12 @@ test('values that make no sense are named once and ignored', () => {
   expect(warnings).toHaveLength(3)
   expect(warnings.join('\n')).toContain('OTEL_BSP_SCHEDULE_DELAY is "soon", wanted a whole number above 0; using 500')
 })
+
+test('no warning says the password or the key of a collector', () => {
+  const { settings, warnings } = read({ BANYAN_TRACE_COLLECTOR: 'ftp://me:s@cret@a/b?key=secret, http://me:secret@:x' })
+  expect(settings.collectors).toEqual([])
+  expect(warnings).toEqual([
+    'telemetry: BANYAN_TRACE_COLLECTOR is "ftp://***@a/b?***", wanted an http or https address; no spans go there',
+    'telemetry: BANYAN_TRACE_COLLECTOR is "http://***@:x", wanted an http or https address; no spans go there',
+  ])
+})

@@ -54,10 +54,16 @@ function collectorsOf(env: Environment, given: readonly string[], log: Logger): 
   ]
   const urls = wanted.flatMap(([name, url]) => {
     if (URL.canParse(url) && /^https?:/.test(url)) return [url]
-    log.warn({ [name]: url }, `telemetry: ${name} is "${url}", wanted an http or https address; no spans go there`)
+    const shown = withoutSecrets(url)
+    log.warn({ [name]: shown }, `telemetry: ${name} is "${shown}", wanted an http or https address; no spans go there`)
     return []
   })
   return [...new Set(urls)]
+}
+
+/** An address as a log may have it, also one that cannot be read: without name and password, and without its query, where keys stand. */
+export function withoutSecrets(url: string): string {
+  return url.replace(/\/\/.*@/s, '//***@').replace(/\?.*$/s, '?***')
 }
 
 /** `http://127.0.0.1:4318` means its `/v1/traces`. */

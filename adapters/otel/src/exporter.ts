@@ -1,6 +1,7 @@
 import { type Logger, messageOf } from '@banyan/core'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
+import { withoutSecrets } from './environment.ts'
 
 export interface ExporterOptions {
   /** `http://127.0.0.1:4318/v1/traces` */
@@ -17,6 +18,7 @@ export interface ExporterOptions {
  */
 export function otlpExporter(options: ExporterOptions): SpanExporter {
   const { url, headers, timeoutMs, log } = options
+  const collector = withoutSecrets(url)
   let inner: Promise<SpanExporter> | undefined
   let failing = false
 
@@ -29,8 +31,8 @@ export function otlpExporter(options: ExporterOptions): SpanExporter {
 
   function note({ code, error }: ExportResult): void {
     const failed = code === ExportResultCode.FAILED
-    if (failed && !failing) log.warn({ collector: url }, `telemetry: cannot send spans to ${url}: ${messageOf(error)}; going on without`)
-    if (!failed && failing) log.info({ collector: url }, `telemetry: ${url} takes spans again`)
+    if (failed && !failing) log.warn({ collector }, `telemetry: cannot send spans to ${collector}: ${messageOf(error)}; going on without`)
+    if (!failed && failing) log.info({ collector }, `telemetry: ${collector} takes spans again`)
     failing = failed
   }
 

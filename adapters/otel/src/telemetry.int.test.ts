@@ -143,6 +143,18 @@ test('a collector that is away costs one warning, never an error, and stopping s
   expect(log.warnings[0]).toContain('cannot send spans to http://127.0.0.1:9/v1/traces')
 })
 
+test('nothing that is logged of a collector says its password or its key', async () => {
+  const lines: string[] = []
+  const keep = (fields: object, message: string) => void lines.push(message, JSON.stringify(fields))
+  const collectors = ['http://me:secret@127.0.0.1:9/v1/traces?key=secret']
+  const log = { ...silentLogger, warn: keep, info: keep }
+  const telemetry = started({ log, collectors, env: { OTEL_EXPORTER_OTLP_TIMEOUT: '100' } })
+  trace.getTracer('test').startSpan('lost').end()
+  await telemetry.flush()
+  expect(lines[0]).toMatch(/^telemetry: cannot send spans to http:\/\/\*\*\*@127\.0\.0\.1:9\/v1\/traces\?\*\*\*: /)
+  expect(lines.join()).not.toContain('secret')
+})
+
 test('a collector that takes spans and never answers holds up neither flush nor stop', async () => {
   const { url, requests } = await receiver('never')
   const telemetry = started({ collectors: [url], flushTimeoutMs: 100 })
