@@ -280,3 +280,21 @@ test('nothing that is wrong with a variable tells of the schema what was not ask
   expect(await said(true)).toContain('Did you mean "note"?')
   expect(await said(false)).toMatch(/unknown field "notee"(?!.*Did you mean)/)
 })
+
+test('a body that asks nothing that can be understood is refused with a code of ours, whoever refuses it', async () => {
+  const { post } = await opened()
+  const bodies = [
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"query":5}',
+    '{"query":"{__typename}","variables":5}',
+    '{"query":"{__typename}","operationName":"no"}',
+  ]
+  for (const body of bodies) {
+    const { status, errors, text } = await post(body)
+    expect([body, status, errors?.map(({ extensions }) => extensions)]).toEqual([body, 400, [{ code: 'ERR_REQUEST_INVALID', status: 400 }]])
+    expect(text).not.toContain('SyntaxError')
+  }
+})

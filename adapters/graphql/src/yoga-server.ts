@@ -73,10 +73,16 @@ function executing({ introspection }: YogaServerOptions): Plugin {
   }
 }
 
-/** What GraphQL refuses by itself has code and status too. */
+/** What GraphQL or Yoga refuses by itself has code and status too, and ours: theirs differ with who refuses. */
 function coded(error: GraphQLError): GraphQLError {
-  error.extensions.code ??= 'ERR_REQUEST_INVALID'
-  error.extensions.status ??= 400
+  const { path, extensions } = error
+  // An error of a field is a problem, whose code may be a refusal's reason.
+  if (path === undefined && !String(extensions.code).startsWith('ERR_')) {
+    extensions.code = 'ERR_REQUEST_INVALID'
+    delete extensions.originalError
+  }
+  extensions.code ??= 'ERR_REQUEST_INVALID'
+  extensions.status ??= 400
   return error
 }
 
