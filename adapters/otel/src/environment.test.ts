@@ -70,3 +70,13 @@ test('no warning says the password or the key of a collector', () => {
     'telemetry: BANYAN_TRACE_COLLECTOR is "http://***@:x", wanted an http or https address; no spans go there',
   ])
 })
+
+test('a time that no timer can wait is as little one as none', () => {
+  const names = ['OTEL_EXPORTER_OTLP_TIMEOUT', 'OTEL_BSP_SCHEDULE_DELAY']
+  const { settings, warnings } = read(Object.fromEntries(names.map((name) => [name, '3000000000'])))
+  expect(settings).toMatchObject({ exportTimeoutMs: 5_000, batchDelayMs: 500 })
+  expect(warnings).toEqual([
+    'telemetry: OTEL_EXPORTER_OTLP_TIMEOUT is "3000000000", wanted a whole number up to 2000000000; using 5000',
+    'telemetry: OTEL_BSP_SCHEDULE_DELAY is "3000000000", wanted a whole number up to 2000000000; using 500',
+  ])
+})

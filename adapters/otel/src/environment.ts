@@ -71,11 +71,15 @@ function withPath(url: string): string {
   return URL.canParse(url) && new URL(url).pathname === '/' ? new URL('/v1/traces', url).href : url
 }
 
+/** A timer waits 2^31 ms at most; a longer one would fire at once. */
+const MOST = 2_000_000_000
+
 function readNumber(env: Environment, name: string, fallback: number, log: Logger): number {
   const text = env[name]?.trim()
   if (!text) return fallback
   const value = Number(text)
-  if (Number.isInteger(value) && value > 0) return value
-  log.warn({ [name]: text }, `telemetry: ${name} is "${text}", wanted a whole number above 0; using ${fallback}`)
+  if (Number.isInteger(value) && value > 0 && value <= MOST) return value
+  const wanted = value > MOST ? `a whole number up to ${MOST}` : 'a whole number above 0'
+  log.warn({ [name]: text }, `telemetry: ${name} is "${text}", wanted ${wanted}; using ${fallback}`)
   return fallback
 }
