@@ -1,5 +1,6 @@
 import { CodedError, type Logger, manualWorld, type Operation, type Schema, silentLogger } from '@banyan/core'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 import { endpoint } from './endpoint.ts'
 import type { PlainRequest } from './read-request.ts'
 
@@ -178,4 +179,20 @@ test('a schema that fails later beside one that fails at once ends the request a
   await new Promise((resolve) => setImmediate(resolve))
   process.off('unhandledRejection', note)
   expect([unheard, lines]).toEqual([[], ['stock.do failed: at once']])
+})
+
+test('an answer with a field that is called "refused" is an answer where the contract knows no refusals and names that field', async () => {
+  const kept = z.object({ refused: z.string(), at: z.number() })
+  const answered = async (answer: object, operation: Partial<Operation>) => {
+    const { status, body } = await answering(() => answer, operation).ask()
+    return [status, JSON.parse(body)]
+  }
+  const visa = { refused: 'in May', at: 5 }
+  expect(await answered(visa, { response: kept })).toEqual([200, visa])
+  const refusal = [409, expect.objectContaining({ code: 'in May', refused: true })]
+  expect(await answered(visa, { response: kept, refusals: ['in May'] })).toEqual(refusal)
+  // Said all the same, it is no good answer.
+  expect(await answered(visa, { response: z.object({ at: z.number().optional() }) })).toEqual(refusal)
+  expect(await answered(visa, { response: z.object({ left: z.number() }) })).toEqual(refusal)
+  expect(await answered(visa, {})).toEqual(refusal)
 })

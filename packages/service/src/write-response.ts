@@ -1,4 +1,4 @@
-import { describeIssues, isRefusal, type Operation, type Validation } from '@banyan/core'
+import { describeIssues, isRefusal, type Operation, type Refusal, type Validation } from '@banyan/core'
 import { checked } from './checked.ts'
 import { ServiceError } from './errors.ts'
 import { problemResponse } from './problem.ts'
@@ -22,14 +22,22 @@ export function writeResponse(
   answer: unknown,
   place: ProblemPlace,
 ): TransportResponse | Promise<TransportResponse> {
-  if (isRefusal(answer)) {
-    const { refused, detail = `refused: ${refused}` } = answer
-    return problemResponse({ status: 409, code: refused, detail, refused: true, ...place.at() })
-  }
-  const { response, status = response ? 200 : 204 } = operation
+  const { response, refusals = [], status = response ? 200 : 204 } = operation
+  if (isRefusal(answer) && (refusals.length > 0 || !response)) return refused(answer, place)
   if (!response) return { status, headers: {}, body: '' }
   const result = checked(response, answer)
-  return result instanceof Promise ? result.then((late) => fitting(name, status, late)) : fitting(name, status, result)
+  if (result instanceof Promise)
+    return result.then((late) => (isRefused(answer, late) ? refused(answer, place) : fitting(name, status, late)))
+  return isRefused(answer, result) ? refused(answer, place) : fitting(name, status, result)
+}
+
+/** A contract without refusals may have a field of that name; where it has none, a refusal that is given all the same is no good answer. */
+function isRefused(answer: unknown, result: Validation<unknown>): answer is Refusal {
+  return isRefusal(answer) && !(result.ok && isRefusal(result.value))
+}
+
+function refused({ refused: code, detail = `refused: ${code}` }: Refusal, place: ProblemPlace): TransportResponse {
+  return problemResponse({ status: 409, code, detail, refused: true, ...place.at() })
 }
 
 function fitting(name: string, status: number, result: Validation<unknown>): TransportResponse {
