@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { settingsOfContestant, tell } from '../contestant.ts'
 import { NOTE } from '../events.ts'
-import { importPeer } from '../peers.ts'
+import { OUTBOX, openBoss, openGraphile, openOutbox } from '../queues.ts'
 import { type Rates, takeTurns, writeFor } from './turns.ts'
 
 // What the peers' way of sending something from a transaction costs it: npm run bench -- commit starts it.
@@ -23,28 +23,6 @@ export interface PeerCostResult extends Rates<Kind> {
 const KINDS = ['plain', 'pg-transactional-outbox', 'graphile-worker', 'pg-boss'] as const
 type Kind = (typeof KINDS)[number]
 
-/** What this benchmark uses of them. */
-interface OutboxModule {
-  DatabaseSetup: Record<'dropAndCreateTable' | 'createPollingFunction' | 'setupPollingIndexes', (config: object) => string>
-  initializeMessageStorage(config: object, logger: object): (message: object, client: pg.Client) => Promise<void>
-  getDisabledLogger(): object
-}
-interface GraphileModule {
-  makeWorkerUtils(options: object): Promise<{ migrate(): Promise<void>; release(): Promise<void> }>
-  Logger: new (factory: () => () => void) => object
-}
-interface PgBossModule {
-  PgBoss: new (
-    options: object,
-  ) => {
-    start(): Promise<unknown>
-    stop(options: object): Promise<void>
-    on(event: 'error', heard: (error: unknown) => void): void
-    createQueue(name: string, options?: object): Promise<void>
-    send(name: string, data: object, options: object): Promise<string | null>
-  }
-}
-
 type Send = (client: pg.Client, key: string) => Promise<unknown>
 
 const QUEUE = 'orders'
@@ -53,7 +31,7 @@ const clients = await Promise.all(Array.from({ length: Math.max(...task.levels) 
 const [first] = clients
 if (!first) throw new Error('wanted at least one client')
 await first.query('create table orders (id text primary key, key text not null, note text not null)')
-const boss = await openBoss()
+const boss = await openBoss(task.url, QUEUE, 2)
 const sends: Record<Kind, Send | undefined> = {
   plain: undefined,
   'pg-transactional-outbox': await outboxSend(first),
@@ -111,32 +89,14 @@ function message(key: string): object {
 }
 
 async function outboxSend(client: pg.Client): Promise<Send> {
-  // CommonJS: what it exports comes as the default.
-  const { default: outbox } = await importPeer<{ default: OutboxModule }>('pg-transactional-outbox')
-  const place = { database: 'bench', schema: 'public', table: 'outbox' }
-  const config = { outboxOrInbox: 'outbox', ...place, listenerRole: 'banyan', nextMessagesName: 'next_outbox' }
-  for (const part of ['dropAndCreateTable', 'createPollingFunction', 'setupPollingIndexes'] as const)
-    await client.query(outbox.DatabaseSetup[part](config))
-  const settings = { dbSchema: place.schema, dbTable: place.table }
-  const store = outbox.initializeMessageStorage({ outboxOrInbox: 'outbox', settings }, outbox.getDisabledLogger())
+  const { initializeMessageStorage, getDisabledLogger } = await openOutbox(client)
+  const store = initializeMessageStorage({ outboxOrInbox: 'outbox', settings: OUTBOX }, getDisabledLogger())
   const kind = { aggregateType: 'order', messageType: 'order.placed', concurrency: 'sequential' }
   return (sender, key) => store({ ...kind, id: randomUUID(), aggregateId: key, segment: key, payload: message(key), metadata: {} }, sender)
 }
 
 async function graphileSend(): Promise<Send> {
-  const { makeWorkerUtils, Logger } = await importPeer<GraphileModule>('graphile-worker')
-  const utils = await makeWorkerUtils({ connectionString: task.url, logger: new Logger(() => () => {}) })
-  await utils.migrate()
-  await utils.release()
+  await openGraphile(task.url)
   const text = "select graphile_worker.add_job('orders', $1::json)"
   return (client, key) => client.query({ name: 'job', text, values: [JSON.stringify(message(key))] })
-}
-
-async function openBoss() {
-  const { PgBoss } = await importPeer<PgBossModule>('pg-boss')
-  const opened = new PgBoss({ connectionString: task.url, max: 2, schedule: false, supervise: false })
-  opened.on('error', (error) => console.error('pg-boss:', error))
-  await opened.start()
-  await opened.createQueue(QUEUE, { partition: true })
-  return opened
 }

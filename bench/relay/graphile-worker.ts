@@ -1,14 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
-import { importPeer } from '../peers.ts'
+import { openGraphile } from '../queues.ts'
 import { bodySql, type RelaySubject } from './subject.ts'
-
-/** What this benchmark uses of `graphile-worker`. */
-interface GraphileModule {
-  makeWorkerUtils(options: object): Promise<{ migrate(): Promise<void>; release(): Promise<void> }>
-  run(options: object): Promise<{ stop(): Promise<void> }>
-  Logger: new (factory: () => () => void) => object
-}
 
 /** As its page on performance has it: 24 jobs at once on 25 connections. */
 const SIZE = { concurrentJobs: 24, maxPoolSize: 25 }
@@ -19,11 +12,7 @@ const FILL = 100_000
 /** One job a message, without queue names: those would keep order within a key, and cost more. */
 export function openGraphileWorker(batched: boolean): (url: string) => Promise<RelaySubject> {
   return async (url) => {
-    const { makeWorkerUtils, run, Logger } = await importPeer<GraphileModule>('graphile-worker')
-    const logger = new Logger(() => () => {})
-    const utils = await makeWorkerUtils({ connectionString: url, logger })
-    await utils.migrate()
-    await utils.release()
+    const { run, logger } = await openGraphile(url)
     const client = new pg.Client({ connectionString: url })
     await client.connect()
     let runner: { stop(): Promise<void> } | undefined

@@ -1,21 +1,6 @@
 import pg from 'pg'
-import { importPeer } from '../peers.ts'
+import { openBoss } from '../queues.ts'
 import { KEYS, type RelaySubject } from './subject.ts'
-
-/** What this benchmark uses of `pg-boss`. */
-interface PgBossModule {
-  PgBoss: new (options: object) => Boss
-}
-
-interface Boss {
-  start(): Promise<unknown>
-  stop(options: object): Promise<void>
-  on(event: 'error', heard: (error: unknown) => void): void
-  createQueue(name: string, options?: object): Promise<void>
-  insert(name: string, jobs: readonly { data: object }[]): Promise<unknown>
-  fetch(name: string, options: { batchSize: number }): Promise<readonly { id: string }[]>
-  complete(name: string, ids: readonly string[]): Promise<unknown>
-}
 
 const QUEUE = 'relay'
 /** Of 500, 1,000 and 2,000 by 1, 2 and 4 loops the fastest here. */
@@ -25,11 +10,7 @@ const FILL = 10_000
 
 /** `fetch` and `complete` in batches, in loops without a pause; a queue with a table of its own. */
 export async function openPgBoss(url: string): Promise<RelaySubject> {
-  const { PgBoss } = await importPeer<PgBossModule>('pg-boss')
-  const boss = new PgBoss({ connectionString: url, max: 10, schedule: false })
-  boss.on('error', (error) => console.error('pg-boss:', error))
-  await boss.start()
-  await boss.createQueue(QUEUE, { partition: true })
+  const boss = await openBoss(url, QUEUE, 10)
   let stopped = false
   let loops: Promise<unknown> = Promise.resolve()
 

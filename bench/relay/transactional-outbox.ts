@@ -1,27 +1,7 @@
 import pg from 'pg'
-import { importPeer } from '../peers.ts'
+import { OUTBOX, openOutbox } from '../queues.ts'
 import { bodySql, KEYS, type RelaySubject } from './subject.ts'
 
-/** What this benchmark uses of `pg-transactional-outbox`. */
-interface OutboxModule {
-  DatabaseSetup: Record<'dropAndCreateTable' | 'createPollingFunction' | 'setupPollingIndexes', (config: object) => string>
-  initializePollingMessageListener(
-    config: object,
-    handler: { handle(message: unknown): Promise<void> },
-    logger: object,
-    strategies: object,
-  ): [shutdown: () => Promise<void>]
-  getDisabledLogger(): object
-}
-
-const SETUP = {
-  outboxOrInbox: 'outbox',
-  database: 'bench',
-  schema: 'public',
-  table: 'outbox',
-  listenerRole: 'banyan',
-  nextMessagesName: 'next_outbox',
-}
 const POOL = 20
 
 /**
@@ -34,12 +14,9 @@ export function openTransactionalOutbox(batch: number): (url: string) => Promise
 }
 
 async function open(url: string, batch: number): Promise<RelaySubject> {
-  // CommonJS: what it exports comes as the default.
-  const { default: outbox } = await importPeer<{ default: OutboxModule }>('pg-transactional-outbox')
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  for (const part of ['dropAndCreateTable', 'createPollingFunction', 'setupPollingIndexes'] as const)
-    await client.query(outbox.DatabaseSetup[part](SETUP))
+  const outbox = await openOutbox(client)
   let shutdown: (() => Promise<void>) | undefined
   return {
     async fill(messages) {
@@ -51,9 +28,7 @@ async function open(url: string, batch: number): Promise<RelaySubject> {
     async start(sink) {
       const connection = { connectionString: url, max: POOL }
       const settings = {
-        dbSchema: SETUP.schema,
-        dbTable: SETUP.table,
-        nextMessagesFunctionName: SETUP.nextMessagesName,
+        ...OUTBOX,
         nextMessagesBatchSize: batch,
         nextMessagesPollingIntervalInMs: 5,
         enablePoisonousMessageProtection: false,
