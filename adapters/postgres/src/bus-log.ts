@@ -1,7 +1,7 @@
 import { type Envelope, encodeEnvelope } from '@banyan/core'
 import { type BusLog, type LoggedEvent, type LogRange, type LogSlice, partitionOf } from '@banyan/messaging/internal'
 import { FENCE_CLASS, type FenceWatch, SERVER } from './fence-watch.ts'
-import { isEscaped, joinedTexts, joinNumbers, joinTexts, numbersOf, plainText, splitTexts, textsOf } from './joined.ts'
+import { joinedJson, joinNumbers, joinTexts, numbersOf, splitJson, textsOf } from './joined.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import { storable } from './storable.ts'
 
@@ -15,20 +15,18 @@ const MOST_BYTES = 16_777_216
 const APPEND = `
   with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int)),
   records as (
-    select r.* from fence, rows from (unnest($1::text[]), unnest($2::smallint[]), ${splitTexts('$3')})
+    select r.* from fence, rows from (unnest($1::text[]), unnest($2::smallint[]), ${splitJson('$3')})
       with ordinality as r (type, partition, raw, n) order by n)
   insert into banyan_bus_events (position, type, partition, stored_at, raw)
-  select nextval('banyan_bus_position'), type, partition, $4, ${plainText('raw', '$5::boolean')} from records`
+  select nextval('banyan_bus_position'), type, partition, $4, raw from records`
 
 /** Appends the events of one batch, as one transaction. */
 export async function appendEvents(database: PostgresDatabase, batch: readonly Envelope[]): Promise<void> {
-  const raws = joinedTexts(batch.map((envelope) => storable(encodeEnvelope(envelope))))
   await database.run(APPEND, [
     batch.map(({ type }) => type),
     batch.map(({ subject }) => partitionOf(subject)),
-    raws,
+    joinedJson(batch.map((envelope) => storable(encodeEnvelope(envelope)))),
     database.world.now(),
-    isEscaped(raws),
   ])
 }
 

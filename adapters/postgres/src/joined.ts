@@ -21,7 +21,7 @@ export function joinNumbers(column: string): string {
 export function textsOf(joined: string | null): string[] {
   if (joined === null) return []
   const texts = joined.split(END)
-  return isEscaped(joined) ? texts.map((text) => text.replaceAll(ESCAPED, MARK)) : texts
+  return joined.includes(ESCAPED) ? texts.map((text) => text.replaceAll(ESCAPED, MARK)) : texts
 }
 
 /** The numbers of {@link joinNumbers}; it joins no number at all to null. */
@@ -29,22 +29,12 @@ export function numbersOf(joined: string | null): number[] {
   return joined === null ? [] : joined.split(',').map(Number)
 }
 
-/** Texts as one, of which none is empty, for {@link splitTexts}. */
-export function joinedTexts(texts: readonly string[]): string {
-  return texts.map((text) => (text.includes(MARK) ? text.replaceAll(MARK, ESCAPED) : text)).join(END)
+/** Texts of JSON as one, for {@link splitJson}: it has no such mark in it, since within its texts one is escaped (RFC 8259, 7). */
+export function joinedJson(texts: readonly string[]): string {
+  return texts.join(MARK)
 }
 
-/** Whether any of them had to be escaped. */
-export function isEscaped(joined: string): boolean {
-  return joined.includes(ESCAPED)
-}
-
-/** The table function that splits what {@link joinedTexts} has joined, a row each. */
-export function splitTexts(joined: string): string {
-  return `unnest(string_to_array(${joined}, ${SQL_END}))`
-}
-
-/** A row of {@link splitTexts} as it was, given what {@link isEscaped} says. */
-export function plainText(column: string, escaped: string): string {
-  return `case when ${escaped} then replace(${column}, ${SQL_ESCAPED}, ${SQL_MARK}) else ${column} end`
+/** The table function that splits what {@link joinedJson} has joined, a row each. */
+export function splitJson(joined: string): string {
+  return `unnest(string_to_array(${joined}, ${SQL_MARK}))`
 }

@@ -15,6 +15,7 @@ const record = (key: string, n: number): OutboxRecord => ({
 export function outboxSuite(name: string, options: StoreSuiteOptions): void {
   describe(`${name}: outbox`, () => {
     it('keeps the order of one transaction, and of transactions one after another', withDatabase(options, keepsOrder))
+    it('gives keys and bodies back as they were, whatever stands in them', withDatabase(options, keepsTexts))
     it('holds nothing of what rolled back', withDatabase(options, forgetsRolledBack))
     it('keeps the order within a key under concurrent writers', withDatabase(options, ordersConcurrentWriters))
     it('wakes after commits that appended, not after others', withDatabase(options, wakesAfterCommit))
@@ -28,6 +29,14 @@ export function outboxSuite(name: string, options: StoreSuiteOptions): void {
     it('marks no position that was never drawn: the event that gets it would not be sent', withDatabase(options, marksDrawn))
     it('drops nothing that is not sent, however often it is tidied', withDatabase(options, tidiesSent))
   })
+}
+
+const ODD_TEXTS = ['\x1e', '\x1e0', '\x1e1', 'a\x1e1b', '"a"', '\\', '\n', ',', '😀', 'ü']
+
+async function keepsTexts(database: Database): Promise<void> {
+  const records = ODD_TEXTS.map((text, n): OutboxRecord => ({ ...record(text, n), body: `{"n":${n}} ${text}` }))
+  await append(database, ...records)
+  expect((await readAll(database)).map(({ key, body }) => ({ key, body }))).toEqual(records.map(({ key, body }) => ({ key, body })))
 }
 
 function append(database: Database, ...records: OutboxRecord[]): Promise<void> {
