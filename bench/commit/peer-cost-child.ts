@@ -3,17 +3,12 @@ import pg from 'pg'
 import { settingsOfContestant, tell } from '../contestant.ts'
 import { NOTE } from '../events.ts'
 import { OUTBOX, openBoss, openGraphile, openOutbox } from '../queues.ts'
+import type { CostTask } from './cost-child.ts'
 import { type Rates, takeTurns, writeFor } from './turns.ts'
 
 // What the peers' way of sending something from a transaction costs it: npm run bench -- commit starts it.
 
-export interface PeerCostTask {
-  readonly url: string
-  /** How many clients write at once, one level after the other. */
-  readonly levels: readonly number[]
-  /** Seconds of each kind, in slices that take turns. */
-  readonly seconds: number
-}
+export type PeerCostTask = Omit<CostTask, 'engine' | 'folder'>
 
 /** `plain`: a transaction of one insert by node-postgres. The others: with a message of each peer in it. */
 export interface PeerCostResult extends Rates<Kind> {
