@@ -1,4 +1,4 @@
-import type { Logger } from '@banyan/core'
+import { type Logger, withoutPassword } from '@banyan/core'
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
 
 /** Environment variables. */
@@ -63,7 +63,7 @@ function collectorsOf(env: Environment, given: readonly string[], log: Logger): 
 
 /** An address as a log may have it, also one that cannot be read: without name and password, and without its query, where keys stand. */
 export function withoutSecrets(url: string): string {
-  return url.replace(/\/\/.*@/s, '//***@').replace(/\?.*$/s, '?***')
+  return withoutPassword(url).replace(/\?.*$/s, '?***')
 }
 
 /** `http://127.0.0.1:4318` means its `/v1/traces`. */

@@ -14,6 +14,7 @@ export { isRefusal, refuse } from './refusal.ts'
 export type { Refusal } from './refusal.ts'
 export { nearest } from './nearest.ts'
 export { shown } from './shown.ts'
+export { withoutPassword } from './without-password.ts'
 
 // Contracts: what a service answers, what it publishes
 export { api, isRepeatable, isServedOver } from './api.ts'

@@ -1,4 +1,4 @@
-import { nearest } from '@banyan/core'
+import { nearest, withoutPassword } from '@banyan/core'
 import type { Broken, DictionaryShape, ListShape, MapShape, Shape, TextShape } from './config-shape.ts'
 import { type MapTree, plainOf, type ScalarTree, type Tree, UNKNOWN } from './config-tree.ts'
 import type { ConfigIssue, Position } from './errors.ts'
@@ -196,7 +196,7 @@ function describe(tree: Tree): string {
   if (tree.kind === 'list') return 'a list'
   if (tree.value === null) return 'empty'
   // An address may have a password.
-  return typeof tree.value === 'string' ? JSON.stringify(tree.value).replace(/\/\/[^/]*@/, '//***@') : String(tree.value)
+  return typeof tree.value === 'string' ? withoutPassword(JSON.stringify(tree.value)) : String(tree.value)
 }
 
 function unknownKey(key: string, known: readonly string[], place: string): string {

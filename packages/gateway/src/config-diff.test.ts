@@ -37,7 +37,7 @@ describe('the difference of two configurations', () => {
     const said = JSON.stringify([diffConfigs(secret(1), secret(2)), describeDiff(diffConfigs(secret(1), secret(2)))])
     expect(said).not.toContain('secret')
     expect(said).toContain('redis://***@host:2')
-    const redis = 'redis://eva:one@secret@host:1'
+    const redis = 'redis://eva:one@sec/ret@host:1'
     expect(describeDiff(diffConfigs({ redis, routes: [] }, { routes: [] }))).toEqual(['~ redis: "redis://***@host:1" -> nothing'])
   })
 })

@@ -1,3 +1,4 @@
+import { withoutPassword } from '@banyan/core'
 import type { GatewayConfig, RouteConfig } from './config.ts'
 
 /** What differs between two configurations. */
@@ -74,7 +75,7 @@ function changedKeys(before: object, after: object): KeyChange[] {
 /** Values come from variables; what they hide stays hidden. */
 function withoutSecret(key: string, value: unknown): unknown {
   if (key === 'admin_token' && value !== undefined) return '***'
-  return key === 'redis' && typeof value === 'string' ? value.replace(/\/\/[^/]*@/, '//***@') : value
+  return key === 'redis' && typeof value === 'string' ? withoutPassword(value) : value
 }
 
 function shown(value: unknown): string {

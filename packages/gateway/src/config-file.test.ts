@@ -159,7 +159,7 @@ routes:
 
   it('says no secret when it says what is wrong with it', () => {
     const text = `admin_token: "\${TOKEN}"\nredis: "\${REDIS}"\n${withRoute('path: /a\nservice: a')}`
-    expect(problemsOf(text, { TOKEN: 'too short', REDIS: 'http://:secret@host/1' })).toEqual([
+    expect(problemsOf(text, { TOKEN: 'too short', REDIS: 'http://:sec/ret@host/1' })).toEqual([
       expect.stringMatching(/^gateway.yaml:1:14: "admin_token" of the file is a text of 9 characters, wanted at least 16 characters/),
       expect.stringMatching(/^gateway.yaml:2:8: "redis" of the file is "http:\/\/\*\*\*@host\/1", wanted the address of a Redis/),
     ])

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest'
+import { withoutPassword } from './without-password.ts'
+
+test.each([
+  ['redis://host:1', 'redis://host:1'],
+  ['redis://:secret@host:1/0', 'redis://***@host:1/0'],
+  ['redis://shop:se/cr@et@host', 'redis://***@host'],
+  ['http://shop:secret@:x', 'http://***@:x'],
+  ['"//a\nb@c"', '"//***@c"'],
+  ['someone@example.org', 'someone@example.org'],
+])('%s is shown as %s', (text, shown) => {
+  expect(withoutPassword(text)).toBe(shown)
+})

@@ -1,0 +1,7 @@
+/**
+ * A text as a log or a message may have it: without the user and the password of an address in it, also where it cannot be read as one, as
+ * with a slash or an @ in the password.
+ */
+export function withoutPassword(text: string): string {
+  return text.replace(/\/\/.*@/s, '//***@')
+}
