@@ -45,6 +45,8 @@ test('a sign that parts a path is not the same when it is encoded, a letter is',
   routes.add('GET', '/items/@me', 'me')
   routes.add('GET', '/items/{id}', 'one')
   routes.add('GET', '/ü', 'umlaut')
+  routes.add('GET', '/100%25', 'percent')
+  expect(routes.match('GET', '/100%25')).toMatchObject({ value: 'percent' })
   expect(routes.match('GET', '/items/@%6De')).toMatchObject({ value: 'me' })
   expect(routes.match('GET', '/items/%40me')).toMatchObject({ value: 'one', params: { id: '@me' } })
   expect(routes.match('GET', '/items/%2540me')).toMatchObject({ value: 'one', params: { id: '%40me' } })
