@@ -3,9 +3,9 @@ import { type TestDatabase, testPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type PostgresBusOptions, postgresBus } from './bus.ts'
-import { readEvents } from './bus-log.ts'
+import { BUS_LOG, readEvents } from './bus-log.ts'
 import { openDatabase } from './database.ts'
-import { FENCE_CLASS, fenceWatch } from './fence-watch.ts'
+import { fenceWatch } from './fence-watch.ts'
 import { busMigrations } from './migrations/bus.ts'
 import { counted, countOf, range } from './test/counted.ts'
 
@@ -33,7 +33,7 @@ afterEach(async () => {
 async function appendSlowly(n: number): Promise<void> {
   await client.query('begin')
   await client.query(
-    `with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int))
+    `with fence as materialized (select pg_advisory_xact_lock_shared(1869968482, 'banyan_bus_position'::regclass::oid::int))
      insert into banyan_bus_events (position, type, partition, stored_at, raw)
      select nextval('banyan_bus_position'), 'counted', 0, 0, $1 from fence`,
     [encodeEnvelope(counted(n))],
@@ -83,7 +83,7 @@ it('large events are read in parts, none of them left out', async () => {
   await bus.publish(range(1, 6).map((n) => ({ ...counted(n), data: 'x'.repeat(n === 3 ? 900 : 10) })))
   const database = openDatabase(place.url, { log: silentLogger }, { migrations: busMigrations, stores: [] })
   try {
-    const fence = fenceWatch(database, 'banyan_bus_position')
+    const fence = fenceWatch(database, BUS_LOG)
     const slices: { positions: number[]; upTo: number; atEnd: boolean }[] = []
     for (let after = 0; !slices.at(-1)?.atEnd; after = slices.at(-1)?.upTo ?? 0) {
       const asked = { after, types: ['counted'], partitions: range(0, 15), limit: 100 }

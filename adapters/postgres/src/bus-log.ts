@@ -1,6 +1,6 @@
 import { type Envelope, encodeEnvelope } from '@banyan/core'
 import { type BusLog, type LoggedEvent, type LogRange, type LogSlice, partitionOf } from '@banyan/messaging/internal'
-import { FENCE_CLASS, type FenceWatch, SERVER } from './fence-watch.ts'
+import { type FencedLog, type FenceWatch, SERVER } from './fence-watch.ts'
 import { joinedJson, joinNumbers, joinTexts, numbersOf, splitJson, textsOf } from './joined.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 import { storable } from './storable.ts'
@@ -11,9 +11,21 @@ const WINDOW = 5_000
 /** How much of events one read brings, bytes, and one event more: as in the outbox. */
 const MOST_BYTES = 16_777_216
 
-/** As the outbox does it: the fence first, then the positions. */
+/** The class of the advisory lock; its number within is the sequence's own, so that it is one a database and schema. */
+const CLASS = 1_869_968_482
+
+/**
+ * Appenders take an advisory lock, and not the table's own as those of the outbox do: readers are other services, and some of an older
+ * version know no other.
+ */
+export const BUS_LOG: FencedLog = {
+  sequence: 'banyan_bus_position',
+  lock: `locktype = 'advisory' and objsubid = 2 and classid = ${CLASS} and objid = 'banyan_bus_position'::regclass`,
+}
+
+/** The fence first, then the positions: a row of the join is there only when the lock is, and `nextval` runs on rows of the join. */
 const APPEND = `
-  with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int)),
+  with fence as materialized (select pg_advisory_xact_lock_shared(${CLASS}, 'banyan_bus_position'::regclass::oid::int)),
   records as (
     select r.* from fence, rows from (unnest($1::text[]), unnest($2::smallint[]), ${splitJson('$3')})
       with ordinality as r (type, partition, raw, n) order by n)

@@ -1,7 +1,7 @@
 import { type Bus, type Logger, sleep, systemWorld, type World } from '@banyan/core'
 import { type BusStore, logBus, signal } from '@banyan/messaging/internal'
 import { LONGEST_LEASE_MS, postgresGroups } from './bus-groups.ts'
-import { appendEvents, identityOf, pruneEvents, readEvents } from './bus-log.ts'
+import { appendEvents, BUS_LOG, identityOf, pruneEvents, readEvents } from './bus-log.ts'
 import { openDatabase } from './database.ts'
 import { defaultLog } from './default-log.ts'
 import { type FenceWatch, fenceWatch } from './fence-watch.ts'
@@ -51,7 +51,7 @@ export function postgresBus(url: string, options: PostgresBusOptions = {}): Bus 
 }
 
 function storeOf(database: PostgresDatabase, settings: Settings): BusStore {
-  const fence = fenceWatch(database, 'banyan_bus_position')
+  const fence = fenceWatch(database, BUS_LOG)
   const others = wakeUps(database, 'banyan_bus')
   const here = new Set<() => void>()
   return {

@@ -2,16 +2,16 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import { messageOf } from '@banyan/core'
 import pg from 'pg'
+import { type Ask, asker } from './asking.ts'
 import { BeginningQuery } from './beginning-query.ts'
 import { COMMIT, CommittingQuery } from './committing-query.ts'
 import { PostgresError } from './postgres-error.ts'
-import { isDisconnect, isStale, sqlStateOf, toPostgresError } from './server-error.ts'
+import { isDisconnect, isStale, toPostgresError } from './server-error.ts'
 import { placeOf, type Settings } from './settings.ts'
-import { shorten } from './statement.ts'
 import { type StatementNames, statementNames } from './statement-names.ts'
 import { type Runnable, StatementQuery } from './statement-query.ts'
 import { type PostgresValue, rowTypes } from './values.ts'
-import { type Answered, Sending } from './wire.ts'
+import { Sending } from './wire.ts'
 
 /** A statement and its values. */
 export interface Statement {
@@ -122,27 +122,10 @@ async function connect(settings: Settings): Promise<Connection> {
     return isDisconnect(told) ? told : new PostgresError('ERR_DATABASE_UNREACHABLE', told.message, { cause: told, retryAfterMs: 1_000 })
   }
 
-  /** What `sent` gives, a statement by this text. */
-  function noteLoss<T>(text: string, sent: Promise<T>): Promise<T> {
-    return sent.catch((error) => {
-      // What the server said when it ended the connection, where nobody had asked it anything, says more than that it is gone.
-      const last = isDisconnect(error) && sqlStateOf(error) === undefined ? loss(runAction(text)) : undefined
-      // Cut, and not only given up: whatever made it useless here, the server would keep its transaction, and its locks.
-      if (isDisconnect(error)) destroy()
-      throw last ?? error
-    })
-  }
-  const names = prepare ? statementNames(client, maxStatements) : undefined
+  const ask = asker(client, { loss, destroy })
   return {
-    query: <Row extends object>(statement: Statement) => noteLoss(statement.text, runStatement<Row>(client, names, statement)),
-    beginAndQuery: <Row extends object>(beginning: readonly string[], statement: Statement) =>
-      noteLoss(statement.text, beginAndRun<Row>(client, names, beginning, statement)),
-    queryAndCommit: (statement) => noteLoss(statement.text, runAndCommit(client, names, statement)),
-    exec: (text) =>
-      noteLoss(
-        text,
-        ask<Record<string, unknown>>(client, text, (answered) => new Sending(text, answered)),
-      ),
+    ...statements(ask, prepare ? statementNames(client, maxStatements) : undefined),
+    exec: (text) => ask(text, (answered) => new Sending(text, answered)),
     inOnePacket(send) {
       socket.cork()
       try {
@@ -162,6 +145,44 @@ async function connect(settings: Settings): Promise<Connection> {
       cut.cancel()
     },
     destroy,
+  }
+}
+
+type Statements = Pick<Connection, 'query' | 'beginAndQuery' | 'queryAndCommit'>
+
+function statements(ask: Ask, names: StatementNames | undefined): Statements {
+  const runnable = ({ text, values = [] }: Statement): Runnable => ({ text, values: [...values], prepared: names?.of(text) })
+  return {
+    query(statement) {
+      const { text } = statement
+      const ready = runnable(statement)
+      // Under another name it is prepared afresh.
+      const failed = (failure: PostgresError) => isStale(failure) && names?.forget(text)
+      return ask(text, (answered) => new StatementQuery(ready, answered), failed)
+    },
+    beginAndQuery(beginning, statement) {
+      const { text } = statement
+      // What stands behind BEGIN is rare, and parsed each time.
+      const [begin = '', ...behind] = beginning
+      const sent = [{ text: begin, name: names?.of(begin).name ?? '' }, ...behind.map((one) => ({ text: one, name: '' }))]
+      const ready = runnable(statement)
+      // Whether the server came to prepare them, it does not say.
+      const failed = () => {
+        for (const one of [begin, text]) names?.forget(one)
+      }
+      return ask(text, (answered) => new BeginningQuery(ready, answered, sent), failed)
+    },
+    queryAndCommit(statement) {
+      const { text } = statement
+      const commitName = names?.of(COMMIT).name
+      const ready = runnable(statement)
+      const failed = (failure: PostgresError) => {
+        // Whether the server came to prepare it, it does not say.
+        names?.forget(COMMIT)
+        if (isStale(failure)) names?.forget(text)
+      }
+      return ask(text, (answered) => new CommittingQuery(ready, answered, commitName), failed)
+    },
   }
 }
 
@@ -188,69 +209,4 @@ function clientOf({ url, name, prepare, transactionTimeoutMs }: Settings, socket
     // The server's own limits: for a process that is paused, or whose machine is gone, while it holds locks.
     ...(prepare && { statement_timeout: transactionTimeoutMs, idle_in_transaction_session_timeout: transactionTimeoutMs }),
   })
-}
-
-async function beginAndRun<Row extends object>(
-  client: pg.Client,
-  names: StatementNames | undefined,
-  beginning: readonly string[],
-  statement: Statement,
-): Promise<Result<Row>> {
-  // What stands behind BEGIN is rare, and parsed each time.
-  const [begin = '', ...behind] = beginning
-  const sent = [{ text: begin, name: names?.of(begin).name ?? '' }, ...behind.map((text) => ({ text, name: '' }))]
-  try {
-    return await runStatement<Row>(client, names, statement, (runnable, answered) => new BeginningQuery(runnable, answered, sent))
-  } catch (error) {
-    // Whether the server came to prepare them, it does not say.
-    for (const text of [begin, statement.text]) names?.forget(text)
-    throw error
-  }
-}
-
-async function runAndCommit(client: pg.Client, names: StatementNames | undefined, statement: Statement): Promise<Result> {
-  const commitName = names?.of(COMMIT).name
-  try {
-    return await runStatement(client, names, statement, (runnable, answered) => new CommittingQuery(runnable, answered, commitName))
-  } catch (error) {
-    // Whether the server came to prepare it, it does not say.
-    names?.forget(COMMIT)
-    throw error
-  }
-}
-
-async function runStatement<Row extends object>(
-  client: pg.Client,
-  names: StatementNames | undefined,
-  { text, values = [] }: Statement,
-  make: MakeQuery = plainQuery,
-): Promise<Result<Row>> {
-  const runnable: Runnable = { text, values: [...values], prepared: names?.of(text) }
-  try {
-    return await ask<Row>(client, text, (answered) => make(runnable, answered))
-  } catch (error) {
-    // Under another name it is prepared afresh.
-    if (isStale(error)) names?.forget(text)
-    throw error
-  }
-}
-
-type MakeQuery = (statement: Runnable, answered: Answered) => pg.Query
-
-const plainQuery: MakeQuery = (statement, answered) => new StatementQuery(statement, answered)
-
-function ask<Row extends object>(client: pg.Client, text: string, make: (answered: Answered) => pg.Query): Promise<Result<Row>> {
-  return new Promise((resolve, reject) => {
-    const sent = make((error, result) => {
-      if (error) reject(toPostgresError(error, runAction(text)))
-      // Of several statements in one exchange the driver gives a list. Rows come as the statement makes them: the caller names their shape,
-      // and SQL cannot be checked against it here.
-      else resolve((Array.isArray(result) ? result.at(-1) : result) as Result<Row>)
-    })
-    client.query(sent)
-  })
-}
-
-function runAction(text: string): string {
-  return `run "${shorten(text)}"`
 }

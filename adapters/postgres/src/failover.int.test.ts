@@ -6,7 +6,7 @@ import { type FaultProxy, faultProxy, type PostgresServer, startPostgres } from 
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { postgresGroups } from './bus-groups.ts'
-import { readEvents } from './bus-log.ts'
+import { BUS_LOG, readEvents } from './bus-log.ts'
 import { openDatabase } from './database.ts'
 import { fenceWatch } from './fence-watch.ts'
 import { postgres, postgresBus } from './index.ts'
@@ -143,7 +143,7 @@ describe('a server that takes over without the last commits, and passes where th
     await failOver(appendRecords, (n) =>
       vi.waitFor(async () => {
         expect(sent).toContain(n)
-        const [row] = await query<{ done: string }>('select max(done) as done from banyan_outbox_lease')
+        const [row] = await query<{ done: string }>('select max(done) as done from banyan_outbox_progress')
         expect(Number(row?.done)).toBe(await highestOf('banyan_outbox_position'))
       }, 30_000),
     )
@@ -184,7 +184,7 @@ describe('a server that was started anew, which may be another', () => {
     await bus.publish(range(1, 20).map(counted))
     await bus.close()
     const database = openDatabase(direct, { log: silentLogger }, { migrations: busMigrations, stores: [] })
-    const fence = fenceWatch(database, 'banyan_bus_position')
+    const fence = fenceWatch(database, BUS_LOG)
     const groups = postgresGroups(database, fence)
     const member: GroupMember = { id: 'm', handle: 'h', group: 'g', types: ['counted'] }
     const outcome = await groups.join(member, [], 60_000)

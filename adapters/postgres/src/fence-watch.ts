@@ -1,9 +1,6 @@
 import { afterLook, type FenceState, type Holder, UNSEEN } from './fence.ts'
 import type { PostgresDatabase } from './postgres-database.ts'
 
-/** The class of the advisory lock; its number within is the sequence's own, so that it is one a database, schema and log. */
-export const FENCE_CLASS = 1_869_968_482
-
 /**
  * Which server this is, since its start, as an expression of SQL. Where commits may be missing, as after a failover or where a backup was
  * restored, it is another one.
@@ -22,15 +19,23 @@ export interface FenceWatch {
 
 const NO_SERVER = ''
 
-/** Creates a {@link FenceWatch} of the log that draws its positions from `sequence`. */
-export function fenceWatch(database: PostgresDatabase, sequence: string): FenceWatch {
+/** A log that many transactions append to. */
+export interface FencedLog {
+  /** What the positions come from. */
+  readonly sequence: string
+  /** The lock that appenders hold, as a condition on `pg_locks`. */
+  readonly lock: string
+}
+
+/** Creates a {@link FenceWatch} of a log. */
+export function fenceWatch(database: PostgresDatabase, { sequence, lock }: FencedLog): FenceWatch {
   // Each in its own transaction and in this order. Neither sees by a snapshot: both tell what is so at this moment.
   const statements = [
     { text: `select coalesce(pg_sequence_last_value('${sequence}'), 0) as last, ${SERVER} as server` },
     {
       text: `
         select virtualtransaction as id, pid is null as prepared from pg_locks
-        where locktype = 'advisory' and granted and objsubid = 2 and classid = ${FENCE_CLASS} and objid = '${sequence}'::regclass
+        where granted and ${lock}
           and database = (select oid from pg_database where datname = current_database())`,
     },
   ]

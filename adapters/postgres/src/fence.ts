@@ -2,10 +2,11 @@
  * The appender fence: up to which position a log that many transactions append to is final, so that a reader with a cursor
  * misses nothing that commits late and inverts nothing.
  *
- * Whoever appends takes a shared advisory lock *before* it draws positions from the sequence, and holds it until its transaction is
- * over; PostgreSQL makes a commit visible before it frees the locks. The reader looks at the sequence, *then* at who holds the lock.
+ * PostgreSQL gives a statement that inserts the table's ROW EXCLUSIVE lock, which appenders share, *before* it runs, and so before it
+ * draws positions from the sequence. The transaction holds it to its end; a commit is visible before its locks are free. The reader looks
+ * at the sequence, *then* at who holds the lock.
  * A transaction that was not there at the look before has drawn all its positions after what that look saw: that is its floor.
- * Below the lowest floor nothing can appear any more. No clock, and nothing but appenders can delay it: other transactions of
+ * Below the lowest floor nothing can appear any more. No clock, and only who changes the table can delay it: other transactions of
  * the cluster, however old, do not. Readers never block writers.
  *
  * Positions that were rolled back stay holes; a backend that dies frees its lock as it rolls back.

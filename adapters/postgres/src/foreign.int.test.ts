@@ -111,7 +111,7 @@ async function withPg(
 
 const stored = async () => ({
   orders: (await database.run<{ id: string }>('select id from orders')).map(({ id }) => id),
-  events: (await database.run<{ key: string }>('select key from banyan_outbox order by position')).map(({ key }) => key),
+  events: (await database.run<{ body: string }>('select body from banyan_outbox order by position')).map(({ body }) => JSON.parse(body)[3]),
 })
 
 for (const [name, layer] of Object.entries(layers)) {

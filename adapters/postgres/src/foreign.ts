@@ -68,7 +68,10 @@ export async function foreignTransaction(query: ForeignQuery, { database }: Fore
     store: database.store,
     beforeCommit: (write) => state.add('writes', write, 'register a write before the commit'),
     afterCommit: (call) => state.add('calls', call, 'register a call after the commit'),
-    withCommit: (text, values = []) => state.add('last', { text, values }, 'register a statement for the commit'),
+    withCommit(text, values = [], committed) {
+      state.add('last', { text, values }, 'register a statement for the commit')
+      if (committed) state.add('calls', committed, 'register a call after the commit')
+    },
     async flush() {
       state.beginFlush()
       const { writes, last } = state.lists

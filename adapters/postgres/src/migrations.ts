@@ -9,6 +9,7 @@ import { sagaAlone } from './migrations/007-saga-alone.ts'
 import { sagaRows } from './migrations/008-saga-rows.ts'
 import { sagaSnapshots } from './migrations/009-saga-snapshots.ts'
 import { participants } from './migrations/010-participants.ts'
+import { outboxBody } from './migrations/011-outbox-body.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run before the first use of a database. */
 export const banyanMigrations: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const banyanMigrations: readonly Migration[] = [
   sagaRows,
   sagaSnapshots,
   participants,
+  outboxBody,
 ]

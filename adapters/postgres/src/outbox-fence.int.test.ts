@@ -19,7 +19,12 @@ afterEach(async () => {
   await place.drop()
 })
 
-const record = (key: string, n: number) => ({ id: `${key}-${n}`, type: 'seat.taken', key, body: JSON.stringify({ n }), time: 1 })
+const record = (key: string, n: number) => {
+  const id = `${key}-${n}`
+  return { id, type: 'seat.taken', key, body: JSON.stringify(['seat.taken/1', id, 'a', key, 1, { data: n }]), time: 1 }
+}
+const keyOf = ({ body }: OutboxEntry) => JSON.parse(body)[3]
+const numberOf = ({ body }: OutboxEntry) => JSON.parse(body)[5].data
 
 const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
@@ -115,7 +120,7 @@ describe('the outbox of PostgreSQL', () => {
     const got = readers.flatMap(({ seen }) => seen)
     expect(got.map(({ position }) => position).sort((one, other) => one - other)).toEqual(stored.map(({ position }) => position))
     for (const key of keys) {
-      const numbers = got.filter((entry) => entry.key === key).map(({ body }) => JSON.parse(body).n)
+      const numbers = got.filter((entry) => keyOf(entry) === key).map(numberOf)
       expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => index + 1))
     }
     expect(kills).toBeGreaterThan(3)
@@ -128,33 +133,38 @@ describe('the outbox of PostgreSQL', () => {
     await database.run('select 1')
     await Promise.all([slow.connect(), foreign.connect()])
     await foreign.query('begin; create table elsewhere (id integer); insert into elsewhere values (1)')
+    // Nor for one that reads the outbox.
+    await foreign.query('select count(*) from banyan_outbox')
     const log = database.store(outboxLogPort)
     const append = (n: number) => database.transaction((tx) => tx.store(outboxPort).append(tx, [record('a', n)]))
-    const read = async () => (await log.read(partition, undefined, 10)).map(({ body }) => JSON.parse(body).n)
+    const read = async () => (await log.read(partition, undefined, 10)).map(numberOf)
     await append(1)
     const partition = await partitionOfOnly()
     expect(await read()).toEqual([1])
 
+    const insert = (n: number) => `
+      insert into banyan_outbox (position, part, body)
+      values (nextval('banyan_outbox_position'), ${partition}, '${record('a', n).body}')`
     await slow.query('begin')
-    await slow.query(`select pg_advisory_xact_lock_shared(1869968482, 'banyan_outbox_position'::regclass::oid::int)`)
-    await slow.query(`
-      insert into banyan_outbox (position, part, type, key, body, time)
-      select nextval('banyan_outbox_position'), ${partition}, 'seat.taken', 'a', '{"n":2}', 1`)
+    await slow.query(insert(2))
     await append(3)
     expect(await read()).toEqual([1])
     await slow.query('commit')
     await vi.waitFor(async () => expect(await read()).toEqual([1, 2, 3]))
 
     await slow.query('begin')
-    await slow.query(`select pg_advisory_xact_lock_shared(1869968482, 'banyan_outbox_position'::regclass::oid::int)`)
-    await slow.query(`select nextval('banyan_outbox_position')`)
+    await slow.query(insert(0))
     await append(4)
     expect(await read()).toEqual([1, 2, 3])
     // It dies, and leaves a hole.
     slow.on('error', () => undefined)
     const gone = new Promise<void>((resolve) => slow.once('end', resolve))
-    const { rows } = await foreign.query('select pid from pg_locks where locktype = $1 and classid = 1869968482', ['advisory'])
-    await foreign.query('select pg_terminate_backend($1)', [rows[0]?.pid])
+    const { rows } = await foreign.query('select pid from pg_stat_activity where datname = current_database() and state = $1', [
+      'idle in transaction',
+    ])
+    const others = rows.map(({ pid }) => pid)
+    expect(others).toHaveLength(1)
+    await foreign.query('select pg_terminate_backend($1)', others)
     await gone
     await vi.waitFor(async () => expect(await read()).toEqual([1, 2, 3, 4]))
     await foreign.query('rollback')
@@ -182,7 +192,7 @@ describe('the outbox of PostgreSQL', () => {
     })
     await append([3], false)
     const partition = await partitionOfOnly()
-    const read = async () => (await log.read(partition, undefined, 10)).map(({ body }) => JSON.parse(body).n)
+    const read = async () => (await log.read(partition, undefined, 10)).map(numberOf)
     expect(await read()).toEqual([])
     await keeper.query('select pg_advisory_unlock(4711)')
     await held
@@ -222,7 +232,7 @@ describe('the outbox of PostgreSQL', () => {
       await log.tidy()
       expect(await partitions()).toEqual([1, 2, 3, 4, 5])
     }, 10_000)
-    expect((await log.read(partition, undefined, 10)).map(({ body }) => JSON.parse(body).n)).toEqual([2])
+    expect((await log.read(partition, undefined, 10)).map(numberOf)).toEqual([2])
     expect(await database.read((tx) => log.stats(tx))).toEqual({ backlog: 1, oldestAt: 1 })
   })
 
@@ -290,7 +300,7 @@ describe('the outbox of PostgreSQL', () => {
     const partition = await partitionOfOnly()
     const doneAt = (done: number) =>
       vi.waitFor(async () => {
-        const rows = await database.run('select done from banyan_outbox_lease where partition = $1', [partition])
+        const rows = await database.run('select done from banyan_outbox_progress where partition = $1', [partition])
         expect(rows).toEqual([{ done }])
       }, 10_000)
     await doneAt(10)
@@ -299,7 +309,7 @@ describe('the outbox of PostgreSQL', () => {
     await database.runAll(
       [
         { text: 'delete from banyan_outbox where position > 10' },
-        { text: 'update banyan_outbox_lease set done = 10 where partition = $1', values: [partition] },
+        { text: 'update banyan_outbox_progress set done = 10 where partition = $1', values: [partition] },
         { text: `select setval('banyan_outbox_position', 10)` },
       ],
       { atomic: true },
@@ -333,12 +343,41 @@ describe('the outbox of PostgreSQL', () => {
     expect(await postgresOutboxLog(database, 1).read(partition, 2, 6)).toHaveLength(1)
   })
 
+  it('reads what a publisher of an older version writes, whose events say when they were published in a column', async () => {
+    const { body } = envelopeRecord(1)
+    await database.run(
+      `insert into banyan_outbox (position, part, type, key, body, time)
+       select nextval('banyan_outbox_position'), 2, 'seat.taken', 'a', $1, 1700000000000
+       from (select pg_advisory_xact_lock_shared(1869968482, 'banyan_outbox_position'::regclass::oid::int)) as fence`,
+      [body],
+    )
+    const log = database.store(outboxLogPort)
+    expect(await log.read(2, undefined, 10)).toEqual([{ position: 1, body }])
+    expect(await database.read((tx) => log.stats(tx))).toEqual({ backlog: 1, oldestAt: 1_700_000_000_000 })
+  })
+
+  it.each(['on', 'off'])('says when the oldest was published whatever stands before that (standard strings: %s)', async (standard) => {
+    const name = new URL(place.url).pathname.slice(1)
+    await database.run(`alter database "${name}" set standard_conforming_strings = ${standard}`)
+    const again = postgres(place.url, { log: silentLogger })
+    const odd = 'a "quoted\\ \n key", 7,'
+    const body = JSON.stringify(['seat.taken/1', odd, odd, odd, 1_700_000_000_000, {}])
+    await again.transaction((tx) => tx.store(outboxPort).append(tx, [{ ...record('a', 1), body }]))
+    expect(await again.read((tx) => again.store(outboxLogPort).stats(tx))).toEqual({ backlog: 1, oldestAt: 1_700_000_000_000 })
+    await again.close()
+  })
+
+  it('counts what is no event of its own, and says of it alone that nobody knows since when', async () => {
+    await database.transaction((tx) => tx.store(outboxPort).append(tx, [{ ...record('a', 1), body: '[rubbish' }]))
+    expect(await database.read((tx) => database.store(outboxLogPort).stats(tx))).toEqual({ backlog: 1, oldestAt: undefined })
+  })
+
   it('gives a partition what is final although the look of another one was faster than its read', async () => {
     await database.transaction((tx) => tx.store(outboxPort).append(tx, [record('A1', 1)]))
     const log = database.store(outboxLogPort)
     const locker = new pg.Client({ connectionString: place.url })
     await locker.connect()
-    await locker.query('begin; lock table banyan_outbox_lease in access exclusive mode')
+    await locker.query('begin; lock table banyan_outbox_progress in access exclusive mode')
     // From where a partition stands is read from that table; from a position given it is not.
     const slow = [0, 1, 2, 3].map((partition) => log.read(partition, undefined, 10))
     const fast = await Promise.all([0, 1, 2, 3].map((partition) => log.read(partition, 0, 10)))

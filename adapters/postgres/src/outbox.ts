@@ -1,7 +1,7 @@
 import type { Transaction } from '@banyan/core'
 import type { Lease, Outbox, OutboxEntry, OutboxLog, OutboxProgress, OutboxStats, PartitionState } from '@banyan/messaging/internal'
 import type { FenceState } from './fence.ts'
-import { FENCE_CLASS, fenceWatch, SERVER } from './fence-watch.ts'
+import { type FencedLog, fenceWatch, SERVER } from './fence-watch.ts'
 import { joinNumbers, joinTexts, numbersOf, textsOf } from './joined.ts'
 import { wakeUps } from './notify.ts'
 import { type OutboxRooms, outboxRooms } from './outbox-rooms.ts'
@@ -11,56 +11,49 @@ import { storable } from './storable.ts'
 /** Relay partitions; the table of leases has a row for each. */
 const PARTITIONS = 4
 
-const FENCE = `pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_outbox_position'::regclass::oid::int)`
+/** PostgreSQL gives a statement that inserts the lock of its table before the statement runs, so none has to be asked for. */
+const LOG: FencedLog = {
+  sequence: 'banyan_outbox_position',
+  lock: "locktype = 'relation' and mode = 'RowExclusiveLock' and relation = 'banyan_outbox'::regclass",
+}
 
-/**
- * One statement, sent together with COMMIT. The fence is taken before any position is drawn: a row of the join is there only
- * when the lock is, and `nextval` runs on rows of the join.
- */
+/** Sent together with COMMIT. The positions are drawn in the statement that inserts, never before it. */
 const APPEND = `
-  with fence as materialized (select ${FENCE}),
-  records as (
-    select r.* from fence, unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-      with ordinality as r (part, type, key, body, time, n) order by n)
-  insert into banyan_outbox (position, part, type, key, body, time)
-  select nextval('banyan_outbox_position'), part, type, key, body, time from records`
+  with records as (
+    select * from unnest($1::smallint[], $2::text[]) with ordinality as r (part, body, n) order by n)
+  insert into banyan_outbox (position, part, body)
+  select nextval('banyan_outbox_position'), part, body from records`
 
-/**
- * The same for one record, as most transactions have: no arrays to take apart and nothing to join, a third less work for the server. CASE
- * asks for the lock first, and draws a position only when it has the answer.
- */
+/** The same for one record, as most transactions have: no arrays to take apart, a third less work for the server. */
 const APPEND_ONE = `
-  insert into banyan_outbox (position, part, type, key, body, time)
-  values (case when ${FENCE} is null then null else nextval('banyan_outbox_position') end,
-    $1::smallint, $2::text, $3::text, $4::text, $5::bigint)`
+  insert into banyan_outbox (position, part, body) values (nextval('banyan_outbox_position'), $1::smallint, $2::text)`
+
+const NOBODY: ReadonlySet<number> = new Set()
+const ONLY: readonly ReadonlySet<number>[] = Array.from({ length: PARTITIONS }, (_, part) => new Set([part]))
 
 /** The writing side of the outbox. */
 export function postgresOutbox(database: PostgresDatabase): Outbox {
   const listeners = new Set<(partitions: ReadonlySet<number>) => void>()
   const others = wakeUps(database, 'banyan_outbox')
   const rooms = roomsOf(database)
+  function appended(count: number, partitions: ReadonlySet<number>): void {
+    for (const wake of listeners) wake(partitions)
+    others.tell()
+    rooms.appended(count)
+  }
   return {
     source: database.name,
     world: database.world,
     async append(tx, records) {
       const { withCommit } = postgresTransaction(tx)
-      const rows = records.map(({ key, type, body, time }) => [partitionOf(key), type, storable(key), storable(body), time] as const)
-      const [only] = rows
-      if (only && rows.length === 1) withCommit(APPEND_ONE, only)
-      else
-        withCommit(APPEND, [
-          rows.map(([part]) => part),
-          rows.map(([, type]) => type),
-          rows.map(([, , key]) => key),
-          rows.map(([, , , body]) => body),
-          rows.map(([, , , , time]) => time),
-        ])
-      tx.afterCommit(() => {
-        const partitions = new Set(rows.map(([part]) => part))
-        for (const wake of listeners) wake(partitions)
-        others.tell()
-        rooms.appended(records.length)
-      })
+      const [only] = records
+      if (only && records.length === 1) {
+        const part = partitionOf(only.key)
+        withCommit(APPEND_ONE, [part, storable(only.body)], () => appended(1, ONLY[part] ?? NOBODY))
+        return
+      }
+      const parts = records.map(({ key }) => partitionOf(key))
+      withCommit(APPEND, [parts, records.map(({ body }) => storable(body))], () => appended(records.length, new Set(parts)))
     },
     onAppend(wake) {
       listeners.add(wake)
@@ -78,7 +71,7 @@ const MOST_BYTES = 16_777_216
 
 /** The reading side of the outbox. */
 export function postgresOutboxLog(database: PostgresDatabase, mostBytes: number = MOST_BYTES): OutboxLog {
-  const fence = fenceWatch(database, 'banyan_outbox_position')
+  const fence = fenceWatch(database, LOG)
   const rooms = roomsOf(database)
   /** Where a partition was last found empty: nothing can appear there before the fence moves. */
   const empty = new Map<number, { after: number | undefined; at: FenceState }>()
@@ -157,32 +150,28 @@ async function readRows(
   database: PostgresDatabase,
   { partition, after, limit, final, mostBytes }: Range,
 ): Promise<Batch & { readonly server: string | undefined }> {
-  const from = after === undefined ? '(select done from banyan_outbox_lease where partition = $1)' : '$5::bigint'
+  const from = after === undefined ? '(select done from banyan_outbox_progress where partition = $1)' : '$5::bigint'
   const text = `
-    select ${joinNumbers('position')} filter (where before < $4) as positions, ${joinTexts('key')} filter (where before < $4) as keys,
+    select ${joinNumbers('position')} filter (where before < $4) as positions, 
       ${joinTexts('body')} filter (where before < $4) as bodies, count(*) as found, ${SERVER} as server from (
-      select position, key, body,
+      select position, body,
         sum(octet_length(body)) over (order by position rows unbounded preceding) - octet_length(body) as before
-      from (select position, key, body from banyan_outbox
+      from (select position, body from banyan_outbox
         where part = $1 and position > ${from} and position <= $2 order by position limit $3) as upcoming) as entries`
   const values = [partition, final, limit, mostBytes]
   const [row] = await database.run<Joined>(text, after === undefined ? values : [...values, after])
   if (!row) throw new Error('a count of events gave no row')
-  const { positions, keys, bodies, found, server } = row
-  const entries = entriesOf(numbersOf(positions), textsOf(keys), textsOf(bodies))
+  const { positions, bodies, found, server } = row
+  const texts = textsOf(bodies)
+  const entries = numbersOf(positions).map((position, index) => ({ position, body: texts[index] ?? '' }))
   return { entries, isAll: found < limit && entries.length === found, server }
 }
 
 interface Joined {
   readonly positions: string | null
-  readonly keys: string | null
   readonly bodies: string | null
   readonly found: number
   readonly server: string
-}
-
-function entriesOf(positions: readonly number[], keys: readonly string[], bodies: readonly string[]): OutboxEntry[] {
-  return positions.map((position, index) => ({ position, key: keys[index] ?? '', body: bodies[index] ?? '' }))
 }
 
 interface LeaseRow {
@@ -194,7 +183,7 @@ interface LeaseRow {
 
 const load: OutboxLog['load'] = async (tx, partition): Promise<PartitionState> => {
   const [row] = await tx.sql<LeaseRow>`
-    select epoch, owner, expires_at, done from banyan_outbox_lease where partition = ${partition} for update`
+    select epoch, owner, expires_at, done from banyan_outbox_progress where partition = ${partition} for update`
   if (!row) throw new RangeError(`there is no partition ${partition} of the outbox`)
   const { epoch, owner, expires_at: expiresAt, done } = row
   const lease: Lease = owner === null || expiresAt === null ? { kind: 'free', epoch } : { kind: 'held', epoch, owner, expiresAt }
@@ -204,13 +193,13 @@ const load: OutboxLog['load'] = async (tx, partition): Promise<PartitionState> =
 const saveLease: OutboxLog['saveLease'] = async (tx, partition, lease) => {
   const { owner, expiresAt } = lease.kind === 'held' ? lease : { owner: null, expiresAt: null }
   await tx.sql`
-    update banyan_outbox_lease set epoch = ${lease.epoch}, owner = ${owner}, expires_at = ${expiresAt} where partition = ${partition}`
+    update banyan_outbox_progress set epoch = ${lease.epoch}, owner = ${owner}, expires_at = ${expiresAt} where partition = ${partition}`
 }
 
 /** Only on the server that the records were read from: on another one the position may be that of a record which nobody has sent. */
 async function advance(tx: Transaction, partition: number, { epoch, done, expiresAt }: OutboxProgress, server: string): Promise<boolean> {
   const moved = await postgresTransaction(tx).run(
-    `update banyan_outbox_lease set done = greatest(done, $3), expires_at = $4
+    `update banyan_outbox_progress set done = greatest(done, $3), expires_at = $4
      where partition = $1 and epoch = $2 and owner is not null and $5 = ${SERVER}
        and $3 <= coalesce(pg_sequence_last_value('banyan_outbox_position'), 0) returning partition`,
     [partition, epoch, done, expiresAt, server],
@@ -218,15 +207,19 @@ async function advance(tx: Transaction, partition: number, { epoch, done, expire
   return moved.length > 0
 }
 
+/** Behind four texts: see `outbox-body.ts`. A parameter, since a server with the strings of old would take the backslashes away. */
+const TIME = '^\\[(?:"(?:[^"\\\\]|\\\\.)*",){4}(-?\\d{1,16})'
+
 const stats: OutboxLog['stats'] = async (tx): Promise<OutboxStats> => {
   // Counting millions takes seconds: beyond ten thousand a partition has about its share of the positions.
+  // When an event was published stands in its body; in a column only where a publisher of an older version has written it.
   const [row] = await tx.sql<{ backlog: number | null; oldestAt: number | null }>`
     select sum(case when counted <= 10000 then counted
         else greatest(counted, (pg_sequence_last_value('banyan_outbox_position') - done) / ${PARTITIONS}) end)::bigint as backlog,
       min(oldest) as "oldestAt"
-    from banyan_outbox_lease l,
+    from banyan_outbox_progress l,
       lateral (select count(*) as counted from (
         select 1 from banyan_outbox o where o.part = l.partition and o.position > l.done limit 10001) as unsent) as c,
-      lateral (select (select time from banyan_outbox o where o.part = l.partition and o.position > l.done order by position limit 1) as oldest) as t`
+      lateral (select (select coalesce(time, substring(body from ${TIME})::bigint) from banyan_outbox o where o.part = l.partition and o.position > l.done order by position limit 1) as oldest) as t`
   return { backlog: row?.backlog ?? 0, oldestAt: row?.oldestAt ?? undefined }
 }

@@ -48,9 +48,9 @@ export interface PostgresTransaction extends PostgresReadTransaction, Transactio
   readonly dialect: 'postgres'
   /**
    * For stores: a statement to be sent together with COMMIT, after the writes of `beforeCommit`, in the order of calls. When it fails the
-   * transaction is rolled back and rejects with its error.
+   * transaction is rolled back and rejects with its error. `committed` is called as `afterCommit` is, but in whatever context there is.
    */
-  withCommit(text: string, values?: readonly PostgresValue[]): void
+  withCommit(text: string, values?: readonly PostgresValue[], committed?: () => void): void
 }
 
 /** The same transaction, with what this adapter's stores need. @throws {TypeError} when it is another adapter's */

@@ -65,9 +65,10 @@ export function newAttempt(connection: Connection, begin: (firstText: string) =>
         assertOpen('register a write before the commit')
         writes.push(bound(write))
       },
-      withCommit(text, values = []) {
+      withCommit(text, values = [], call) {
         assertOpen('register a statement for the commit')
         last.push({ text, values })
+        if (call) committed.push(call)
       },
       afterCommit(call) {
         assertOpen('register a call after the commit')

@@ -54,7 +54,7 @@ describe('a file of the version before', () => {
     await old.transaction((tx) => tx.store(outboxLogPort).advance(tx, 0, { ...NOTED, done: 2 }))
     await old.close()
     const database = open()
-    expect(await unsent(database)).toEqual([3, 4].map((n) => ({ position: n, key: 'A1', body: `{"n":${n}}` })))
+    expect(await unsent(database)).toEqual([3, 4].map((n) => ({ position: n, body: `{"n":${n}}` })))
     await append(database, 5)
     expect((await unsent(database)).map(({ position }) => position)).toEqual([3, 4, 5])
   })
@@ -70,7 +70,7 @@ describe('a file of the version before', () => {
     expect(await unsent(database)).toEqual([])
     expect(await database.read((tx) => database.store(outboxLogPort).stats(tx))).toEqual({ backlog: 0, oldestAt: undefined })
     await append(database, 4)
-    expect(await unsent(database)).toEqual([{ position: 4, key: 'A1', body: '{"n":4}' }])
+    expect(await unsent(database)).toEqual([{ position: 4, body: '{"n":4}' }])
   })
 
   it('begins at 1 when nothing was ever published', async () => {
@@ -105,7 +105,7 @@ describe('positions', () => {
     await first.close()
     const second = open()
     await append(second, 4)
-    expect(await unsent(second)).toEqual([{ position: 4, key: 'A1', body: '{"n":4}' }])
+    expect(await unsent(second)).toEqual([{ position: 4, body: '{"n":4}' }])
   })
 
   it('go on when somebody deletes all rows', async () => {

@@ -99,7 +99,7 @@ function read(tx: ReadTransaction, { partition, after, limit, mostBytes }: Range
     measured as (
       select position, sum(bytes) over (order by position rows unbounded preceding) - bytes as before from upcoming),
     ends as (select min(position) as first, max(position) as last from measured where before < ${mostBytes})
-    select position, key, body from banyan_outbox
+    select position, body from banyan_outbox
     where position between (select first from ends) and (select last from ends)
     order by position`
 }

@@ -18,6 +18,7 @@ export type {
   LogRange,
   LogSlice,
 } from './log-bus/store.ts'
+export { envelopeOf } from './outbox-body.ts'
 export { columnsOf, type ParkedRow, type ParkingColumns, parkedMessageOf } from './parked-row.ts'
 export type { Failure, Parking } from './parking.ts'
 export type {

@@ -1,7 +1,7 @@
-import { type Bus, decodeEnvelope } from '@banyan/core'
+import type { Bus } from '@banyan/core'
 import type { BusAnswers } from './bus-answers.ts'
+import { envelopeIn, type Outgoing } from './outgoing.ts'
 import type { FailedAttempt } from './parking.ts'
-import type { OutboxEntry } from './ports.ts'
 import { isPermanent, relayFailure, silent } from './relay-failure.ts'
 
 export interface OneByOneOptions {
@@ -35,7 +35,7 @@ export type Fate = { readonly kind: 'accepted' | 'waiting' } | { readonly kind: 
  * The more failures before, the more is tried, so that many bad events in front cannot hide the good ones behind them.
  */
 export async function sendOneByOne(
-  entries: readonly OutboxEntry[],
+  entries: readonly Outgoing[],
   options: OneByOneOptions,
 ): Promise<{ fates: readonly Fate[]; error: unknown }> {
   const { failures, signal, limit } = options
@@ -46,9 +46,9 @@ export async function sendOneByOne(
   /** Since the bus took something; those of their keys are passed by. */
   let suspects = new Map<string, { readonly index: number; readonly error: unknown }>()
   /** What the bus took with its last answer, if it took it. */
-  let taken: OutboxEntry | undefined
+  let taken: Outgoing | undefined
   for (let index = 0; index < entries.length && !signal.aborted; index += 1) {
-    const entry = entries[index] as OutboxEntry
+    const entry = entries[index] as Outgoing
     if (suspects.size >= mayTry || (suspects.size === 0 && index >= limit)) break
     if (fates[index] || suspects.has(entry.key)) continue
     if (blocked.has(entry.key)) {
@@ -80,19 +80,15 @@ export async function sendOneByOne(
 }
 
 /** On an event that failed; `taken` is what the bus took right before, where this was not its first failure. */
-async function verdictOn(
-  error: unknown,
-  taken: OutboxEntry | undefined,
-  options: OneByOneOptions,
-): Promise<'to blame' | 'suspect' | 'away'> {
+async function verdictOn(error: unknown, taken: Outgoing | undefined, options: OneByOneOptions): Promise<'to blame' | 'suspect' | 'away'> {
   if (isPermanent(error)) return 'to blame'
   if (!taken) return 'suspect'
   return (await handOver(taken, options)) ? 'away' : 'to blame'
 }
 
-async function handOver(entry: OutboxEntry, { bus, answers }: OneByOneOptions): Promise<{ error: unknown } | undefined> {
+async function handOver(entry: Outgoing, { bus, answers }: OneByOneOptions): Promise<{ error: unknown } | undefined> {
   try {
-    await bus.publish([decodeEnvelope(entry.body)])
+    await bus.publish([envelopeIn(entry)])
     answers.yes()
     return undefined
   } catch (error) {

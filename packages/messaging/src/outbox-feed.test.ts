@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { outboxFeed } from './outbox-feed.ts'
 import type { OutboxEntry, OutboxLog } from './ports.ts'
 
-const entry = (position: number): OutboxEntry => ({ position, key: 'a', body: '{}' })
+const entry = (position: number): OutboxEntry => ({ position, body: '{}' })
 
 /** An outbox of so many records that notes where it was read from. */
 function outboxOf(count: number) {

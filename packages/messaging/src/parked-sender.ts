@@ -1,7 +1,8 @@
-import { type Bus, type Database, decodeEnvelope, type Logger, type World } from '@banyan/core'
+import type { Bus, Database, Logger, World } from '@banyan/core'
 import type { BusAnswers, Watched } from './bus-answers.ts'
 import { type KeyQueueWorker, keyQueueWorker } from './key-queue.ts'
 import { instruments } from './metrics.ts'
+import { envelopeOf } from './outbox-body.ts'
 import type { RetrySchedule } from './parking.ts'
 import type { ParkedMessage } from './ports.ts'
 import { relayFailure } from './relay-failure.ts'
@@ -32,7 +33,8 @@ export function parkedSender({ bus, answers, service, ...options }: ParkedSender
     async run(message, finish) {
       const watched = answers.watch()
       try {
-        await bus.publish([decodeEnvelope(message.raw)])
+        // Read as from the outbox: a relay of an older program parks what this one writes there, unread.
+        await bus.publish([envelopeOf(message.raw)])
       } catch (error) {
         doubts.failed(message, watched)
         throw error

@@ -9,7 +9,7 @@ export interface OutboxRecord {
   readonly type: string
   /** The envelope's subject; events of one key are relayed in the order they committed. */
   readonly key: string
-  /** The envelope as JSON text. */
+  /** The event as a text, its key included: see `outbox-body.ts`. */
   readonly body: string
   /** When it was published, milliseconds since 1970. */
   readonly time: number
@@ -34,7 +34,6 @@ export const outboxPort: StorePort<Outbox> = storePort<Outbox>('outbox')
 /** An outbox record with its place. Positions grow in commit order within a key, and are never used again. */
 export interface OutboxEntry {
   readonly position: number
-  readonly key: string
   readonly body: string
 }
 

@@ -1,8 +1,8 @@
 import { checkEventData, EventError, type EventInput, type EventType, messageOf, type Schema, type Transaction } from '@banyan/core'
 import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { type EventContent, envelopeText } from './envelope-text.ts'
 import { instruments, isHeard } from './metrics.ts'
-import { type OutboxRecord, outboxPort } from './ports.ts'
+import { bodyOf, type EventContent } from './outbox-body.ts'
+import { type Outbox, type OutboxRecord, outboxPort } from './ports.ts'
 import { isTraced, type TraceAttributes, traceAttributes, withRemoteParent } from './trace.ts'
 
 export interface PublishOptions {
@@ -69,21 +69,25 @@ function pendingOf(tx: Publishing): Pending[] {
   if (known) return known
   const records: Pending[] = []
   const outbox = tx.store(outboxPort)
-  tx.beforeCommit(async () => {
+  const append = (good: readonly OutboxRecord[]) => appendTo(outbox, tx, good)
+  tx.beforeCommit(() => {
     // What a later `beforeCommit` publishes registers itself anew.
     tx[PENDING] = undefined
-    const good = records.every(isReady) ? records : await readyOf(records)
-    if (good.length === 0) return
-    await outbox.append(tx, good)
-    const { published } = instruments()
-    if (!isHeard(published)) return
-    tx.afterCommit(() => {
-      for (const { type } of good) published.add(1, { 'banyan.service': outbox.source, 'banyan.event': type })
-    })
+    return records.every(isReady) ? append(records) : readyOf(records).then(append)
   })
   // Only now that it has taken the hook: one that is over refuses each event, and not the first alone.
   tx[PENDING] = records
   return records
+}
+
+function appendTo(outbox: Outbox, tx: Transaction, records: readonly OutboxRecord[]): Promise<void> {
+  if (records.length === 0) return DONE
+  const { published } = instruments()
+  if (isHeard(published))
+    tx.afterCommit(() => {
+      for (const { type } of records) published.add(1, { 'banyan.service': outbox.source, 'banyan.event': type })
+    })
+  return outbox.append(tx, records)
 }
 
 function isReady(record: Pending): record is OutboxRecord {
@@ -104,12 +108,12 @@ function recordOf(tx: Transaction, type: EventType, data: unknown, options: Publ
   const answer = type.schema['~standard'].validate(data)
   const span = isTraced() ? startSpan(type, { id, source }, cause) : undefined
   const make = (): OutboxRecord => {
-    const now = world.now()
+    const time = world.now()
     const key = checkedText(options.key ?? type.key(data), type, 'key', 1)
     const correlationId = checkedText(options.correlationId ?? cause?.correlationId ?? id, type, 'correlation id', 0)
     const flow = { correlationId, causationId: cause?.causationId, trace: traceOf(span, cause) }
-    const content = { id, source, key, time: timeText(now), data, ...flow }
-    return { id, type: type.name, key, body: written(type, content), time: now }
+    const body = written(type, { id, source, key, time, data, ...flow })
+    return { id, type: type.name, key, body, time }
   }
   if (fits(answer)) return within(span, make)
   const refuse = (error: unknown) =>
@@ -128,7 +132,7 @@ function checkedText(value: unknown, { name, version }: EventType, what: string,
 
 function written(type: EventType, content: EventContent): string {
   try {
-    return envelopeText(type, content)
+    return bodyOf(type, content)
   } catch (cause) {
     const reason = `its data cannot be written as JSON: ${messageOf(cause)}`
     throw new EventError('ERR_EVENT_INVALID', `cannot publish event "${type.name}/${type.version}": ${reason}`, { cause })
@@ -169,14 +173,6 @@ function within<T>(span: Span | undefined, work: () => T): T {
   } finally {
     span.end()
   }
-}
-
-let lastTime = { ms: Number.NaN, text: '' }
-
-/** RFC 3339. Many events fall into one millisecond, and writing its text takes longer than the rest of an envelope. */
-function timeText(ms: number): string {
-  if (ms !== lastTime.ms) lastTime = { ms, text: new Date(ms).toISOString() }
-  return lastTime.text
 }
 
 /** That of the message being handled goes on also where no telemetry is set up. */

@@ -1,8 +1,9 @@
 import { codeOf } from '@banyan/core'
 import { MessagingError } from './errors.ts'
 import { type OutboxFeed, outboxFeed } from './outbox-feed.ts'
+import { type Outgoing, outgoingOf } from './outgoing.ts'
 import type { PartitionOptions } from './partition-options.ts'
-import { keyQueuePort, type OutboxEntry, outboxLogPort } from './ports.ts'
+import { keyQueuePort, outboxLogPort } from './ports.ts'
 import { type Sent, send } from './sending.ts'
 import { settle } from './settling.ts'
 import { short } from './short.ts'
@@ -92,7 +93,7 @@ export function shiftOf(options: PartitionOptions): { step(failures: number, sig
 async function move(options: PartitionOptions, current: Shift, at: { failures: number; signal: AbortSignal }): Promise<Step> {
   const { bus, answers, batchSize, database, partition } = options
   const { turn } = current
-  const entries = await current.feed.next(batchSize, looksFor(at.failures))
+  const entries = (await current.feed.next(batchSize, looksFor(at.failures))).map(outgoingOf)
   if (database.store(outboxLogPort).setbacks?.() !== current.setbacks)
     throw new MessagingError(
       'ERR_LEASE_LOST',
@@ -151,7 +152,7 @@ function looksFor(failures: number): number {
 async function parkedAmong(
   { database, group }: PartitionOptions,
   shift: Shift,
-  entries: readonly OutboxEntry[],
+  entries: readonly Outgoing[],
 ): Promise<ReadonlySet<string>> {
   if (!shift.mayBeParked) return NONE
   const queue = database.store(keyQueuePort)
@@ -164,7 +165,7 @@ async function parkedAmong(
 }
 
 /** What is settled at once: one batch, however wide the look was. What was sent beyond is sent again, and known at receivers. */
-function upToBatch(sent: Sent, upTo: number, entries: readonly OutboxEntry[], batchSize: number): Sent & { upTo: number } {
+function upToBatch(sent: Sent, upTo: number, entries: readonly Outgoing[], batchSize: number): Sent & { upTo: number } {
   const end = Math.min(upTo, entries[batchSize - 1]?.position ?? upTo)
   return {
     ...sent,

@@ -1,7 +1,7 @@
-import { type Logger, type ManualWorld, manualWorld, type StorePort, silentLogger } from '@banyan/core'
+import { decodeEnvelope, type Logger, type ManualWorld, manualWorld, type StorePort, silentLogger } from '@banyan/core'
 import { describe, expect, it } from 'vitest'
 import { deadLetters } from './dead-letters.ts'
-import { type OutboxLog, outboxLogPort } from './ports.ts'
+import { keyQueuePort, type OutboxLog, outboxLogPort } from './ports.ts'
 import { publish } from './publish.ts'
 import { relay } from './relay.ts'
 import { contextOf, type TestDatabase, testDatabase, timersLeft } from './test/database.ts'
@@ -219,6 +219,53 @@ describe('relay', () => {
     expect((await database.state()).queue).toEqual([])
     await component.stop()
     expect(await timersLeft(world)).toBe(0)
+  })
+
+  it('keeps an event that it cannot read, as it stands there, and parks one that it can as its envelope', async () => {
+    const { world, database, bus, context } = setUp()
+    bus.onPublish = (batch) => {
+      if (batch.some(({ subject }) => subject === 'bad')) throw Object.assign(new Error('too large'), { code: 'ERR_EVENT_TOO_LARGE' })
+    }
+    await database.transaction((tx) => tx.sql`insert into banyan_outbox (type, key, body, time) values ('', '', '[rubbish', 0)`)
+    await take(database, 'bad-1')
+    const component = relay()
+    await component.start(context)
+    await busy(world, database, 200_000)
+    const letters = deadLetters(database, { world })
+    const [rubbish, bad] = await letters.list()
+    expect(rubbish).toMatchObject({ reason: 'undecodable', messageId: 'outbox-1', raw: '[rubbish', envelope: undefined })
+    expect(bad).toMatchObject({ key: 'bad', type: 'seat.taken', envelope: { subject: 'bad', data: { id: 'bad', n: 1 } } })
+    expect(decodeEnvelope(bad?.raw ?? '')).toEqual(bad?.envelope)
+    await component.stop()
+  })
+
+  it('sends what a relay of an older version has parked unread, once it is redriven', async () => {
+    const { world, database, bus, context } = setUp()
+    await take(database, 'A1-1')
+    const [stored] = await database.read((tx) => tx.sql<{ body: string }>`select body from banyan_outbox`)
+    const failure = { reason: 'undecodable', code: undefined, message: 'not an object', stack: undefined, firstAt: 0, lastAt: 0 } as const
+    await database.transaction(async (tx) => {
+      const parking = { kind: 'dead', attempts: 1, failure } as const
+      const message = {
+        group: 'orders/relay',
+        lane: 'A1',
+        messageId: 'outbox-1',
+        type: undefined,
+        key: 'A1',
+        traceId: undefined,
+        parkedAt: 0,
+      }
+      await database.store(keyQueuePort).push(tx, { ...message, raw: stored?.body ?? '', parking })
+      await tx.sql`update banyan_outbox_lease set done = 1`
+    })
+    const component = relay()
+    await component.start(context)
+    await settle(world)
+    expect(bus.published).toEqual([])
+    await deadLetters(database, { world }).redrive({}, { by: 'eva', reason: 'the new relay runs' })
+    await world.advance(5_000)
+    expect(seatsOf(bus)).toEqual(['A1-1'])
+    await component.stop()
   })
 
   it('finds the keys behind more events of one key than a batch holds, when the bus takes none of these', async () => {

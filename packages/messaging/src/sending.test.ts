@@ -3,17 +3,17 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { busAnswers } from './bus-answers.ts'
 import type { OneByOneOptions } from './one-by-one.ts'
-import type { OutboxEntry } from './ports.ts'
+import { type Outgoing, outgoingOf } from './outgoing.ts'
 import { send } from './sending.ts'
 import { taken } from './test/events.ts'
 import { type MemoryBus, memoryBus } from './test/memory-bus.ts'
 
-const entry = (position: number, key: string): OutboxEntry => ({ position, key, body: encodeEnvelope(taken(key, position)) })
+const entry = (position: number, key: string) => outgoingOf({ position, body: encodeEnvelope(taken(key, position)) })
 const idsOf = (list: readonly Envelope[]) => list.map(({ id }) => id)
 /** Without what came again. */
 const once = (ids: readonly string[]) => [...new Set(ids)]
 
-function sendTo(bus: MemoryBus, entries: readonly OutboxEntry[], more: Partial<OneByOneOptions> = {}) {
+function sendTo(bus: MemoryBus, entries: readonly Outgoing[], more: Partial<OneByOneOptions> = {}) {
   const { signal } = new AbortController()
   return send(entries, { bus, answers: busAnswers(), parked: new Set(), failures: 0, limit: entries.length, signal, ...more })
 }
@@ -76,9 +76,14 @@ describe('send', () => {
 
   it('sets aside a row that is no envelope', async () => {
     const bus = memoryBus()
-    const sent = await sendTo(bus, [{ position: 1, key: 'a', body: 'rubbish' }, entry(2, 'b')])
+    const sent = await sendTo(bus, [outgoingOf({ position: 1, body: 'rubbish' }), entry(2, 'b')])
     expect(sent.failed[0]?.error).toMatchObject({ reason: 'undecodable' })
     expect(idsOf(bus.published)).toEqual(['b-2'])
+  })
+
+  it('lets nothing wait behind a row that nobody can read', async () => {
+    const rows = ['rubbish', 'more of it'].map((body, n) => outgoingOf({ position: n + 1, body }))
+    expect((await sendTo(memoryBus(), rows)).failed.map(({ entry }) => entry.position)).toEqual([1, 2])
   })
 
   it('looks behind many bad messages when it has failed more often', async () => {
@@ -143,7 +148,7 @@ describe('send', () => {
         }
         // The last one lets it find out about those before it.
         let left = [...keys, 'z'].map((key, index) => entry(index + 1, key))
-        const aside: OutboxEntry[] = []
+        const aside: Outgoing[] = []
         const parked = new Set<string>()
         for (let failures = 5, steps = 0; left.length > 0; steps += 1) {
           // Each spell costs steps; then each of the two bad keys does.

@@ -1,7 +1,6 @@
-import { decodeEnvelope } from '@banyan/core'
 import { type Fate, type OneByOneOptions, sendOneByOne } from './one-by-one.ts'
+import { envelopeIn, type Outgoing } from './outgoing.ts'
 import type { FailedAttempt } from './parking.ts'
-import type { OutboxEntry } from './ports.ts'
 import { isPermanent, silent } from './relay-failure.ts'
 
 /** How far a batch got. What is neither `failed` nor `waiting` was accepted by the bus. */
@@ -11,9 +10,9 @@ export interface Sent {
   /** How many of those up to there the bus has taken. */
   readonly accepted: number
   /** The bus does not take these, though it takes others. */
-  readonly failed: readonly { entry: OutboxEntry; error: FailedAttempt }[]
+  readonly failed: readonly { entry: Outgoing; error: FailedAttempt }[]
   /** These wait behind others of their key. */
-  readonly waiting: readonly OutboxEntry[]
+  readonly waiting: readonly Outgoing[]
   /** Why the rest is not settled. */
   readonly error: unknown
 }
@@ -22,14 +21,14 @@ export interface Sent {
 const TOGETHER = 3
 
 /** Hands a batch to the bus. Never rejects: what happened is in the result. */
-export async function send(entries: readonly OutboxEntry[], options: OneByOneOptions): Promise<Sent> {
+export async function send(entries: readonly Outgoing[], options: OneByOneOptions): Promise<Sent> {
   const { bus, answers, parked, failures } = options
   const waiting = parked.size === 0 ? [] : entries.filter(({ key }) => parked.has(key))
   const free = parked.size === 0 ? entries : entries.filter(({ key }) => !parked.has(key))
   const upTo = entries.at(-1)?.position
   if (failures < TOGETHER) {
     try {
-      const batch = free.map(({ body }) => decodeEnvelope(body))
+      const batch = free.map(envelopeIn)
       if (batch.length > 0) {
         await bus.publish(batch)
         answers.yes()
@@ -47,9 +46,9 @@ export async function send(entries: readonly OutboxEntry[], options: OneByOneOpt
 }
 
 /** What is decided up to the first entry that is not. */
-function settledOf(entries: readonly OutboxEntry[], fates: readonly Fate[], error: unknown): Sent {
-  const failed: { entry: OutboxEntry; error: FailedAttempt }[] = []
-  const waiting: OutboxEntry[] = []
+function settledOf(entries: readonly Outgoing[], fates: readonly Fate[], error: unknown): Sent {
+  const failed: { entry: Outgoing; error: FailedAttempt }[] = []
+  const waiting: Outgoing[] = []
   let accepted = 0
   let upTo: number | undefined
   for (const [index, entry] of entries.entries()) {

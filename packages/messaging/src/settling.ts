@@ -1,10 +1,11 @@
-import { decodeEnvelope, type Envelope, EnvelopeError } from '@banyan/core'
+import { EnvelopeError, encodeEnvelope } from '@banyan/core'
 import { MessagingError } from './errors.ts'
 import { messageIdOf } from './message-id.ts'
 import { instruments, recordAttempts } from './metrics.ts'
+import type { Outgoing } from './outgoing.ts'
 import { after, firstInLine, type Parking } from './parking.ts'
 import type { PartitionOptions } from './partition-options.ts'
-import { keyQueuePort, type NewParkedMessage, type OutboxEntry, outboxLogPort } from './ports.ts'
+import { keyQueuePort, type NewParkedMessage, outboxLogPort } from './ports.ts'
 import type { Sent } from './sending.ts'
 import { short } from './short.ts'
 import { traceIdOf } from './trace.ts'
@@ -53,19 +54,11 @@ export async function settle(
   }
 }
 
-function parkedMessage({ body, key, position }: OutboxEntry, group: string, parking: Parking, parkedAt: number): NewParkedMessage {
-  const envelope = readable(body)
-  const messageId = envelope ? messageIdOf(envelope) : `outbox-${position}`
-  const traceId = envelope && traceIdOf(envelope)
-  return { group, lane: short(key), messageId, type: envelope?.type, key, raw: body, traceId, parking, parkedAt }
-}
-
-function readable(body: string): Envelope | undefined {
-  try {
-    return decodeEnvelope(body)
-  } catch (error) {
-    // It becomes a dead letter that says so, with the text as it is.
-    if (error instanceof EnvelopeError) return undefined
-    throw error
-  }
+function parkedMessage(event: Outgoing, group: string, parking: Parking, parkedAt: number): NewParkedMessage {
+  const { body, key, position, content } = event
+  const common = { group, lane: short(key), key, parking, parkedAt }
+  // It becomes a dead letter that says so, with the text as it is.
+  if (content instanceof EnvelopeError)
+    return { ...common, messageId: `outbox-${position}`, type: undefined, raw: body, traceId: undefined }
+  return { ...common, messageId: messageIdOf(content), type: content.type, raw: encodeEnvelope(content), traceId: traceIdOf(content) }
 }

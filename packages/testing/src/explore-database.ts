@@ -1,5 +1,5 @@
 import type { Database, StorePort, Transaction, World } from '@banyan/core'
-import { type Outbox, outboxPort } from '@banyan/messaging/internal'
+import { envelopeOf, type Outbox, outboxPort } from '@banyan/messaging/internal'
 import { misuse } from './explore-misuse.ts'
 import { stillWorld } from './explore-world.ts'
 
@@ -134,7 +134,7 @@ function outboxOf(world: World, published: Published[]): Outbox {
     source: 'explored',
     world,
     async append(_tx, records) {
-      for (const { type, body } of records) published.push({ type, data: (JSON.parse(body) as { data?: unknown }).data })
+      for (const { type, body } of records) published.push({ type, data: envelopeOf(body).data })
     },
     onAppend: () => () => {},
   }

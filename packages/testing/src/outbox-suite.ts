@@ -7,18 +7,22 @@ const record = (key: string, n: number): OutboxRecord => ({
   id: `${key}-${n}`,
   type: 'seat.taken',
   key,
-  body: `{"n":${n}}`,
+  body: `["seat.taken/1","${key}-${n}","suite","${key}",${1_000 + n},{"data":${n}}]`,
   time: 1_000 + n,
 })
+
+const keyOf = ({ body }: OutboxEntry) => String(JSON.parse(body)[3])
+const numberOf = ({ body }: OutboxEntry) => Number(JSON.parse(body)[5].data)
 
 /** What every outbox must do: positions in commit order, nothing lost, and progress only for the holder of the lease. */
 export function outboxSuite(name: string, options: StoreSuiteOptions): void {
   describe(`${name}: outbox`, () => {
     it('keeps the order of one transaction, and of transactions one after another', withDatabase(options, keepsOrder))
-    it('gives keys and bodies back as they were, whatever stands in them', withDatabase(options, keepsTexts))
+    it('gives bodies back as they were, whatever stands in them, and in their keys', withDatabase(options, keepsTexts))
     it('holds nothing of what rolled back', withDatabase(options, forgetsRolledBack))
     it('keeps the order within a key under concurrent writers', withDatabase(options, ordersConcurrentWriters))
     it('wakes after commits that appended, not after others', withDatabase(options, wakesAfterCommit))
+    it('wakes who reads the partitions that were appended to', withDatabase(options, wakesReaders))
     it('reads on from a position, and never goes back', withDatabase(options, readsFromCursor))
     it('moves on for the current epoch only', withDatabase(options, fencesByEpoch))
     it('never uses a position again after everything was sent', withDatabase(options, neverReusesPositions))
@@ -36,7 +40,7 @@ const ODD_TEXTS = ['\x1e', '\x1e0', '\x1e1', 'a\x1e1b', '"a"', '\\', '\n', ',', 
 async function keepsTexts(database: Database): Promise<void> {
   const records = ODD_TEXTS.map((text, n): OutboxRecord => ({ ...record(text, n), body: `{"n":${n}} ${text}` }))
   await append(database, ...records)
-  expect((await readAll(database)).map(({ key, body }) => ({ key, body }))).toEqual(records.map(({ key, body }) => ({ key, body })))
+  expect((await readAll(database)).map(({ body }) => body)).toEqual(records.map(({ body }) => body))
 }
 
 function append(database: Database, ...records: OutboxRecord[]): Promise<void> {
@@ -79,7 +83,7 @@ async function keepsOrder(database: Database): Promise<void> {
   await append(database, record('a', 1), record('a', 2))
   await append(database, record('a', 3))
   const entries = await readAll(database)
-  expect(entries.map(({ body }) => body)).toEqual(['{"n":1}', '{"n":2}', '{"n":3}'])
+  expect(entries.map(({ body }) => body)).toEqual([1, 2, 3].map((n) => record('a', n).body))
   const positions = entries.map(({ position }) => position)
   expect(positions).toEqual([...positions].sort((one, other) => one - other))
   expect(await readAll(database, 2)).toEqual(entries.slice(0, 2))
@@ -87,7 +91,7 @@ async function keepsOrder(database: Database): Promise<void> {
 
 async function readsFromCursor(database: Database): Promise<void> {
   const log = database.store(outboxLogPort)
-  const numbers = (entries: readonly OutboxEntry[]) => entries.map(({ body }) => Number(/\d+/.exec(body)?.[0]))
+  const numbers = (entries: readonly OutboxEntry[]) => entries.map(numberOf)
   const all = () => Array.from({ length: log.partitions }, (_, partition) => partition)
   const readFrom = async (after: number | undefined, limit: number) =>
     (await Promise.all(all().map((partition) => log.read(partition, after, limit)))).flat()
@@ -133,7 +137,7 @@ async function ordersConcurrentWriters(database: Database): Promise<void> {
   const entries = await readAll(database)
   expect(entries).toHaveLength(60)
   for (const key of keys) {
-    const numbers = entries.filter((entry) => entry.key === key).map(({ body }) => Number(/\d+/.exec(body)?.[0]))
+    const numbers = entries.filter((entry) => keyOf(entry) === key).map(numberOf)
     expect(numbers).toEqual(Array.from({ length: 15 }, (_, n) => n + 1))
   }
 }
@@ -153,6 +157,25 @@ async function wakesAfterCommit(database: Database): Promise<void> {
   stop()
   await append(database, record('a', 2))
   expect(wakes).toBe(before)
+}
+
+async function wakesReaders(database: Database): Promise<void> {
+  const log = database.store(outboxLogPort)
+  let woken: ReadonlySet<number> | undefined
+  const stop = database.store(outboxPort).onAppend((partitions) => {
+    woken = partitions
+  })
+  const ends = Array.from({ length: log.partitions }, () => 0)
+  for (const keys of [['a'], ['b'], ['c'], ['d'], ['a', 'b', 'c', 'd', 'e']]) {
+    await append(database, ...keys.map((key) => record(key, 1)))
+    for (const [partition, end] of ends.entries()) {
+      const last = (await log.read(partition, end, 100)).at(-1)
+      // One that is not told which partitions they were reads all of them.
+      if (woken) expect(woken.has(partition)).toBe(last !== undefined)
+      ends[partition] = last?.position ?? end
+    }
+  }
+  stop()
 }
 
 async function fencesByEpoch(database: Database): Promise<void> {
@@ -178,7 +201,7 @@ async function neverReusesPositions(database: Database): Promise<void> {
     await sendAll(database, 1)
   }
   await append(database, record('a', 99))
-  expect((await readAll(database)).map(({ body }) => body)).toEqual(['{"n":99}'])
+  expect((await readAll(database)).map(numberOf)).toEqual([99])
 }
 
 async function countsBacklog(database: Database): Promise<void> {
@@ -222,7 +245,8 @@ async function keepsKeysTogether(database: Database): Promise<void> {
   for (const n of [4, 5, 6]) for (const key of keys) await append(database, record(key, n))
   const places = new Map<string, Set<number>>()
   for (let partition = 0; partition < log.partitions; partition += 1)
-    for (const { key } of await log.read(partition, undefined, 1_000)) places.set(key, (places.get(key) ?? new Set()).add(partition))
+    for (const key of (await log.read(partition, undefined, 1_000)).map(keyOf))
+      places.set(key, (places.get(key) ?? new Set()).add(partition))
   expect([...places].map(([key, { size }]) => `${key} in ${size}`).sort()).toEqual(keys.map((key) => `${key} in 1`))
 }
 

@@ -2,7 +2,6 @@ import { type Bus, silentLogger } from '@banyan/core'
 import { type BusSite, testPostgres } from '@banyan/testing'
 import pg from 'pg'
 import { postgresBus } from '../bus.ts'
-import { FENCE_CLASS } from '../fence-watch.ts'
 
 // Places for the tests' buses. Not published.
 
@@ -25,7 +24,7 @@ export async function createBusSite(): Promise<BusSite> {
       await client.connect()
       // Whoever appends takes the fence first.
       await client.query(
-        `with fence as materialized (select pg_advisory_xact_lock_shared(${FENCE_CLASS}, 'banyan_bus_position'::regclass::oid::int))
+        `with fence as materialized (select pg_advisory_xact_lock_shared(1869968482, 'banyan_bus_position'::regclass::oid::int))
          insert into banyan_bus_events (position, type, partition, stored_at, raw)
          select nextval('banyan_bus_position'), $1, 0, 0, $2 from fence`,
         [type, raw],

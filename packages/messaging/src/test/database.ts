@@ -2,7 +2,6 @@
 import {
   type ComponentContext,
   type Database,
-  decodeEnvelope,
   type Envelope,
   type Logger,
   type ManualWorld,
@@ -13,6 +12,7 @@ import {
 } from '@banyan/core'
 import { sqlite } from '@banyan/sqlite'
 import type { Lease } from '../lease.ts'
+import { envelopeOf } from '../outbox-body.ts'
 
 /** What stands in the tables. */
 export interface State {
@@ -77,7 +77,7 @@ async function stateOf(tx: ReadTransaction): Promise<State> {
     select message_id as "messageId", state as kind, reason from banyan_key_queue order by position`
   if (!lease || !inbox) throw new Error('the tables of messaging are not there')
   return {
-    outbox: outbox.map(({ body }) => decodeEnvelope(body)),
+    outbox: outbox.map(({ body }) => envelopeOf(body)),
     done: lease.done,
     lease: { kind: lease.owner === null ? 'free' : 'held', epoch: lease.epoch, owner: lease.owner },
     inbox: inbox.size,

@@ -1,0 +1,32 @@
+import { type Envelope, EnvelopeError } from '@banyan/core'
+import { envelopeOf } from './outbox-body.ts'
+import type { OutboxEntry } from './ports.ts'
+
+/** An event of the outbox on its way to the bus. */
+export interface Outgoing extends OutboxEntry {
+  /** What it keeps its order in; one that cannot be read has a key of its own. */
+  readonly key: string
+  readonly content: Envelope | EnvelopeError
+}
+
+/** Reads what stands in the outbox. */
+export function outgoingOf(entry: OutboxEntry): Outgoing {
+  const { position, body } = entry
+  const content = contentOf(body)
+  return { position, body, content, key: content instanceof EnvelopeError ? `outbox-${position}` : content.subject }
+}
+
+/** The envelope of an event. @throws {EnvelopeError} `ERR_ENVELOPE_INVALID` where it cannot be read */
+export function envelopeIn({ content }: Outgoing): Envelope {
+  if (content instanceof EnvelopeError) throw content
+  return content
+}
+
+function contentOf(body: string): Envelope | EnvelopeError {
+  try {
+    return envelopeOf(body)
+  } catch (error) {
+    if (error instanceof EnvelopeError) return error
+    throw error
+  }
+}
