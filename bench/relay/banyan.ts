@@ -35,13 +35,13 @@ export async function openBanyan(url: string): Promise<RelaySubject> {
 async function copy(url: string, messages: number): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  await client.query('create table sample as select part, type, key, body, time from banyan_outbox')
+  await client.query('create table sample as select part, body from banyan_outbox')
   await client.query('select banyan_outbox_extend($1)', [messages + 4_194_304])
   for (let done = 0; done < messages; done += FILL) {
     const count = Math.min(FILL, messages - done)
     await client.query(
-      `insert into banyan_outbox (position, part, type, key, body, time)
-        select nextval('banyan_outbox_position'), part, type, key, body, time from generate_series(1, $1::int), sample`,
+      `insert into banyan_outbox (position, part, body)
+        select nextval('banyan_outbox_position'), part, body from generate_series(1, $1::int), sample`,
       [count / KEYS],
     )
   }
