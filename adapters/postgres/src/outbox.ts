@@ -152,7 +152,7 @@ async function readRows(
 ): Promise<Batch & { readonly server: string | undefined }> {
   const from = after === undefined ? '(select done from banyan_outbox_progress where partition = $1)' : '$5::bigint'
   const text = `
-    select ${joinNumbers('position')} filter (where before < $4) as positions, 
+    select ${joinNumbers('position')} filter (where before < $4) as positions,
       ${joinTexts('body')} filter (where before < $4) as bodies, count(*) as found, ${SERVER} as server from (
       select position, body,
         sum(octet_length(body)) over (order by position rows unbounded preceding) - octet_length(body) as before
@@ -220,6 +220,8 @@ const stats: OutboxLog['stats'] = async (tx): Promise<OutboxStats> => {
     from banyan_outbox_progress l,
       lateral (select count(*) as counted from (
         select 1 from banyan_outbox o where o.part = l.partition and o.position > l.done limit 10001) as unsent) as c,
-      lateral (select (select coalesce(time, substring(body from ${TIME})::bigint) from banyan_outbox o where o.part = l.partition and o.position > l.done order by position limit 1) as oldest) as t`
+      lateral (select (
+        select coalesce(time, substring(body from ${TIME})::bigint) from banyan_outbox o
+        where o.part = l.partition and o.position > l.done order by position limit 1) as oldest) as t`
   return { backlog: row?.backlog ?? 0, oldestAt: row?.oldestAt ?? undefined }
 }

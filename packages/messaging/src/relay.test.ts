@@ -239,6 +239,25 @@ describe('relay', () => {
     await component.stop()
   })
 
+  it.each(['a\ud800b', 'a\0b', 'a\0\udfffb'])('lets nothing of the parked key %j overtake what is parked', async (key) => {
+    const { world, database, bus, context } = setUp()
+    const component = relay()
+    await component.start(context)
+    bus.onPublish = (batch) => {
+      if (batch.some(({ subject }) => subject === key)) throw Object.assign(new Error('too large'), { code: 'ERR_EVENT_TOO_LARGE' })
+    }
+    await take(database, `${key}-1`)
+    await busy(world, database, 200_000)
+    bus.onPublish = () => {}
+    await take(database, `${key}-2`, 'good-1')
+    await world.advance(5_000)
+    expect(once(bus)).toEqual(['good-1'])
+    await deadLetters(database, { world }).redrive({}, { by: 'eva', reason: 'limit raised' })
+    await world.advance(5_000)
+    expect(once(bus)).toEqual(['good-1', `${key}-1`, `${key}-2`])
+    await component.stop()
+  })
+
   it('sends what a relay of an older version has parked unread, once it is redriven', async () => {
     const { world, database, bus, context } = setUp()
     await take(database, 'A1-1')
