@@ -66,9 +66,9 @@ describe('the trace and the correlation of a saga', () => {
       },
       { name: 'saga trip/confirm', traceId: TRACE },
     ])
-    const envelope = JSON.parse((await b.published())[0] ?? '{}')
+    const [envelope] = await b.published()
     expect(envelope).toMatchObject({ type: 'trip.confirmed', correlationid: 't1', causationid: `${id}:confirm` })
-    expect(envelope.traceparent).toContain(TRACE)
+    expect(envelope?.traceparent).toContain(TRACE)
   })
 })
 

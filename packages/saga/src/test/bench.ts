@@ -1,5 +1,14 @@
 // A service to run sagas in: a world that stands still, a database in memory, and a list of what happened.
-import { type Component, type ComponentContext, type Database, type Logger, type ManualWorld, manualWorld } from '@banyan/core'
+import {
+  type Component,
+  type ComponentContext,
+  type Database,
+  type Envelope,
+  type Logger,
+  type ManualWorld,
+  manualWorld,
+} from '@banyan/core'
+import { envelopeOf } from '@banyan/messaging/internal'
 import type { AnySaga } from '../definition.ts'
 import { type Sagas, sagas } from '../recover.ts'
 import type { SagaDetails } from '../summary.ts'
@@ -10,8 +19,8 @@ export interface Bench {
   readonly world: ManualWorld
   readonly database: TestDatabase
   readonly admin: Sagas
-  /** The envelopes that wait in the outbox, as JSON. */
-  published(): Promise<string[]>
+  /** The envelopes that wait in the outbox. */
+  published(): Promise<Envelope[]>
   /** What steps have noted, in order. */
   readonly calls: string[]
   /** Messages of warnings and errors. */
@@ -88,7 +97,7 @@ export function bench(): Bench {
     admin,
     async published() {
       const rows = await database.read((tx) => tx.sql<{ body: string }>`select body from banyan_outbox order by position`)
-      return rows.map(({ body }) => body)
+      return rows.map(({ body }) => envelopeOf(body))
     },
     calls: [],
     logged,
