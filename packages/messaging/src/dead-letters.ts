@@ -208,7 +208,7 @@ async function matching(store: DeadLetterStore, tx: ReadTransaction, filter: Dea
 function letterOf(message: ParkedMessage): DeadLetter {
   const { position: id, group, type, key, traceId, raw } = message
   const { attempts, failure } = deadOf(message)
-  const envelope = envelopeOf(raw)
+  const envelope = readable(raw)
   return { id, group, type, key, messageId: envelope?.id ?? message.messageId, ...failure, attempts, traceId, envelope, raw }
 }
 
@@ -217,7 +217,7 @@ function deadOf({ parking, position }: ParkedMessage): { attempts: number; failu
   throw new Error(`the store gave message ${position} as a dead letter, and it is "${parking.kind}"`)
 }
 
-function envelopeOf(raw: string): Envelope | undefined {
+function readable(raw: string): Envelope | undefined {
   try {
     return decodeEnvelope(raw)
   } catch (error) {
@@ -239,7 +239,7 @@ function unknownLetter(id: number): MessagingError {
 }
 
 function editable({ raw, position }: ParkedMessage): Envelope {
-  const envelope = envelopeOf(raw)
+  const envelope = readable(raw)
   if (envelope) return envelope
   throw new MessagingError('ERR_DEAD_LETTER_UNDECODABLE', `dead letter ${position} cannot be edited: it is not an event; discard it`, {
     status: 409,
@@ -266,5 +266,5 @@ function auditOf(
   { by, reason }: Decision,
   at: number,
 ): AuditRecord {
-  return { deadLetter: position, action, by, why: reason, at, group, messageId: envelopeOf(raw)?.id ?? messageId, raw }
+  return { deadLetter: position, action, by, why: reason, at, group, messageId: readable(raw)?.id ?? messageId, raw }
 }
