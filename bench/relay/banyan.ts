@@ -36,7 +36,6 @@ async function copy(url: string, messages: number): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   await client.query('create table sample as select part, body from banyan_outbox')
-  await client.query('select banyan_outbox_extend($1)', [messages + 4_194_304])
   for (let done = 0; done < messages; done += FILL) {
     const count = Math.min(FILL, messages - done)
     await client.query(

@@ -10,6 +10,7 @@ import { sagaRows } from './migrations/008-saga-rows.ts'
 import { sagaSnapshots } from './migrations/009-saga-snapshots.ts'
 import { participants } from './migrations/010-participants.ts'
 import { outboxBody } from './migrations/011-outbox-body.ts'
+import { outboxSegments } from './migrations/012-outbox-segments.ts'
 
 /** Banyan's own tables (`banyan_*`), in order. They run before the first use of a database. */
 export const banyanMigrations: readonly Migration[] = [
@@ -24,4 +25,5 @@ export const banyanMigrations: readonly Migration[] = [
   sagaSnapshots,
   participants,
   outboxBody,
+  outboxSegments,
 ]

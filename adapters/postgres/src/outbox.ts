@@ -4,17 +4,19 @@ import type { FenceState } from './fence.ts'
 import { type FencedLog, fenceWatch, SERVER } from './fence-watch.ts'
 import { joinNumbers, joinTexts, numbersOf, textsOf } from './joined.ts'
 import { wakeUps } from './notify.ts'
-import { type OutboxRooms, outboxRooms } from './outbox-rooms.ts'
 import { type PostgresDatabase, postgresTransaction } from './postgres-database.ts'
 import { storable } from './storable.ts'
 
 /** Relay partitions; the table of leases has a row for each. */
 const PARTITIONS = 4
 
-/** PostgreSQL gives a statement that inserts the lock of its table before the statement runs, so none has to be asked for. */
+/**
+ * PostgreSQL gives a statement that inserts the lock of its table before the statement runs, so none has to be asked for. The table that has
+ * the name now: before one becomes a segment, all who have written there are through.
+ */
 const LOG: FencedLog = {
   sequence: 'banyan_outbox_position',
-  lock: "locktype = 'relation' and mode = 'RowExclusiveLock' and relation = 'banyan_outbox'::regclass",
+  lock: "locktype = 'relation' and mode = 'RowExclusiveLock' and relation = to_regclass('banyan_outbox')",
 }
 
 /** Sent together with COMMIT. The positions are drawn in the statement that inserts, never before it. */
@@ -35,11 +37,9 @@ const ONLY: readonly ReadonlySet<number>[] = Array.from({ length: PARTITIONS }, 
 export function postgresOutbox(database: PostgresDatabase): Outbox {
   const listeners = new Set<(partitions: ReadonlySet<number>) => void>()
   const others = wakeUps(database, 'banyan_outbox')
-  const rooms = roomsOf(database)
-  function appended(count: number, partitions: ReadonlySet<number>): void {
+  function appended(partitions: ReadonlySet<number>): void {
     for (const wake of listeners) wake(partitions)
     others.tell()
-    rooms.appended(count)
   }
   return {
     source: database.name,
@@ -49,11 +49,11 @@ export function postgresOutbox(database: PostgresDatabase): Outbox {
       const [only] = records
       if (only && records.length === 1) {
         const part = partitionOf(only.key)
-        withCommit(APPEND_ONE, [part, storable(only.body)], () => appended(1, ONLY[part] ?? NOBODY))
+        withCommit(APPEND_ONE, [part, storable(only.body)], () => appended(ONLY[part] ?? NOBODY))
         return
       }
       const parts = records.map(({ key }) => partitionOf(key))
-      withCommit(APPEND, [parts, records.map(({ body }) => storable(body))], () => appended(records.length, new Set(parts)))
+      withCommit(APPEND, [parts, records.map(({ body }) => storable(body))], () => appended(new Set(parts)))
     },
     onAppend(wake) {
       listeners.add(wake)
@@ -69,10 +69,15 @@ export function postgresOutbox(database: PostgresDatabase): Outbox {
 /** How much of events one read brings, bytes, and one event more: they come as one text, and V8 has none beyond 512 MB. */
 const MOST_BYTES = 16_777_216
 
+/**
+ * Begins a new segment of the outbox, or drops one that is sent. For both it waits 100 ms at most for whoever uses the table: others wait
+ * behind it.
+ */
+const TIDY = [{ text: 'set local lock_timeout = 100' }, { text: 'select banyan_outbox_tidy()' }]
+
 /** The reading side of the outbox. */
 export function postgresOutboxLog(database: PostgresDatabase, mostBytes: number = MOST_BYTES): OutboxLog {
   const fence = fenceWatch(database, LOG)
-  const rooms = roomsOf(database)
   /** Where a partition was last found empty: nothing can appear there before the fence moves. */
   const empty = new Map<number, { after: number | undefined; at: FenceState }>()
 
@@ -107,19 +112,10 @@ export function postgresOutboxLog(database: PostgresDatabase, mostBytes: number 
     },
     setbacks: () => fence.now().setbacks,
     async tidy() {
-      await rooms.extend()
-      await rooms.trim((await fence.look()).final)
+      await database.runAll(TIDY, { atomic: true })
     },
     stats,
   }
-}
-
-const known = new WeakMap<PostgresDatabase, OutboxRooms>()
-
-function roomsOf(database: PostgresDatabase): OutboxRooms {
-  const rooms = known.get(database) ?? outboxRooms(database)
-  known.set(database, rooms)
-  return rooms
 }
 
 /** The relay partition of a key: the same in every process. FNV-1a over UTF-16 code units. */
