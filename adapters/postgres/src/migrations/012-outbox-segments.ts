@@ -105,6 +105,9 @@ export const outboxSegments: Migration = {
     begin
       lock table banyan_outbox in access exclusive mode;
       alter table banyan_outbox rename to banyan_outbox_parts;
+      -- A relay from before bodies said all sends what it can read, again and again, until its lease ends. Without a key of their own it
+      -- would take the keys of its other events for those of what it cannot read, and hold these back and not those behind them.
+      alter table banyan_outbox_parts alter column key set default '';
       perform banyan_outbox_begin(old);
       for part in select inhrelid from pg_inherits where inhparent = old loop
         execute format('alter table %s detach partition %s', old, part);
