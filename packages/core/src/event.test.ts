@@ -90,6 +90,23 @@ test('an upcast that is missing or throws is told', async () => {
   })
 })
 
+test('an upcast may take its time, and one that fails then is told as well', async () => {
+  const upcasts = (first: (data: unknown) => unknown) =>
+    event('order.placed', {
+      version: 3,
+      schema: z.object({ total: z.number(), currency: z.string() }),
+      key: () => 'k',
+      upcast: { 1: first, 2: (data) => ({ ...(data as object), currency: 'EUR' }) },
+    })
+  const slow = upcasts(async () => ({ total: 12 }))
+  expect(await readEvent(slow, sent(1, {}))).toEqual({ total: 12, currency: 'EUR' })
+  const down = new Error('the rates are not to be had')
+  const failing = upcasts(async () => {
+    throw down
+  })
+  await expect(readEvent(failing, sent(1, {}))).rejects.toMatchObject({ code: 'ERR_EVENT_UPCAST_FAILED', cause: down })
+})
+
 test.each(['', 'Order.placed', 'order..placed', '.order', 'order.', 'order placed', 'order_placed'])('the name "%s" is refused', (name) => {
   expect(() => event(name, { schema: z.object({}), key: () => 'k' })).toThrow(`cannot declare event "${name}"`)
 })

@@ -10,7 +10,7 @@ export interface EventOptions<S extends Schema> {
   schema: S
   /** The aggregate the event is about; events of one key keep their order. */
   key: (data: InputOf<S>) => string
-  /** From each older version to the next: `{ 1: (data) => ({ ...data, currency: 'EUR' }) }` takes 1 to 2. */
+  /** From each older version to the next: `{ 1: (data) => ({ ...data, currency: 'EUR' }) }` takes 1 to 2. May be asynchronous. */
   upcast?: Readonly<Record<number, (data: unknown) => unknown>>
 }
 
@@ -75,10 +75,10 @@ export async function readEvent<E extends EventType>(type: E, envelope: Envelope
       `event "${type.name}" came in version ${version}, this consumer knows up to ${type.version}; deploy the consumer first, then redrive`,
     )
   }
-  return checkEventData(type, upcastFrom(type, version, envelope.data))
+  return checkEventData(type, version === type.version ? envelope.data : await upcastFrom(type, version, envelope.data))
 }
 
-function upcastFrom(type: EventType, version: number, data: unknown): unknown {
+async function upcastFrom(type: EventType, version: number, data: unknown): Promise<unknown> {
   let current = data
   for (let from = version; from < type.version; from += 1) {
     const step = type.upcast[from]
@@ -88,7 +88,7 @@ function upcastFrom(type: EventType, version: number, data: unknown): unknown {
         `event "${type.name}" came in version ${version} and has no upcast from ${from} to ${from + 1}`,
       )
     try {
-      current = step(current)
+      current = await step(current)
     } catch (cause) {
       throw new EventError('ERR_EVENT_UPCAST_FAILED', `the upcast of event "${type.name}" from ${from} to ${from + 1} threw`, { cause })
     }
