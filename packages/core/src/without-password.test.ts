@@ -7,7 +7,13 @@ test.each([
   ['redis://shop:se/cr@et@host', 'redis://***@host'],
   ['http://shop:secret@:x', 'http://***@:x'],
   ['"//a\nb@c"', '"//***@c"'],
+  ['redis:/:secret@host:1', '***@host:1'],
+  ['redis:shop:se@cret@host', '***@host'],
+  ['"shop:secret@host:6379"', '"***@host:6379"'],
+  [':secret@host', '***@host'],
   ['someone@example.org', 'someone@example.org'],
+  ['"someone@example.org: 7"', '"someone@example.org: 7"'],
+  ['host:6379', 'host:6379'],
 ])('%s is shown as %s', (text, shown) => {
   expect(withoutPassword(text)).toBe(shown)
 })

@@ -1,7 +1,7 @@
 /**
  * A text as a log or a message may have it: without the user and the password of an address in it, also where it cannot be read as one, as
- * with a slash or an @ in the password.
+ * with a slash or an @ in the password, or with a slash too few.
  */
 export function withoutPassword(text: string): string {
-  return text.replace(/\/\/.*@/s, '//***@')
+  return text.replace(/(?:((?:[a-z][\w+.-]*:)?\/\/)|[^":]*:).*@/is, (_, start = '') => `${start}***@`)
 }
