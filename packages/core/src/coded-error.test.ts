@@ -45,6 +45,20 @@ test('messageOf makes a text of what has none of its own', () => {
   expect(messageOf(Symbol('s'))).toBe('Symbol(s)')
 })
 
+test('messageOf says of an error without a message what it was put together of, or what it is', () => {
+  // What Node throws when no address of a name takes a connection.
+  const refused = [new Error('connect ECONNREFUSED ::1:5432'), new Error('connect ECONNREFUSED 127.0.0.1:5432')]
+  const nobody = Object.assign(new AggregateError(refused), { code: 'ECONNREFUSED' })
+  expect(messageOf(nobody)).toBe('connect ECONNREFUSED ::1:5432; connect ECONNREFUSED 127.0.0.1:5432')
+  expect(messageOf(new AggregateError(refused, 'two tries failed'))).toBe('two tries failed')
+  expect(messageOf(Object.assign(new Error(), { code: 'ECONNRESET' }))).toBe('ECONNRESET')
+  expect(messageOf(new RangeError())).toBe('RangeError')
+  expect(messageOf(new AggregateError([]))).toBe('AggregateError')
+  const itself = new AggregateError([])
+  itself.errors.push(itself)
+  expect(messageOf(itself)).toBe('AggregateError')
+})
+
 const fails = () => {
   throw new Error('trap')
 }

@@ -38,17 +38,26 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 /**
- * What an unknown thrown value says: the message of an error, else the value as text, JSON where it has no text of its own. Never
- * throws, whatever it is given.
+ * What an unknown thrown value says: the message of an error, or of those it was put together of, or its code or its name where it has
+ * none; else the value as text, JSON where it has no text of its own. Never throws, whatever it is given.
  */
 export function messageOf(error: unknown): string {
-  const said = attempted(() => textOf(error instanceof Error ? error.message : error))
+  const said = attempted(() => (error instanceof Error ? saidBy(error) : textOf(error)))
   return said ?? attempted(() => String(error)) ?? 'a value that cannot be shown'
 }
 
 /** The stack of an error, where it is text: some programs make it a list of call sites. Never throws, whatever it is given. */
 export function stackOf(error: unknown): string | undefined {
   return attempted(() => (error instanceof Error && typeof error.stack === 'string' ? error.stack : undefined))
+}
+
+/** Node gives no message to what it throws when no address of a name takes a connection. */
+function saidBy(error: Error): string | undefined {
+  const own = textOf(error.message)
+  if (own !== '') return own
+  // One level, as there may be circles.
+  const parts = error instanceof AggregateError ? error.errors.map((one) => textOf(one instanceof Error ? one.message : one)) : []
+  return parts.filter(Boolean).join('; ') || codeOf(error) || error.name
 }
 
 /** Handlers throw what they like: an object without a prototype, a proxy, an error whose message is the body of an answer. */
