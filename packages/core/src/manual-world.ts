@@ -55,11 +55,13 @@ export function manualWorld(options: ManualWorldOptions = {}): ManualWorld {
     random,
     uuid: () =>
       uuidV7(
-        now(),
+        // An id has no place for a time before 1970, where a jump may lead.
+        Math.max(0, now()),
         Uint8Array.from({ length: 10 }, () => random() * 256),
       ),
     after(delayMs, fire) {
-      const timer = { at: elapsed + Math.max(0, delayMs), fire }
+      // One that is no number is over at once, as the runtime has it.
+      const timer = { at: elapsed + Math.max(0, delayMs || 0), fire }
       timers.add(timer)
       return { cancel: () => void timers.delete(timer) }
     },

@@ -100,6 +100,21 @@ test('one seed gives one row of numbers and ids, another seed another', () => {
   expect(new Set(numbers).size).toBeGreaterThan(990)
 })
 
+test('an id of a time before 1970 is one all the same', () => {
+  const world = manualWorld({ startMs: 0 })
+  world.jump(-1_000)
+  expect(world.now()).toBe(-1_000)
+  expect(world.uuid()).toMatch(/^00000000-0000-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+})
+
+test('a delay that is no number is over at once, as with the system', async () => {
+  const world = manualWorld()
+  let fired = false
+  world.after(Number.NaN, () => (fired = true))
+  await world.advance(1)
+  expect([fired, world.pendingTimers()]).toEqual([true, 0])
+})
+
 test('sleep ends at its time', async () => {
   const world = manualWorld()
   let awake = false
