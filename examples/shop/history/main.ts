@@ -33,8 +33,8 @@ export default function main(host: Host): Service {
         else if (type === 'order.rejected') {
           const { reason, ...order } = data
           await projectOrder(tx, order, 'rejected', reason)
-        } else if (type === 'shipment.created') await projectShipment(tx, data.orderId)
-        else if (data.kind === 'shipped') await projectNotification(tx, data.orderId)
+        } else if (type === 'shipment.created') await projectShipment(tx, data)
+        else if (data.kind === 'shipped') await projectNotification(tx, data)
       },
     ),
   )
