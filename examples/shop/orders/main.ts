@@ -29,7 +29,7 @@ export default function main(host: Host): Service {
         const totalCents = await priceItems(catalog, body.items)
         const order: OrderSummary = { orderId: world.uuid(), customerId, items: body.items, totalCents, checkout }
         return transaction((tx) =>
-          once(tx, `${customerId}:${key}`, body, async () => {
+          once(tx, { customerId, key }, body, async () => {
             await insertOrder(tx, order)
             if (checkout === 'orchestration') await startSaga(tx, fulfilment, order)
             else await announceOrder(tx, order)
