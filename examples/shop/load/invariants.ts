@@ -24,6 +24,7 @@ export async function checkInvariants(place: BookPlace, accepted: readonly strin
     ['one shipment for a confirmed order, none for any other', wrongShipments],
     ['one message of each kind, "shipped" for confirmed orders only', wrongMessages],
     ['the read model says what the services say', wrongHistory],
+    ['nothing is charged, held, sent or shown for an order that is not in the books', strays],
   ]
   const broken = rules.map(([rule, find]) => ({ rule, orders: find(books, accepted) })).filter(({ orders }) => orders.length > 0)
   const counts = Map.groupBy(books.orders, (order) => String(order.status))
@@ -46,6 +47,7 @@ export async function countUnsettled(place: BookPlace): Promise<number> {
 
 const confirmed = (order: Row) => order.status === 'confirmed'
 const id = (order: Row) => String(order.order_id)
+const isTo = (order: Row) => (sent: Row) => sent.customer_id === order.customer_id
 
 function lostOrders({ orders }: Books, accepted: readonly string[]): string[] {
   const known = new Set(orders.map(id))
@@ -72,7 +74,10 @@ function wrongLedger({ orders, payments, charges }: Books): string[] {
     const taken = charge?.status === 'accepted' ? Number(charge.amount_cents) : 0
     return taken !== (confirmed(order) ? Number(order.total_cents) : 0)
   }
-  return orders.filter(isWrong).map(id)
+  // Money taken under a key that no payment has: nobody would ever give it back.
+  const keys = new Set([...payments.values()].map((payment) => payment.payment_id))
+  const unknown = [...charges.values()].filter(({ key, status }) => status === 'accepted' && !keys.has(key ?? null))
+  return [...orders.filter(isWrong).map(id), ...unknown.map(({ key }) => `charge ${key}`)]
 }
 
 function wrongReservations({ orders, reservations }: Books): string[] {
@@ -88,18 +93,25 @@ function wrongStock({ stock, orders }: Books): string[] {
   }
   const isWrong = (level: Row) =>
     Number(level.available) < 0 || Number(level.on_hand) - Number(level.available) !== (sold.get(String(level.product_id)) ?? 0)
-  return stock.filter(isWrong).map((level) => `stock of ${level.product_id}`)
+  const kept = new Set(stock.map((level) => String(level.product_id)))
+  const wrong = stock.filter(isWrong).map((level) => String(level.product_id))
+  return [...wrong, ...[...sold.keys()].filter((product) => !kept.has(product))].map((product) => `stock of ${product}`)
 }
 
 function wrongShipments({ orders, shipments }: Books): string[] {
-  return orders.filter((order) => (shipments.get(order.order_id)?.length ?? 0) !== (confirmed(order) ? 1 : 0)).map(id)
+  const isWrong = (order: Row) => {
+    const sent = shipments.get(order.order_id) ?? []
+    return sent.length !== (confirmed(order) ? 1 : 0) || !sent.every(isTo(order))
+  }
+  return orders.filter(isWrong).map(id)
 }
 
 function wrongMessages({ orders, messages }: Books): string[] {
   const isWrong = (order: Row) => {
-    const kinds = (messages.get(order.order_id) ?? []).map((message) => String(message.kind)).sort()
+    const sent = messages.get(order.order_id) ?? []
+    const kinds = sent.map((message) => String(message.kind)).sort()
     const wanted = ['received', String(order.status), ...(confirmed(order) ? ['shipped'] : [])].sort()
-    return kinds.join() !== wanted.join()
+    return kinds.join() !== wanted.join() || !sent.every(isTo(order))
   }
   return orders.filter(isWrong).map(id)
 }
@@ -112,9 +124,19 @@ function wrongHistory({ orders, history }: Books): string[] {
       entry?.status !== order.status ||
       entry?.total_cents !== order.total_cents ||
       entry?.customer_id !== order.customer_id ||
+      entry?.reason !== order.reason ||
       entry?.shipped !== flag ||
       entry?.notified !== flag
     )
   }
   return orders.filter(isWrong).map(id)
+}
+
+/** What others have for orders that nobody knows. What was given up counts for nothing: whoever refunds what never came leaves it void. */
+function strays({ orders, payments, reservations, shipments, messages, history }: Books): string[] {
+  const known = new Set(orders.map(id))
+  const charged = [...payments.values()].filter(({ status }) => status === 'succeeded' || status === 'pending' || status === 'refunding')
+  const held = [...reservations.values()].filter(({ status }) => status === 'held')
+  const named = [...[...charged, ...held].map(id), ...[...shipments.keys(), ...messages.keys(), ...history.keys()].map(String)]
+  return [...new Set(named)].filter((orderId) => !known.has(orderId))
 }
