@@ -1,4 +1,4 @@
-import type { Database } from '@banyan/core'
+import { CodedError, type Database } from '@banyan/core'
 import { consume, relay } from '@banyan/messaging'
 import { type Host, type Service, serve } from '@banyan/service'
 import { stockReserved } from '../inventory/contract.ts'
@@ -50,6 +50,9 @@ async function refund(database: Database, psp: Psp, paymentId: string, orderId: 
   return database.transaction((tx) => settleRefund(tx, paymentId))
 }
 
+/** @throws `ERR_PAYMENT_UNKNOWN`: what is written down under a wrong name would be in the way of an order's own payment */
 function orderOf(paymentId: string): string {
-  return paymentId.slice(paymentIdOf('').length)
+  const orderId = paymentId.slice(paymentIdOf('').length)
+  if (orderId !== '' && paymentId === paymentIdOf(orderId)) return orderId
+  throw new CodedError('ERR_PAYMENT_UNKNOWN', `there is no payment "${paymentId}"`, { status: 404 })
 }

@@ -54,6 +54,17 @@ describe('what a client gets wrong is named in a problem, and nothing is written
     expect(second.body.code).toBe('ERR_KEY_REUSED')
   })
 
+  it('a refund of what can be no payment', async () => {
+    const payments = await instanceOf('payments')
+    for (const id of ['x', 'y', 'PAYMENT-o1', 'payment-']) {
+      const answer = await ask('POST', `/payments/${id}/refunds`, { key: `refund-${id}` }, payments)
+      expect({ status: answer.status, code: answer.body.code }, id).toEqual({ status: 404, code: 'ERR_PAYMENT_UNKNOWN' })
+    }
+    // It is in the way of no order's charge.
+    const body = JSON.stringify({ orderId: 'o1', amountCents: 13, checkout: 'orchestration' })
+    expect((await ask('POST', '/payments', { key: 'charge-o1', body }, payments)).body.code).toBe('declined')
+  })
+
   it('a route that nobody has', async () => {
     const answer = await ask('GET', '/no/such/page', {})
     expect(answer.status).toBe(404)
@@ -81,8 +92,17 @@ interface Request {
 let keys = 0
 const signed = (request: Request): Request => ({ token, key: `key-${keys++}`, ...request })
 
-async function ask(method: string, path: string, { body, type = 'application/json', key, token }: Request) {
-  const response = await fetch(shop.running.gatewayUrl + path, {
+/** Past the gateway, as only those inside can go. */
+async function instanceOf(service: string): Promise<string> {
+  const answer = await fetch(`${shop.running.registryUrl}/v1/health/service/${service}?passing=1`)
+  const [entry] = (await answer.json()) as { Service: { Address: string; Port: number } }[]
+  if (!entry) throw new Error(`the registry knows no ${service}`)
+  return `http://${entry.Service.Address}:${entry.Service.Port}`
+}
+
+async function ask(method: string, path: string, request: Request, origin = shop.running.gatewayUrl) {
+  const { body, type = 'application/json', key, token } = request
+  const response = await fetch(origin + path, {
     method,
     headers: {
       ...(body === undefined ? {} : { 'content-type': type }),
