@@ -14,6 +14,8 @@ export type ChargeAnswer = Payment | Refusal<'declined' | 'cancelled'>
 /**
  * Notes that a charge is under way, before the provider is asked: a crash in between leaves a pending payment that the next
  * attempt takes up under the same key. Gives the answer at once when there is one.
+ *
+ * @throws `ERR_PAYMENT_DIFFERS` (422) where the order has a payment of another amount
  */
 export async function beginCharge(tx: Transaction, charge: Charge): Promise<{ answer: ChargeAnswer } | { pending: Payment }> {
   await tx.sql`
@@ -21,6 +23,8 @@ export async function beginCharge(tx: Transaction, charge: Charge): Promise<{ an
     values (${paymentIdOf(charge.orderId)}, ${charge.orderId}, ${charge.amountCents}, ${charge.checkout}, 'pending')
     on conflict (payment_id) do nothing`
   const row = await requirePayment(tx, paymentIdOf(charge.orderId))
+  // A void one was never of an amount.
+  if (row.status !== 'voided' && row.amount_cents !== charge.amountCents) throw differs(row, charge)
   return row.status === 'pending' ? { pending: paymentOf(row) } : { answer: answerOf(row) }
 }
 
@@ -77,6 +81,11 @@ async function requirePayment(tx: ReadTransaction, paymentId: string): Promise<P
   const [row] = await tx.sql<PaymentRow>`select * from payments where payment_id = ${paymentId}`
   if (!row) throw new CodedError('ERR_PAYMENT_UNKNOWN', `there is no payment "${paymentId}"`, { status: 404 })
   return row
+}
+
+function differs(row: PaymentRow, charge: Charge): CodedError {
+  const what = `order "${row.order_id}" has a payment of ${row.amount_cents} cents and cannot be charged ${charge.amountCents}`
+  return new CodedError('ERR_PAYMENT_DIFFERS', what, { status: 422 })
 }
 
 async function setStatus(tx: Transaction, row: PaymentRow, status: PaymentStatus): Promise<PaymentRow> {

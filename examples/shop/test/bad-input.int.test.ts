@@ -65,6 +65,16 @@ describe('what a client gets wrong is named in a problem, and nothing is written
     expect((await ask('POST', '/payments', { key: 'charge-o1', body }, payments)).body.code).toBe('declined')
   })
 
+  it('another amount for an order that has a payment', async () => {
+    const payments = await instanceOf('payments')
+    const charge = (amountCents: number, key: string) =>
+      ask('POST', '/payments', { key, body: JSON.stringify({ orderId: 'o2', amountCents, checkout: 'orchestration' }) }, payments)
+    expect((await charge(113, 'first')).body.code).toBe('declined')
+    const other = await charge(500, 'second')
+    expect({ status: other.status, code: other.body.code }).toEqual({ status: 422, code: 'ERR_PAYMENT_DIFFERS' })
+    expect((await charge(113, 'third')).body.code).toBe('declined')
+  })
+
   it('a route that nobody has', async () => {
     const answer = await ask('GET', '/no/such/page', {})
     expect(answer.status).toBe(404)
