@@ -6,9 +6,14 @@ import { type Reservation, reservationIdOf, type StockLevel, stockRejected, stoc
 
 type ReserveRefusal = Refusal<'out-of-stock' | 'unknown-product' | 'cancelled'>
 
-/** Holds the stock of an order, all of it or none. Repeating the key changes nothing; after {@link releaseStock} it is refused. */
+/**
+ * Holds the stock of an order, all of it or none. Repeating the key changes nothing; after {@link releaseStock} it is refused.
+ *
+ * @throws `ERR_ORDER_RESERVED` (409) under another key than the order's reservation was made with
+ */
 export async function reserveStock(tx: Transaction, key: string, order: OrderSummary): Promise<Reservation | ReserveRefusal> {
   const result = await participant(tx, { key, operation: 'stock', kind: 'do', fingerprint: order }, async () => {
+    await requireNoReservation(tx, order.orderId)
     const refusal = await findShortage(tx, order)
     if (refusal) {
       await publish(tx, stockRejected, { ...order, reason: refusal.refused }, about(order.orderId))
@@ -52,6 +57,11 @@ interface ReservationRow {
   order_id: string
   items: string
   status: Reservation['status']
+}
+
+async function requireNoReservation(tx: Transaction, orderId: string): Promise<void> {
+  const [row] = await tx.sql`select reservation_id from reservations where order_id = ${orderId}`
+  if (row) throw new CodedError('ERR_ORDER_RESERVED', `order "${orderId}" has a reservation, made under another key`, { status: 409 })
 }
 
 /** Lines of one product count together. */

@@ -75,6 +75,16 @@ describe('what a client gets wrong is named in a problem, and nothing is written
     expect((await charge(113, 'third')).body.code).toBe('declined')
   })
 
+  it('a second reservation of one order under another key', async () => {
+    const inventory = await instanceOf('inventory')
+    const items = [{ productId: 'seed-mix', quantity: 1 }]
+    const body = JSON.stringify({ orderId: 'o3', customerId: 'ada', items, totalCents: 499, checkout: 'orchestration' })
+    expect((await ask('POST', '/reservations', { key: 'hold', body }, inventory)).status).toBe(200)
+    const second = await ask('POST', '/reservations', { key: 'hold-again', body }, inventory)
+    expect({ status: second.status, code: second.body.code }).toEqual({ status: 409, code: 'ERR_ORDER_RESERVED' })
+    expect((await ask('DELETE', '/reservations/reservation-o3', { key: 'hold' }, inventory)).status).toBe(204)
+  })
+
   it('a route that nobody has', async () => {
     const answer = await ask('GET', '/no/such/page', {})
     expect(answer.status).toBe(404)
