@@ -1,3 +1,4 @@
+import { CodedError } from '@banyan/core'
 import { consume } from '@banyan/messaging'
 import { watchFlows } from '@banyan/saga'
 import { type Host, type Service, serve } from '@banyan/service'
@@ -43,8 +44,12 @@ export default function main(host: Host): Service {
   history.use(watchFlows([checkoutWithin(withinMs)], { graceMs: withinMs / 10, pollMs: Math.min(1_000, withinMs) }))
   history.use(
     serve(historyApi, {
-      ordersOfCustomer: ({ params }, { database }) =>
-        database.read(async (tx) => {
+      ordersOfCustomer({ params, headers }, { database }) {
+        const subject = headers['x-auth-subject']
+        // The gateway names who is signed in; those inside ask for anybody.
+        if (subject !== undefined && subject !== params.id)
+          throw new CodedError('ERR_NOT_YOURS', 'these are the orders of another customer than is signed in', { status: 403 })
+        return database.read(async (tx) => {
           const rows = await tx.sql<HistoryRow>`
             select order_id as "orderId", customer_id as "customerId", total_cents as "totalCents", status, reason, shipped, notified
             from order_history where customer_id = ${params.id} order by order_id desc limit 1000`
@@ -54,7 +59,8 @@ export default function main(host: Host): Service {
             shipped: Boolean(shipped),
             notified: Boolean(notified),
           }))
-        }),
+        })
+      },
       orderStats: (_, { database }) =>
         database.read(
           (tx) => tx.sql<{ status: OrderStatus; orders: number; totalCents: number }>`

@@ -1,3 +1,4 @@
+import { CodedError } from '@banyan/core'
 import { consume, publish, relay } from '@banyan/messaging'
 import { type Host, type Service, serve } from '@banyan/service'
 import { orderCancelled, orderConfirmed, orderCreated, orderRejected } from '../orders/contract.ts'
@@ -30,12 +31,17 @@ export default function main(host: Host): Service {
   )
   notifications.use(
     serve(notificationsApi, {
-      list: ({ query }, { database }) =>
-        database.read(
+      list({ query, headers }, { database }) {
+        const subject = headers['x-auth-subject']
+        // The gateway names who is signed in; those inside ask for anybody.
+        if (subject !== undefined && subject !== query.customerId)
+          throw new CodedError('ERR_NOT_YOURS', 'these are the messages of another customer than is signed in', { status: 403 })
+        return database.read(
           (tx) => tx.sql<Notification>`
             select notification_id as "notificationId", customer_id as "customerId", order_id as "orderId", kind, text
             from notifications where customer_id = ${query.customerId} order by notification_id`,
-        ),
+        )
+      },
     }),
   )
   return notifications

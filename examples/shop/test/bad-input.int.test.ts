@@ -85,6 +85,14 @@ describe('what a client gets wrong is named in a problem, and nothing is written
     expect((await ask('DELETE', '/reservations/reservation-o3', { key: 'hold' }, inventory)).status).toBe(204)
   })
 
+  it("another customer's orders and messages", async () => {
+    const other = shop.shopper.customerId
+    for (const path of [`/api/customers/${other}/orders`, `/api/notifications?customerId=${other}`]) {
+      const answer = await ask('GET', path, { token })
+      expect({ status: answer.status, code: answer.body.code }, path).toEqual({ status: 403, code: 'ERR_NOT_YOURS' })
+    }
+  })
+
   it('a route that nobody has', async () => {
     const answer = await ask('GET', '/no/such/page', {})
     expect(answer.status).toBe(404)
