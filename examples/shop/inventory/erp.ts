@@ -20,12 +20,13 @@ export function translate(record: unknown): Translation {
 
 /**
  * Reads all stock records of the ERP. New products are taken over; those we know keep our own count, which is newer than
- * the ERP's. Records we cannot read are put into quarantine and counted.
+ * the ERP's. Records we cannot read are put into quarantine and counted; those of earlier readings leave it.
  */
 export async function importStock(database: Database, erpUrl: string): Promise<{ translated: number; quarantined: number }> {
   const records = await erp.run(({ signal }) => fetchRecords(erpUrl, signal), { idempotent: true })
   const translations = records.map((record) => ({ record, translation: translate(record) }))
   await database.transaction(async (tx) => {
+    await tx.sql`delete from erp_quarantine`
     for (const { record, translation } of translations) {
       if (translation.ok) await takeOver(tx, translation.level)
       else await quarantine(tx, record, translation.problem)
