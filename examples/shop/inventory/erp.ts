@@ -2,10 +2,14 @@
 import type { Database, Transaction } from '@banyan/core'
 import { exponential, policy, retry, timeout } from '@banyan/resilience'
 import { z } from 'zod'
+import { ProductId } from '../orders/contract.ts'
 import { StockLevel } from './contract.ts'
 
+/** As many as an integer column holds: one number beyond it would keep all records out. */
+const Count = z.int().min(0).max(2_147_483_647)
+
 /** A stock record as the ERP sends it. */
-const ErpItem = z.looseObject({ ITEMNUMBER: z.string().min(1), QTY_ON_HAND: z.int().min(0), REORDER_PT: z.int().min(0) })
+const ErpItem = z.looseObject({ ITEMNUMBER: ProductId, QTY_ON_HAND: Count, REORDER_PT: Count })
 
 export type Translation = { ok: true; level: StockLevel } | { ok: false; problem: string }
 

@@ -6,8 +6,15 @@ import { z } from 'zod'
 export const Checkout = z.enum(['orchestration', 'choreography'])
 export type Checkout = z.infer<typeof Checkout>
 
+/** What a product is called. Not every database stores control characters. */
+export const ProductId = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^\P{Cc}*$/u, 'wanted a text without control characters')
+
 export const OrderItem = z.strictObject({
-  productId: z.string().min(1).max(64),
+  productId: ProductId,
   quantity: z.int().min(1).max(1000),
 })
 

@@ -14,6 +14,10 @@ describe('the anti-corruption layer', () => {
     ['a negative quantity', { ITEMNUMBER: 'a', QTY_ON_HAND: -3, REORDER_PT: 1 }, /QTY_ON_HAND/],
     ['a quantity in words', { ITEMNUMBER: 'a', QTY_ON_HAND: '17', REORDER_PT: 1 }, /QTY_ON_HAND/],
     ['a record without a number', { QTY_ON_HAND: 1, REORDER_PT: 1 }, /ITEMNUMBER/],
+    ['a quantity that no database holds', { ITEMNUMBER: 'a', QTY_ON_HAND: 2 ** 31, REORDER_PT: 1 }, /QTY_ON_HAND/],
+    ['a reorder point that no database holds', { ITEMNUMBER: 'a', QTY_ON_HAND: 1, REORDER_PT: 2 ** 31 }, /REORDER_PT/],
+    ['a number with a NUL in it', { ITEMNUMBER: 'a\0', QTY_ON_HAND: 1, REORDER_PT: 1 }, /ITEMNUMBER/],
+    ['a number that nobody could order by', { ITEMNUMBER: 'a'.repeat(65), QTY_ON_HAND: 1, REORDER_PT: 1 }, /ITEMNUMBER/],
     ['no record at all', null, /./],
   ])('says what is wrong with %s', (_, record, problem) => {
     expect(translate(record)).toEqual({ ok: false, problem: expect.stringMatching(problem) })

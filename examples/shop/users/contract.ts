@@ -7,13 +7,20 @@ export type User = z.infer<typeof User>
 
 export const Credentials = z.strictObject({ email: z.email().max(200), password: z.string().min(1).max(200) })
 
+/** Not every database stores control characters. */
+const Name = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^\P{Cc}*$/u, 'wanted a text without control characters')
+
 export const usersApi = api('users', {
   operations: {
     register: {
       method: 'POST',
       path: '/users',
       summary: 'Open an account',
-      body: Credentials.extend({ name: z.string().min(1).max(100), password: z.string().min(8).max(200) }),
+      body: Credentials.extend({ name: Name, password: z.string().min(8).max(200) }),
       response: User,
       status: 201,
       refusals: ['email-taken'],
