@@ -1,4 +1,5 @@
 // The words on the command lines of the shop's two programs.
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 export interface StartOptions {
@@ -39,14 +40,17 @@ const LOAD_HELP = `Places a load of orders and checks every invariant of the sho
   npm run shop -- --registry-outage-ms 60000 kill the registry for so long under a steady load, and count what clients see of it
   SHOP_DATABASE=postgres npm run shop        the services' databases in PostgreSQL, on the server of SHOP_DATABASE_URL or one for this run`
 
-/** @throws an error in one line for a word it does not know */
-export function startOptions(args: readonly string[], home: string): StartOptions {
+/**
+ * @param home the folder of the data where nothing else is said
+ * @throws an error in one line for a word it does not know
+ */
+export function startOptions(args: readonly string[], home: URL): StartOptions {
   const { values } = parse({
     args: [...args],
     options: {
       'one-process': { type: 'boolean', default: false },
-      'data-dir': { type: 'string', default: home },
-      port: { type: 'string', default: process.env.GATEWAY_PORT ?? '8080' },
+      'data-dir': { type: 'string', default: fileURLToPath(home) },
+      port: { type: 'string', default: process.env.GATEWAY_PORT || '8080' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -101,7 +105,8 @@ function checkoutsOf(value: string): LoadOptions['checkouts'] {
 }
 
 function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text)
+  // Of nothing Number makes 0.
+  const value = text.trim() === '' ? Number.NaN : Number(text)
   if (Number.isInteger(value) && value >= least && value <= most) return value
   throw new Error(`--${name} is "${text}", wanted a whole number from ${least} to ${most}`)
 }

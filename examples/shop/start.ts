@@ -9,7 +9,7 @@ import { startOptions } from './options.ts'
 import { shop } from './system.ts'
 
 try {
-  const home = new URL('./data', import.meta.url).pathname
+  const home = new URL('./data', import.meta.url)
   const started = performance.now()
   const options = startOptions(process.argv.slice(2), home)
   const database = await shopDatabase(process.env)
