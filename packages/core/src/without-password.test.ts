@@ -13,7 +13,17 @@ test.each([
   [':secret@host', '***@host'],
   ['someone@example.org', 'someone@example.org'],
   ['"someone@example.org: 7"', '"someone@example.org: 7"'],
+  ['shop:se//cret@host', '***@host'],
+  ['at redis://shop:secret@host', 'at redis://***@host'],
   ['host:6379', 'host:6379'],
 ])('%s is shown as %s', (text, shown) => {
   expect(withoutPassword(text)).toBe(shown)
+})
+
+test.each([
+  ['without an @', 'a:'.repeat(100_000)],
+  ['with an e-mail address at its start', `someone@example.org ${'a:'.repeat(100_000)}`],
+  ['of one word', `${'a'.repeat(100_000)}@`],
+])('a long text %s is read as fast as it is long', (_, text) => {
+  expect(withoutPassword(text)).toBe(text)
 })
