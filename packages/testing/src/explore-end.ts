@@ -3,7 +3,7 @@ import { givenUp, type Settled } from './explore-engine.ts'
 import { DATABASE_AWAY, type FaultKind } from './explore-fault.ts'
 import { type Begun, type Moment, withoutAttempt } from './explore-moment.ts'
 import { crashed, type Move, mayFail, type Site } from './explore-site.ts'
-import { actionId, actorText } from './explore-words.ts'
+import { actionId, actorText, numeral } from './explore-words.ts'
 
 /** An attempt is over, and what came of it is to be stored. */
 interface Over {
@@ -73,7 +73,9 @@ function givesUp(over: Over, cost: 0 | 1, id: string, line: string): Move[] {
   const settled = givenUp(site.engine, moment.state, begun, end.event)
   if (settled) {
     const to = { ...storedAs(over, settled), faults: moment.faults + cost }
-    const tell = () => `${line}; so do all attempts up to the ${settled.times}th${nextText(site, to)}`
+    // Those that failed before it count.
+    const last = site.engine.failures(moment.state, begun) + settled.times
+    const tell = () => `${line}; so do all attempts up to the ${numeral(last)}${nextText(site, to)}`
     // Given up at once: that is what storing it does.
     return settled.times === 1 ? [] : [{ id, cost, to, tell }]
   }

@@ -1,7 +1,8 @@
-import { saga } from '@banyan/saga'
+import { nothing, saga } from '@banyan/saga'
 import { describe, expect, it } from 'vitest'
 import { explore } from './explore.ts'
 import { localState } from './explore-database.ts'
+import { service } from './explore-service.ts'
 
 interface Order {
   readonly orderId: string
@@ -31,6 +32,17 @@ describe('a schedule that was printed', () => {
       expect((await late(found.broken?.schedule)).broken).toEqual(found.broken)
     },
   )
+})
+
+it('says up to which attempt they fail, those before counted too', async () => {
+  const stock = service({ state: {}, operations: { reserve: () => undefined } })
+  const reserving = (clients: { stock: typeof stock.client }) =>
+    saga<Order>('reserving', { version: 1, key: (order) => order.orderId })
+      .step('stock', { do: (c) => clients.stock.reserve({ key: c.key }), undo: nothing('it is let go by itself'), retry: { attempts: 3 } })
+      .pivot('note', { local: () => undefined })
+      .done()
+  const found = await explore(reserving, { input, services: { stock }, replay: '1:stock.error,3:stock.error,4:stock.gives-up' })
+  expect(found.text).toContain('so do all attempts up to the 3rd')
 })
 
 describe('a schedule that does not fit', () => {

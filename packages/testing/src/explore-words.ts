@@ -30,6 +30,14 @@ export function actionId({ kind, step }: StepAction): string {
   return kind === 'undo' ? `undo-${step}` : step
 }
 
+/** `8th`, `22nd` */
+export function numeral(count: number): string {
+  const endings = { one: 'st', two: 'nd', few: 'rd', other: 'th', zero: 'th', many: 'th' }
+  return `${count}${endings[ORDINALS.select(count)]}`
+}
+
+const ORDINALS = new Intl.PluralRules('en', { type: 'ordinal' })
+
 function ordinal(count: number): string {
   return ['no', 'first', 'second', 'third'][count] ?? `${count}th`
 }
