@@ -73,6 +73,14 @@ describe('a PostgreSQL server for tests', () => {
     await client.end()
   })
 
+  it('ends and starts again while it is paused', async () => {
+    for (const immediate of [false, true]) {
+      server.pause()
+      await server.restart({ immediate })
+      expect(await ask(server.url, 'select 1 as n')).toEqual([{ n: 1 }])
+    }
+  })
+
   it('says what to give when there is no such folder', async () => {
     await expect(startPostgres({ binDir: '/no/such/folder' })).rejects.toThrow('/no/such/folder')
   })

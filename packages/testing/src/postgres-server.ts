@@ -26,7 +26,7 @@ export interface PostgresServer {
   database(name?: string): Promise<string>
   /** Removes a database, whoever is connected to it. */
   drop(url: string): Promise<void>
-  /** Ends the server and keeps its data: connections break, new ones are refused. `immediate` is as a crash of the machine. */
+  /** Ends the server, a paused one too, and keeps its data: connections break, new ones are refused. `immediate` is as a crash of the machine. */
   halt(options?: { immediate?: boolean }): Promise<void>
   /** Starts it again, on the same port. */
   start(): Promise<void>
@@ -78,13 +78,21 @@ async function serverOf(
 ): Promise<PostgresServer> {
   let { port, server } = await startSomewhere(place, settings)
   let stopping: Promise<void> | undefined
+  let paused = false
   const urlOf = (name: string) => `postgres://banyan:${password}@127.0.0.1:${port}/${name}`
 
   async function halt({ immediate = false }: { immediate?: boolean } = {}): Promise<void> {
-    await server.end(immediate ? 'SIGQUIT' : 'SIGINT')
+    const ended = server.end(immediate ? 'SIGQUIT' : 'SIGINT')
+    // A paused server hears it when it goes on, and before anything else.
+    if (paused) resume()
+    await ended
   }
   async function start(): Promise<void> {
     server = await startServer(place, port, settings)
+  }
+  function resume(): void {
+    for (const pid of processTree(server.pid)) signalTo(pid, 'SIGCONT')
+    paused = false
   }
   return {
     url: urlOf('postgres'),
@@ -103,10 +111,9 @@ async function serverOf(
     },
     pause() {
       for (const pid of processTree(server.pid)) signalTo(pid, 'SIGSTOP')
+      paused = true
     },
-    resume() {
-      for (const pid of processTree(server.pid)) signalTo(pid, 'SIGCONT')
-    },
+    resume,
     log: () => server.log(),
     stop() {
       stopping ??= endKeeper(keeper)
