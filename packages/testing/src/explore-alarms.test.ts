@@ -2,7 +2,7 @@ import { event, isRefusal } from '@banyan/core'
 import { nothing, saga } from '@banyan/saga'
 import { describe, expect, it } from 'vitest'
 import { explore } from './explore.ts'
-import { service } from './explore-service.ts'
+import { type AtomicStep, service } from './explore-service.ts'
 
 interface Order {
   readonly orderId: string
@@ -147,6 +147,29 @@ describe('a saga that is right is not called broken', () => {
         .done()
     const found = await explore(shipping, { input, services: { orders }, faults: 1, kinds: ['error', 'lost', 'twice', 'crash', 'pause'] })
     expect(found.text).toContain('nothing is broken')
+  })
+
+  it('where an operation of several steps throws before it gives a promise: the step sees an error, and goes on', async () => {
+    const desk = service({
+      state: { asked: 0 },
+      operations: {
+        ask: {
+          steps(atomic: AtomicStep<{ asked: number }>, { by }: { by: string }) {
+            if (by === '') throw new Error('nobody asks')
+            return atomic((state) => {
+              state.asked += 1
+            })
+          },
+        },
+      },
+    })
+    const asking = (clients: { desk: typeof desk.client }) =>
+      saga<Order>('asking', options)
+        .step('ask', { do: () => clients.desk.ask({ by: '' }).catch(() => undefined), undo: nothing('it only looks') })
+        .pivot('confirm', confirm)
+        .done()
+    const found = await explore(asking, { input, services: { desk }, faults: 0 })
+    expect(found.text).toContain('nothing is broken; without a fault it ends completed')
   })
 
   it('where it is cancelled while a step is in the middle: the step comes to its end before it is undone', async () => {

@@ -134,10 +134,9 @@ async function handleStep(body: SteppedBody, letter: Letter, book: string): Prom
       effects.open = false
     }
   }
-  const ended = body(atomic, fromText(letter.request) as never, effects.call).then(
-    (value) => answerOfValue(value, `the answer of "${letter.operation}"`),
-    answerOfError,
-  )
+  // One that is no async function may throw before there is a promise.
+  const begun = (async () => body(atomic, fromText(letter.request) as never, effects.call))()
+  const ended = begun.then((value) => answerOfValue(value, `the answer of "${letter.operation}"`), answerOfError)
   const answer = await Promise.race([ended, unfinished])
   return { book: after, answer, steps: done, effects: effects.count }
 }
