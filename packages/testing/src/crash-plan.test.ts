@@ -60,6 +60,23 @@ describe('crashPlan', () => {
     )
   })
 
+  it.each([
+    ['kills', { kills: Number.NaN }],
+    ['kills', { kills: -1 }],
+    ['kills', { kills: 1.5 }],
+    ['pauses', { kills: 1, pauses: Number.NaN }],
+    ['weight', { kills: 1, victims: [{ role: 'relay', points: [], weight: Number.NaN }] }],
+    ['weight', { kills: 0, victims: [{ role: 'relay', points: [], weight: 0 }] }],
+  ])('refuses "%s" of %j: a plan in which too little happens would count as one that went well', (name, wrong) => {
+    expect(() => crashPlan({ victims, random: () => 0, ...wrong })).toThrow(new RegExp(`^cannot plan crashes: .*"${name}"`))
+  })
+
+  it('draws somebody, however the weights add up', () => {
+    const three = [0.1, 0.2, 0.3].map((weight) => ({ role: String(weight), points: [], weight }))
+    const [mishap] = crashPlan({ victims: three, kills: 1, random: () => 1 - 2 ** -53 })
+    expect(mishap?.role).toBe('0.3')
+  })
+
   it('wants somebody to kill', () => {
     expect(() => crashPlan({ victims: [], kills: 1, random: () => 0 })).toThrow(RangeError)
   })

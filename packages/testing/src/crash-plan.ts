@@ -1,3 +1,5 @@
+import { shown } from '@banyan/core'
+
 /** One mishap of a role: when it comes, and what it does. */
 export interface Mishap {
   readonly role: string
@@ -52,8 +54,15 @@ const WITHIN_MS = 1_000
 /** Random mishaps come up to this late after the start: booting, working or idle. */
 const LATEST_MS = 500
 
-/** Draws who is hit when: three of four at a named point, the rest at a random time. */
+/**
+ * Draws who is hit when: three of four at a named point, the rest at a random time.
+ *
+ * @throws {RangeError} for an option out of range
+ */
 export function crashPlan({ victims, witnesses = [], kills, pauses = 0, random }: CrashPlanOptions): Mishap[] {
+  checkCount('kills', kills)
+  checkCount('pauses', pauses)
+  for (const victim of victims) checkWeight(victim)
   const draw = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)]
   const processes = victims.filter(({ outsider }) => !outsider)
   const pausable = processes.filter(({ pauseMs }) => pauseMs)
@@ -80,13 +89,26 @@ export function describeMishap({ role, when, deed }: Mishap): string {
   return `${role} ${where}: ${what}${deed.kind === 'strike' && deed.outsider !== role ? ` ${deed.outsider}` : ''}`
 }
 
+/** Of nothing that is planned nobody hears: the trial would count as one that went well. */
+function checkCount(name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0) return
+  throw new RangeError(`cannot plan crashes: "${name}" is ${shown(value)}, wanted a whole number from 0`)
+}
+
+function checkWeight({ role, weight = 1 }: CrashVictim): void {
+  if (Number.isFinite(weight) && weight > 0) return
+  throw new RangeError(`cannot plan crashes: the "weight" of "${role}" is ${shown(weight)}, wanted a number above 0`)
+}
+
 function weighed(victims: readonly CrashVictim[], random: () => number): CrashVictim | undefined {
   const weightOf = ({ weight = 1 }: CrashVictim) => weight
   let rest = random() * victims.reduce((sum, victim) => sum + weightOf(victim), 0)
-  return victims.find((victim) => {
+  const drawn = victims.find((victim) => {
     rest -= weightOf(victim)
     return rest < 0
   })
+  // Taken away one by one, weights may leave a trifle of their sum.
+  return drawn ?? victims.at(-1)
 }
 
 function killOf({ role, points }: CrashVictim, random: () => number): Mishap {
