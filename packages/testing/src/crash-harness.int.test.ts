@@ -93,6 +93,30 @@ await crashTrial({ roles: ${roles}, mishaps: [${JSON.stringify(late)}], isDone: 
     expect(said).toBe('')
   })
 
+  describe('does not wait for an isDone that never answers', () => {
+    const idle = () => ({ name: 'idle', program: program('idle', IDLE) })
+    const hanging = () => new Promise<boolean>(() => {})
+
+    it('when the time is over', async () => {
+      const trial = crashTrial({ roles: [idle()], mishaps: [], isDone: hanging, timeoutMs: 300 })
+      expect(await trial).toMatchObject({ done: false })
+    })
+
+    it('when it is told to end', async () => {
+      const end = new AbortController()
+      const isDone = () => {
+        end.abort()
+        return hanging()
+      }
+      expect(await crashTrial({ roles: [idle()], mishaps: [], isDone, signal: end.signal })).toMatchObject({ done: false })
+    })
+
+    it('when a process ends by itself', async () => {
+      const failing = { name: 'failing', program: program('failing', `setTimeout(() => process.exit(3), 200)`) }
+      await expect(crashTrial({ roles: [failing], mishaps: [], isDone: hanging })).rejects.toThrow('ended by itself: exit code 3')
+    })
+  })
+
   it('pauses a process at its point, and it goes on where it stood', async () => {
     const stood: string[] = []
     const trial = await crashTrial({

@@ -68,13 +68,22 @@ export async function crashTrial(options: CrashTrialOptions): Promise<CrashTrial
   try {
     let struck = false
     let done = false
+    let asked: Promise<boolean> | undefined
     const isOver = patience(options)
+    const ask = async () => {
+      if (!struck) await onStruck()
+      struck = true
+      return isDone()
+    }
     while (!done && !signal?.aborted && !(await isOver())) {
       await Promise.race([sleep(systemWorld, LOOK_EVERY_MS), failed])
       if (!isThrough()) continue
-      if (!struck) await onStruck()
-      struck = true
-      done = await isDone()
+      asked ??= ask()
+      // One that waits for a server that is down, maybe for ever, keeps no trial from its end.
+      const answer = await Promise.race([asked, sleep(systemWorld, LOOK_EVERY_MS), failed])
+      if (answer === undefined) continue
+      asked = undefined
+      done = answer
     }
     return { done, ...counts, tookMs: Math.round(systemWorld.monotonic() - started) }
   } finally {
