@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -91,6 +91,29 @@ await crashTrial({ roles: ${roles}, mishaps: [${JSON.stringify(late)}], isDone: 
     // When the last process has gone that may write there.
     await closed
     expect(said).toBe('')
+  })
+
+  it('ends a process that stands still when its harness is gone', async () => {
+    const file = join(folder, 'harness.mjs')
+    const harness = JSON.stringify(join(import.meta.dirname, 'crash-harness.ts'))
+    const roles = JSON.stringify([{ name: 'still', program: program('still', `step(String(process.pid)); setInterval(() => {}, 1000)`) }])
+    const mishap = { role: 'still', when: { kind: 'time', afterMs: 1_000 }, deed: { kind: 'pause', forMs: 60_000 } }
+    writeFileSync(
+      file,
+      `import { crashTrial } from ${harness}
+await crashTrial({ roles: ${roles}, mishaps: [${JSON.stringify(mishap)}], isDone: async () => true })`,
+    )
+    const child = spawn(process.execPath, [...process.execArgv, file], { stdio: 'ignore' })
+    await vi.waitFor(() => expect(steps()).toHaveLength(1), { timeout: 10_000 })
+    const pid = Number(steps()[0])
+    const stateOf = () => spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim()
+    try {
+      await vi.waitFor(() => expect(stateOf()).toMatch(/^T/), { timeout: 10_000 })
+      child.kill('SIGKILL')
+      await vi.waitFor(() => expect(stateOf()).toMatch(/^Z|^$/), { timeout: 5_000 })
+    } finally {
+      if (stateOf() !== '') process.kill(pid, 'SIGKILL')
+    }
   })
 
   describe('does not wait for an isDone that never answers', () => {

@@ -121,8 +121,10 @@ async function meet(options: CrashLifeOptions, victim: Victim, mishap: Mishap, o
   }
   if (deed.kind === 'pause') {
     counts.pauses += 1
+    const waker = startWaker(child)
     child.kill('SIGSTOP')
     await pause(deed.forMs, over)
+    waker.kill('SIGKILL')
     child.kill('SIGCONT')
   } else {
     counts.strikes += 1
@@ -130,6 +132,18 @@ async function meet(options: CrashLifeOptions, victim: Victim, mishap: Mishap, o
   }
   if (stands === 'point') lines.letGo()
   return true
+}
+
+/**
+ * Lets a process go on when this one is gone: one that stands still does not hear of it, and would stand for ever. In a session of its own,
+ * so that what ends this process and its group does not end it.
+ */
+function startWaker({ pid }: ChildProcess): ChildProcess {
+  const waker = spawn('sh', ['-c', `read -r end; kill -CONT ${pid}`], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  // Where there is no shell, a pause is one all the same.
+  waker.on('error', () => {})
+  waker.stdin?.on('error', () => {})
+  return waker
 }
 
 async function moment(lines: Lines, when: Mishap['when'], over: AbortSignal): Promise<'point' | 'time' | 'over'> {
