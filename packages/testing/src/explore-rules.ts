@@ -48,8 +48,7 @@ export interface Rules {
 }
 
 export function rulesOf(options: RuleOptions): Rules {
-  // How many effects each step leaves when all goes well, by what schedules without a fault show.
-  const usual = new Map<string, Set<number>>()
+  const usual = new Map<string, Usual>()
   return {
     onTheWay(site, moment) {
       if (moment.wrong !== undefined) return moment.wrong
@@ -87,21 +86,27 @@ function leftBehind(effects: readonly Effect[]): string | undefined {
   return left && `a compensated saga leaves no effect: that of "${left.step}" (${left.at}) is still there`
 }
 
+/** How many effects a step leaves when all goes well: by the schedules with the fewest faults in which a saga completes and has done it. */
+interface Usual {
+  /** None, but of a step that only a fault leads to. */
+  readonly faults: number
+  readonly counts: Set<number>
+}
+
 /**
  * A saga that completes leaves what it leaves when nothing goes wrong: no effect lost, none more. Each step by itself, as whether one is
  * done may depend on what others say or send.
  */
-function unusual(usual: Map<string, Set<number>>, { saga, mayLack }: RuleOptions, { effects, done, faults }: Moment): string | undefined {
+function unusual(usual: Map<string, Usual>, { saga, mayLack }: RuleOptions, { effects, done, faults }: Moment): string | undefined {
   const counts = new Map(done.map((step) => [step, 0]))
   for (const { step, count } of effects) counts.set(step, (counts.get(step) ?? 0) + count)
-  if (faults === 0) {
-    for (const [step, count] of counts) usual.set(step, (usual.get(step) ?? new Set()).add(count))
-    return undefined
-  }
   for (const [step, count] of counts) {
+    // Moments with fewer faults are looked at before those with more.
+    if (!usual.has(step) && done.includes(step)) usual.set(step, { faults, counts: new Set() })
     const known = usual.get(step)
-    if (!known || known.has(count)) continue
-    const most = Math.max(...known)
+    if (known?.faults === faults) known.counts.add(count)
+    if (!known || known.counts.has(count)) continue
+    const most = Math.max(...known.counts)
     if (count > most) return `no effect happens twice: the saga completed, and "${step}" has left ${count} effects in place of ${most}`
     const { name } = stepNamed(saga, step) ?? { name: step }
     if (mayLack.includes(name)) continue

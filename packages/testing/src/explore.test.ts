@@ -1,4 +1,4 @@
-import { event, refuse } from '@banyan/core'
+import { event, isRefusal, refuse } from '@banyan/core'
 import { publish } from '@banyan/messaging'
 import { saga } from '@banyan/saga'
 import { describe, expect, it, vi } from 'vitest'
@@ -306,6 +306,54 @@ it('finds an effect that a stuck saga has forgotten', async () => {
   const found = await explore(taking, { input, services: { forgets }, replay })
   expect(found.broken?.rule).toBe('a stuck saga knows what is still to be undone: that of "b" (forgets saga-1:b) is not among it')
   expect(found.text).toContain('one schedule, 2 faults: BROKEN')
+})
+
+it('finds an effect that happens twice in a step that only a fault leads to', async () => {
+  const till = () =>
+    service({
+      state: { paid: 0 },
+      operations: {
+        charge: {
+          guard: 'till',
+          refusals: ['declined'],
+          do(state, _request: { key: string }) {
+            state.paid += 1
+          },
+        },
+        refund: {
+          guard: 'till',
+          undo(state, _request: { key: string }) {
+            state.paid -= 1
+          },
+        },
+      },
+    })
+  const services = { one: till(), other: till() }
+  type Clients = { one: typeof services.one.client; other: typeof services.other.client }
+  const paying = ({ one, other }: Clients) =>
+    saga<Order>('paying', { version: 1, key: (order) => order.orderId })
+      .step('one', {
+        do: async (c) => ({ isPaid: !isRefusal(await one.charge({ key: c.key })) }),
+        undo: (c) => one.refund({ key: c.key }),
+      })
+      .when(
+        'declined',
+        (c) => c.one?.isPaid === false,
+        // The mistake: a key of its own for each attempt.
+        (branch) =>
+          branch.step('other', {
+            do: (c) => other.charge({ key: `${c.key}-${c.attempt}` }),
+            undo: (c) => Promise.all([1, 2].map((n) => other.refund({ key: `${c.key}-${n}` }))),
+            retry: { attempts: 2 },
+          }),
+      )
+      .pivot('confirm', { local: () => undefined })
+      .done()
+  const explored = (replay?: string) =>
+    explore(paying, { input, services, faults: 2, mayLack: ['one'], ...(replay !== undefined && { replay }) })
+  const found = await explored()
+  expect(found.broken?.rule).toBe('no effect happens twice: the saga completed, and "other" has left 2 effects in place of 1')
+  expect((await explored(found.broken?.schedule)).broken).toEqual(found.broken)
 })
 
 it('tells two services apart that do the same', async () => {

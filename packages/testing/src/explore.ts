@@ -6,7 +6,7 @@ import { type Found, search, walk } from './explore-search.ts'
 import { type AnyServices, type ClientsOf, clientsOf, type ExploreOptions, MOST_FAULTS, type Prepared, prepare } from './explore-setup.ts'
 import type { Site } from './explore-site.ts'
 
-/** How many moments without a fault a replay looks at, to learn what is usual. */
+/** How many moments a replay looks at, to learn what is usual. */
 const REPLAY_MOMENTS = 100_000
 
 /** What came of it: all is well where it is `complete` and nothing is `broken`. */
@@ -26,7 +26,7 @@ export interface Exploration extends Figures {
  *
  * Rules of its own, beside your invariants: a saga ends completed or compensated (or stuck, where an undo fails for good by the
  * schedule's will); a compensated one leaves no effect, a completed one leaves what it leaves when nothing goes wrong; no effect
- * happens twice; nothing is undone past the pivot.
+ * happens twice; nothing is undone past the pivot. Of a step that only a fault leads to, what it leaves with the fewest faults counts.
  *
  * Moments from which the same can happen are looked at once, so steps and operations must depend on nothing but what they are
  * given: no counters in a module, no clock, no chance.
@@ -116,11 +116,14 @@ async function replayed({
   const all = { ...site, faults: MOST_FAULTS }
   const chooser = chooserOf(schedule)
   let moment = first
-  const { made, over } = await walk(all, first, (moves, at) => {
+  const { made, last, over } = await walk(all, first, (moves, at) => {
     const move = rules.onTheWay(all, moment) === undefined ? chooser.choose(moves, at) : undefined
     if (move) moment = move.to
     return move
   })
+  // And of steps that only a fault leads to, from those with fewer faults than this one.
+  const fewer = last.faults - 1
+  if (over && fewer > 0) await search({ site: { ...site, faults: fewer }, rules, first, maxMoments: REPLAY_MOMENTS, breathe })
   const rule = rules.onTheWay(all, moment) ?? (over ? rules.atTheEnd(moment) : undefined)
   if (rule === undefined) chooser.over(made.length)
   const path = made.map(({ id }) => id)
