@@ -16,6 +16,11 @@ describe('checkEffects', () => {
     })
   })
 
+  it('does not hold against those that were sent that an invented one came before them', () => {
+    const effects = [{ key: 'a', n: 9 }, ...row('a', 3)]
+    expect(checkEffects(row('a', 3), effects)).toEqual({ lost: [], twice: [], inverted: [], invented: [{ key: 'a', n: 9 }] })
+  })
+
   it('property: any mix of keys that keeps each key in order is well, and any one change of it is found', () => {
     const keys = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 30 })
     fc.assert(

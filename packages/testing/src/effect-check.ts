@@ -26,8 +26,12 @@ export function checkEffects(sent: readonly Numbered[], effects: readonly Number
   const inverted: Numbered[] = []
   const invented: Numbered[] = []
   for (const effect of effects) {
-    if (!wanted.has(nameOf(effect))) invented.push(effect)
-    else if (seen.has(nameOf(effect))) twice.push(effect)
+    if (!wanted.has(nameOf(effect))) {
+      // It has no place among those that were sent.
+      invented.push(effect)
+      continue
+    }
+    if (seen.has(nameOf(effect))) twice.push(effect)
     else if (effect.n < (highest.get(effect.key) ?? 0)) inverted.push(effect)
     seen.add(nameOf(effect))
     highest.set(effect.key, Math.max(effect.n, highest.get(effect.key) ?? 0))
