@@ -34,5 +34,7 @@ async function end(pid: number): Promise<void> {
 
 function serverPid(): number | undefined {
   const file = join(folder, 'data', 'postmaster.pid')
-  return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : undefined
+  const pid = existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : 0
+  // Nothing is in the file yet, or nothing any more: that is no process 0, which would be everybody.
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
 }

@@ -4,6 +4,7 @@ import { codeOf } from '@banyan/core'
 
 /** `pid` and all the processes it has started, theirs included, as far as they live. Not on Windows. */
 export function processTree(pid: number): number[] {
+  assertProcess(pid)
   const parents = process.platform === 'linux' ? parentsFromProc() : parentsFromPs()
   const tree = [pid]
   for (const known of tree) for (const [child, parent] of parents) if (parent === known) tree.push(child)
@@ -12,6 +13,7 @@ export function processTree(pid: number): number[] {
 
 /** Sends a signal. @returns false when there is no such process any more */
 export function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
+  assertProcess(pid)
   try {
     process.kill(pid, signal)
     return true
@@ -19,6 +21,11 @@ export function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
     if (codeOf(error) === 'ESRCH') return false
     throw error
   }
+}
+
+/** To the system 0 is the caller's own group, -1 everybody, and 0 the parent of the first process of all. */
+function assertProcess(pid: number): void {
+  if (!Number.isSafeInteger(pid) || pid < 1) throw new RangeError(`cannot signal process ${pid}: wanted a whole number from 1`)
 }
 
 function parentsFromProc(): [number, number][] {
