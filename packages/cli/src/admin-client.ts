@@ -13,7 +13,7 @@ export interface AdminPlace {
 /**
  * Asks the admin port of a gateway.
  *
- * @throws {CliError} `ERR_ADMIN` with what it said when it said no; `ERR_USAGE` without a token
+ * @throws {CliError} `ERR_ADMIN` with what it said when it said no; `ERR_USAGE` without a token, or with one that cannot be sent
  */
 export async function askAdmin(place: AdminPlace, method: 'GET' | 'POST', path: string, body?: string): Promise<string> {
   const headers = { authorization: `Bearer ${await tokenOf(place)}` }
@@ -51,11 +51,18 @@ async function tokenOf({ tokenFile }: AdminPlace): Promise<string> {
     const text = await readFile(tokenFile, 'utf8').catch((cause) => {
       throw new CliError('ERR_USAGE', `cannot read the token file "${tokenFile}": ${messageOf(cause)}`, { cause })
     })
-    return text.trim()
+    return sendable(text.trim(), `the token file "${tokenFile}"`)
   }
   const token = process.env.GATEWAY_ADMIN_TOKEN
-  if (token) return token
+  if (token) return sendable(token, 'GATEWAY_ADMIN_TOKEN')
   throw new CliError('ERR_USAGE', 'the admin port needs a token: name its file with --token-file, or set GATEWAY_ADMIN_TOKEN')
+}
+
+/** Looked at here because the error of a header that cannot be sent prints it whole. */
+function sendable(token: string, place: string): string {
+  if (token === '') throw new CliError('ERR_USAGE', `${place} is empty, wanted the token of the admin port`)
+  if (/^[\t\x20-\x7e\x80-\xff]+$/.test(token)) return token
+  throw new CliError('ERR_USAGE', `${place} has more than one line, or signs that a header cannot carry; wanted the token alone`)
 }
 
 function detailOf(text: string): string | undefined {
