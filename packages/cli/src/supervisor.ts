@@ -67,7 +67,7 @@ export function supervisor(options: SupervisorOptions): Supervisor {
   function launch(): void {
     starts += 1
     change('spawned')
-    child = spawnProgram(options, { onMessage, onError: ({ message }) => onMessage({ failed: message }, undefined), onExit })
+    child = spawnProgram(options, { onMessage, onExit })
     greet(child, options)
   }
 
@@ -83,11 +83,11 @@ export function supervisor(options: SupervisorOptions): Supervisor {
     change('exited')
     if (state.kind !== 'waiting') return
     if (down) {
-      onLine(name, `ended by ${signal ?? `exit ${code}`}; left down`)
+      onLine(name, `${endText(code, signal)}; left down`)
       return
     }
     const pauseMs = Math.max(0, state.restartAtMs - world.now())
-    onLine(name, restartLine(signal ?? `exit ${code}`, pauseMs, failure))
+    onLine(name, restartLine(endText(code, signal), pauseMs, failure))
     restart = world.after(pauseMs, launch)
   }
 
@@ -124,7 +124,7 @@ export function supervisor(options: SupervisorOptions): Supervisor {
     async stop() {
       restart?.cancel()
       change('stop')
-      if (child) await endProgram(child, options)
+      if (child?.pid !== undefined) await endProgram(child, options)
     },
   }
 }
@@ -151,17 +151,20 @@ function bell(): { ring(): void; until(isDone: () => boolean): Promise<void> } {
 
 interface ProgramEvents {
   onMessage(raw: unknown, socket: unknown): void
-  onError(error: Error): void
   onExit(code: number | null, signal: NodeJS.Signals | null): void
 }
 
-function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessage, onError, onExit }: ProgramEvents): ChildProcess {
+function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessage, onExit }: ProgramEvents): ChildProcess {
   const child = spawn(process.execPath, [...process.execArgv, ...args], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   for (const stream of [child.stdout, child.stderr]) {
     if (stream) createInterface({ input: stream }).on('line', (line) => onLine(name, line))
   }
   child.on('message', onMessage)
-  child.on('error', onError)
+  child.on('error', ({ message }) => {
+    onMessage({ failed: message }, undefined)
+    // What the system did not start does not end either.
+    if (child.pid === undefined) onExit(null, null)
+  })
   child.once('exit', onExit)
   return child
 }
@@ -178,7 +181,7 @@ function post(child: ChildProcess | undefined, { name, onLine }: SupervisorOptio
 }
 
 async function killProgram(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
-  if (!child) return
+  if (child?.pid === undefined) return
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   child.kill(signal)
   await gone
@@ -196,7 +199,12 @@ async function endProgram(child: ChildProcess, { name, world, onLine, stopMs }: 
   timer.cancel()
 }
 
-function restartLine(how: string, pauseMs: number, failure: string | undefined): string {
-  if (pauseMs <= 1_000) return `ended by ${how}; starting it again`
-  return `ended by ${how}; it keeps failing${failure ? ` (${failure})` : ''}, starting it again in ${pauseMs} ms`
+function endText(code: number | null, signal: NodeJS.Signals | null): string {
+  if (code === null && signal === null) return 'could not be started'
+  return `ended by ${signal ?? `exit ${code}`}`
+}
+
+function restartLine(end: string, pauseMs: number, failure: string | undefined): string {
+  if (pauseMs <= 1_000) return `${end}; starting it again`
+  return `${end}; it keeps failing${failure ? ` (${failure})` : ''}, starting it again in ${pauseMs} ms`
 }
