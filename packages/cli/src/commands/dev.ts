@@ -52,7 +52,7 @@ async function dev(output: Output, file: string, options: DevOptions): Promise<v
   })
   if (running.gatewayUrl) output.write(`gateway   ${running.gatewayUrl}\n`)
   output.write(`registry  ${running.registryUrl}\nready; Ctrl-C stops every process\n`)
-  const stopWatching = options.watch ? restartOnChange(output, file, definition, running, processes) : () => {}
+  const stopWatching = options.watch ? restartOnChange(output, file, definition, running, options) : () => {}
   await runUntilSignal([running])
   stopWatching()
 }
@@ -69,13 +69,31 @@ async function load(file: string): Promise<SystemDefinition> {
 /** How long a change waits for more changes, milliseconds: editors write in several steps. */
 const QUIET_MS = 150
 
+/**
+ * Whether a changed file is code, so that processes have to be started anew.
+ *
+ * @param path as it is called from `home`, the folder of the system file
+ */
+export function isSource(path: string, home: string, dataDir: string): boolean {
+  if (!/\.(ts|js|mts|mjs|json)$/.test(path) || /(^|\/)(node_modules|dist)\//.test(path)) return false
+  const file = resolve(home, path)
+  // The processes write there while they start: watched, they would be started anew for ever.
+  if (isIn(file, dataDir))
+    return isIn(home, dataDir) && file !== resolve(dataDir, 'registry.json') && !isIn(file, resolve(dataDir, '.cache'))
+  return true
+}
+
+function isIn(path: string, folder: string): boolean {
+  return `${resolve(path)}/`.startsWith(`${resolve(folder)}/`)
+}
+
 /** Restarts the processes whose services' folders changed; all of them when something else did. */
 function restartOnChange(
   output: Output,
   file: string,
   definition: SystemDefinition,
   running: RunningSystem,
-  processes: 'one' | 'each' | undefined,
+  { dataDir, processes }: DevOptions,
 ): () => void {
   const home = dirname(resolve(file))
   const changed = new Set<string>()
@@ -96,7 +114,7 @@ function restartOnChange(
   }
 
   const watcher = watch(home, { recursive: true }, (_, path) => {
-    if (!path || !/\.(ts|js|mts|mjs|json)$/.test(path) || /(^|\/)(node_modules|data|dist)\//.test(path)) return
+    if (!path || !isSource(path, home, dataDir)) return
     changed.add(path)
     timer?.cancel()
     timer = systemWorld.after(QUIET_MS, () => {
