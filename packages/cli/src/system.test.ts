@@ -33,4 +33,19 @@ describe('a system', () => {
   it('refuses a program with the name of a service', () => {
     expect(() => system({ name: 'shop', services, programs: { orders: './x.ts' } })).toThrow('"orders" is a service and a program')
   })
+
+  it.each([
+    ['a service and the gateway', { services: { gateway: './x.ts' }, gateway: './gateway.yaml' }, 'gateway'],
+    ['a group and the gateway', { services, processes: { gateway: ['orders', 'payments'] }, gateway: './gateway.yaml' }, 'gateway'],
+    ['a program and the gateway', { services, programs: { gateway: './x.ts' }, gateway: './gateway.yaml' }, 'gateway'],
+    ['a program and a group', { services, processes: { psp: ['orders', 'payments'] }, programs: { psp: './x.ts' } }, 'psp'],
+  ])('refuses one name for %s', (_, options, name) => {
+    expect(() => system({ name: 'shop', ...options })).toThrow(`two processes have the name "${name}"`)
+  })
+
+  it('refuses a name for two also in processes that are given later', () => {
+    const definition = system({ name: 'shop', services, programs: { psp: './x.ts' } })
+    expect(() => groupsOf(definition, { psp: ['orders', 'payments'] })).toThrow('two processes have the name "psp"')
+    expect(() => groupsOf(definition, { registry: ['orders', 'payments'] })).toThrow('"registry" is the process')
+  })
 })

@@ -40,9 +40,9 @@ export function system(options: SystemOptions): SystemDefinition {
     if (program in services) throw fail(name, `"${program}" is a service and a program`)
   }
   const definition = { name, services, processes, gateway, programs }
-  const processNames = [name, ...groupsOf(definition).map((group) => group.name), ...Object.keys(programs)]
-  if (processNames.includes('registry'))
-    throw fail(name, '"registry" is the process that every system has for its registry; choose another name')
+  groupsOf(definition)
+  // It is the name of a process when all services are to be in one.
+  assertNames(name, [name])
   return definition
 }
 
@@ -56,15 +56,29 @@ export interface ProcessGroup {
 /**
  * The processes of a system, its programs aside.
  *
- * @throws {TypeError} for a group with an unknown service, or a service in no group or in two
+ * @throws {TypeError} for a group with an unknown service, a service in no group or in two, or a name that two processes would have
  */
 export function groupsOf(definition: SystemDefinition, processes: Processes = definition.processes): readonly ProcessGroup[] {
+  const groups = dividedInto(definition, processes)
+  assertNames(definition.name, [...groups.map(({ name }) => name), ...Object.keys(definition.programs)])
+  return groups
+}
+
+function dividedInto(definition: SystemDefinition, processes: Processes): readonly ProcessGroup[] {
   const names = Object.keys(definition.services)
   if (processes === 'one') return [{ name: definition.name, services: names, gateway: definition.gateway !== undefined }]
   const groups = processes === 'each' ? Object.fromEntries(names.map((service) => [service, [service]])) : processes
   assertPartition(definition.name, names, groups)
   const own = Object.entries(groups).map(([name, services]) => ({ name, services, gateway: false }))
   return definition.gateway === undefined ? own : [...own, { name: 'gateway', services: [], gateway: true }]
+}
+
+function assertNames(system: string, names: readonly string[]): void {
+  if (names.includes('registry'))
+    throw fail(system, '"registry" is the process that every system has for its registry; choose another name')
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  // Whoever asks for one by its name would be given the other.
+  if (twice) throw fail(system, `two processes have the name "${twice}"`)
 }
 
 function assertPartition(system: string, names: readonly string[], groups: Readonly<Record<string, readonly string[]>>): void {
