@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type RunningSystem, type StartSystemOptions, startSystem } from './run-system.ts'
 import { system } from './system.ts'
 import { toy } from './test/toy/system.ts'
@@ -133,6 +133,13 @@ describe('a system', () => {
     await expect(startSystem(broken, { baseUrl, dataDir, log: 'silent' })).rejects.toThrow(
       'process "broken" did not start: the toy is broken',
     )
+  })
+
+  it('leaves nothing open when the processes it is given do not fit its services', async () => {
+    const servers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPServerWrap').length
+    const before = servers()
+    await expect(start({ processes: { core: ['pnig', 'pong'] } })).rejects.toThrow('unknown service "pnig"; did you mean "ping"?')
+    await vi.waitFor(() => expect(servers()).toBe(before))
   })
 
   it('names the nearest process for one that is not there', async () => {

@@ -87,7 +87,10 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
   const gatewayPort = definition.gateway === undefined ? 0 : await takePort(options.gatewayPort ?? 8080, 'the gateway')
   const adminPort = Number(options.env?.GATEWAY_ADMIN_PORT ?? (await freePort()))
   const ground = await startGround()
-  const supervisors = await supervisorsOf(definition, options, { ...ground, gatewayPort, adminPort }, world)
+  const supervisors = await supervisorsOf(definition, options, { ...ground, gatewayPort, adminPort }, world).catch(async (error) => {
+    await ground.stop()
+    throw error
+  })
   let stopping: Promise<void> | undefined
   const running: RunningSystem = {
     gatewayUrl: definition.gateway === undefined ? '' : `http://127.0.0.1:${gatewayPort}`,
