@@ -24,6 +24,12 @@ describe('log lines', () => {
     expect(lines('json', 'psp', 'hello')).toEqual(['{"service":"psp","message":"hello"}'])
   })
 
+  it('are JSON for machines also where a program prints what only begins like it', () => {
+    for (const line of ['{ not json', "{ id: 'a' }", '{"cut": "of'])
+      expect(lines('json', 'psp', line).map((text) => JSON.parse(text))).toEqual([{ service: 'psp', message: line }])
+    expect(lines('json', 'psp', '{"of":"its own"}')).toEqual(['{"of":"its own"}'])
+  })
+
   it('can be kept quiet', () => {
     expect(lines('silent', 'core', json)).toEqual([])
   })

@@ -23,7 +23,7 @@ const HIDDEN = new Set(['level', 'time', 'service', 'message', 'spanId'])
 export function logLines(style: LogStyle, write: (line: string) => void, width: number): (name: string, line: string) => void {
   const colours = new Map<string, Colour>()
   if (style === 'silent') return () => {}
-  if (style === 'json') return (name, line) => write(line.startsWith('{') ? line : JSON.stringify({ service: name, message: line }))
+  if (style === 'json') return (name, line) => write(parse(line) ? line : JSON.stringify({ service: name, message: line }))
   return (name, line) => {
     const { service = name, text } = prettyLine(line)
     const colour = colours.get(service) ?? COLOURS[colours.size % COLOURS.length] ?? 'cyan'
@@ -35,7 +35,7 @@ export function logLines(style: LogStyle, write: (line: string) => void, width: 
 /** A line of pino's JSON as a person reads it; any other line as it is. */
 export function prettyLine(line: string): { service?: string; text: string } {
   const fields = parse(line)
-  if (!fields) return { text: line }
+  if (!fields || !('message' in fields)) return { text: line }
   const { level, message, service } = fields
   const colour = LEVELS[String(level)]
   const text = colour ? styleText(colour, `${level} ${message}`) : String(message)
@@ -55,7 +55,7 @@ function parse(line: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(line)
     // A JSON object can be asked for any name.
-    return typeof value === 'object' && value !== null && 'message' in value ? (value as Record<string, unknown>) : undefined
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
   } catch {
     // Not ours: a program may print a line that begins with a brace.
     return undefined
