@@ -1,11 +1,25 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { systemWorld } from '@banyan/core'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Supervisor, supervisor } from './supervisor.ts'
 
 const { execPath } = process
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'banyan-supervisor-'))
+})
 afterEach(() => {
   process.execPath = execPath
+  rmSync(folder, { recursive: true, force: true })
 })
+
+function programOf(code: string): string {
+  const file = join(folder, 'program.mjs')
+  writeFileSync(file, code)
+  return file
+}
 
 function supervised(program: string, more: Partial<Parameters<typeof supervisor>[0]> = {}): Supervisor {
   return supervisor({ name: 'toy', args: [program], env: process.env, world: systemWorld, onLine: () => {}, stopMs: 1_000, ...more })
@@ -20,4 +34,14 @@ describe('a supervisor', () => {
     await toy.stop()
     expect(toy.state).toBe('stopped')
   }, 5_000)
+
+  it('gives on lines as they were printed, whatever signs are in them', async () => {
+    const lines: string[] = []
+    const program = programOf(`console.log('{"message":"a\\u2028b\\u2029c"}\\r\\n\\nä'); process.stdout.write('the end')`)
+    const toy = supervised(program, { onLine: (_, line) => void lines.push(line) })
+    await expect(toy.start()).rejects.toThrow('did not start')
+    await toy.stop()
+    await vi.waitFor(() => expect(lines).toContain('the end'), 10_000)
+    expect(lines.filter((line) => !line.startsWith('ended by'))).toEqual(['{"message":"a\u2028b\u2029c"}', '', 'ä', 'the end'])
+  }, 60_000)
 })

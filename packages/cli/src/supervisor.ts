@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { Timer, World } from '@banyan/core'
 import { CliError } from './errors.ts'
 import { readMessage } from './process-plan.ts'
@@ -157,7 +157,7 @@ interface ProgramEvents {
 function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessage, onExit }: ProgramEvents): ChildProcess {
   const child = spawn(process.execPath, [...process.execArgv, ...args], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   for (const stream of [child.stdout, child.stderr]) {
-    if (stream) createInterface({ input: stream }).on('line', (line) => onLine(name, line))
+    if (stream) readLines(stream, (line) => onLine(name, line))
   }
   child.on('message', onMessage)
   child.on('error', ({ message }) => {
@@ -167,6 +167,21 @@ function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessag
   })
   child.once('exit', onExit)
   return child
+}
+
+/** Gives on each line as it was printed. Node's readline ends lines at U+2028 and U+2029 too, which stand in JSON as they are. */
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (text: string) => {
+    // The other half of a last \r\n may be still to come.
+    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/)
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine(line)
+  })
+  stream.on('end', () => {
+    if (rest !== '') onLine(rest.replace(/\r$/, ''))
+  })
 }
 
 function greet(child: ChildProcess, options: SupervisorOptions): void {
