@@ -5,13 +5,14 @@ import { systemWorld } from '@banyan/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Supervisor, supervisor } from './supervisor.ts'
 
-const { execPath } = process
+const { execPath, execArgv } = process
 let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'banyan-supervisor-'))
 })
 afterEach(() => {
   process.execPath = execPath
+  process.execArgv = execArgv
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -34,6 +35,16 @@ describe('a supervisor', () => {
     await toy.stop()
     expect(toy.state).toBe('stopped')
   }, 5_000)
+
+  it('starts its program, not what this process was given to evaluate', async () => {
+    const program = programOf(`process.send({ ready: true }); setInterval(() => {}, 1_000)`)
+    for (const given of [['-e'], ['--eval'], ['-pe'], ['--input-type=module', '--print']]) {
+      process.execArgv = [...given, `process.send({ failed: 'evaluated once more' })`]
+      const toy = supervised(program)
+      await toy.start()
+      await toy.stop()
+    }
+  }, 60_000)
 
   it('gives on lines as they were printed, whatever signs are in them', async () => {
     const lines: string[] = []

@@ -155,7 +155,7 @@ interface ProgramEvents {
 }
 
 function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessage, onExit }: ProgramEvents): ChildProcess {
-  const child = spawn(process.execPath, [...process.execArgv, ...args], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const child = spawn(process.execPath, [...runtimeArguments(process.execArgv), ...args], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   for (const stream of [child.stdout, child.stderr]) {
     if (stream) readLines(stream, (line) => onLine(name, line))
   }
@@ -167,6 +167,17 @@ function spawnProgram({ name, args, env, onLine }: SupervisorOptions, { onMessag
   })
   child.once('exit', onExit)
   return child
+}
+
+/** Without what this process was given to evaluate: its children would do so in place of their program, and start it all once more. */
+function runtimeArguments(given: readonly string[]): readonly string[] {
+  return given.filter((argument, index) => !isEvaluation(argument) && !TAKES_CODE.test(given[index - 1] ?? ''))
+}
+
+const TAKES_CODE = /^(-e|-p|-pe|--eval|--print|--input-type)$/
+
+function isEvaluation(argument: string): boolean {
+  return TAKES_CODE.test(argument) || /^--(eval|print|input-type)=/.test(argument)
 }
 
 /** Gives on each line as it was printed. Node's readline ends lines at U+2028 and U+2029 too, which stand in JSON as they are. */
