@@ -15,6 +15,13 @@ describe('log lines', () => {
     expect(lines('pretty', 'core', json)).toEqual(['orders   warn cannot pay error="gone"'])
   })
 
+  it('show the control signs of a text, and the lines of a message each under the name of its service', () => {
+    const texts = { message: 'of \u001b[2Jeva\u0007\nnext', path: '/\u001b]0;x' }
+    const written: string[] = []
+    logLines('pretty', (text) => written.push(text), 8)('core', JSON.stringify({ service: 'orders', ...texts }))
+    expect(written.map(stripVTControlCharacters)).toEqual(['orders   of \\u001b[2Jeva\\u0007', 'orders   next path=/\\u001b]0;x'])
+  })
+
   it('keep what is not JSON as it is', () => {
     expect(lines('pretty', 'psp', '{ not json')).toEqual(['psp      { not json'])
   })

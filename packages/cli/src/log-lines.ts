@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { visible } from './table.ts'
 
 /** `pretty`: coloured, prefixed lines for people. `json`: as they come. `silent`: none. */
 export type LogStyle = 'pretty' | 'json' | 'silent'
@@ -28,7 +29,7 @@ export function logLines(style: LogStyle, write: (line: string) => void, width: 
     const { service = name, text } = prettyLine(line)
     const colour = colours.get(service) ?? COLOURS[colours.size % COLOURS.length] ?? 'cyan'
     colours.set(service, colour)
-    write(`${styleText(colour, service.padEnd(width))} ${text}`)
+    for (const one of text.split('\n')) write(`${styleText(colour, service.padEnd(width))} ${one}`)
   }
 }
 
@@ -38,7 +39,9 @@ export function prettyLine(line: string): { service?: string; text: string } {
   if (!fields || !('message' in fields)) return { text: line }
   const { level, message, service } = fields
   const colour = LEVELS[String(level)]
-  const text = colour ? styleText(colour, `${level} ${message}`) : String(message)
+  // What a client sent may stand in it: it neither speaks to the terminal nor looks like the line of another service.
+  const lines = `${colour ? `${level} ` : ''}${message}`.split('\n').map(visible)
+  const text = lines.map((one) => (colour ? styleText(colour, one) : one)).join('\n')
   const rest = Object.entries(fields).filter(([name]) => !HIDDEN.has(name))
   const details = rest.map(([name, value]) => `${name}=${valueText(value)}`).join(' ')
   return { ...(typeof service === 'string' ? { service } : {}), text: details ? `${text} ${styleText('gray', details)}` : text }
@@ -46,8 +49,8 @@ export function prettyLine(line: string): { service?: string; text: string } {
 
 /** Errors in a line by their message; the whole stands in the JSON form. */
 function valueText(value: unknown): string {
-  if (typeof value === 'object' && value !== null && 'message' in value) return JSON.stringify(value.message)
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  if (typeof value === 'object' && value !== null && 'message' in value) return visible(JSON.stringify(value.message))
+  return visible(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
 function parse(line: string): Record<string, unknown> | undefined {

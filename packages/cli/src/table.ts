@@ -13,7 +13,10 @@ export function timeText(ms: number | undefined | null): string {
 /** What an error or an id of somebody else's has in it must neither end the row nor speak to the terminal. */
 function cellText(cell: unknown): string {
   if (cell === undefined || cell === null) return '-'
-  return String(cell).replace(/\p{Cc}/gu, (control) =>
-    control === '\n' ? '\\n' : `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return visible(String(cell))
+}
+
+/** A text with its control signs written out, as in JSON. */
+export function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, (control) => (control === '\n' ? '\\n' : `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`))
 }
