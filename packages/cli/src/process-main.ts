@@ -35,11 +35,18 @@ async function run(plan: ProcessPlan): Promise<void> {
   const host = await processHost({ name, dataDir, registryUrl, databaseUrl, collectors: [collectorUrl], env: process.env })
   running.push({ stop: host.close })
   // Created first, started together: services of one process find each other whatever the order.
-  const modules = await Promise.all(Object.values(services).map((url) => import(url) as Promise<{ default: ServiceModule }>))
-  const made = await Promise.all(modules.map((module) => module.default(host)))
+  const modules = await Promise.all(Object.entries(services).map(([service, url]) => moduleOf(service, url)))
+  const made = await Promise.all(modules.map((make) => make(host)))
   running.push(...made)
   await Promise.all(made.map((service) => service.start()))
   if (gateway) running.push(await startGateway(gateway, host))
+}
+
+async function moduleOf(service: string, url: string): Promise<ServiceModule> {
+  const { default: make }: { default?: ServiceModule } = await import(url)
+  if (typeof make === 'function') return make
+  const wanted = 'wanted export default (host: Host) => Service'
+  throw new TypeError(`the module of service "${service}", ${url}, has no default export that makes a service; ${wanted}`)
 }
 
 async function startGateway({ file, port }: { file: string; port: number }, host: import('./host.ts').ProcessHost): Promise<Stoppable> {

@@ -142,6 +142,13 @@ describe('a system', () => {
     await vi.waitFor(() => expect(servers()).toBe(before))
   })
 
+  it('says which service has a module that makes none', async () => {
+    const odd = system({ name: 'odd', services: { odd: './contracts.ts' } })
+    await expect(startSystem(odd, { baseUrl, dataDir, log: 'silent' })).rejects.toThrow(
+      /process "odd" did not start: the module of service "odd", .*contracts\.ts, has no default export that makes a service/,
+    )
+  })
+
   it('names the nearest process for one that is not there', async () => {
     const { kill } = await start()
     await expect(kill('pnig', 'SIGKILL')).rejects.toThrow(/no process "pnig"; did you mean "ping"/)
