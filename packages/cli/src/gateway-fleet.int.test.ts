@@ -13,7 +13,7 @@ const TOKEN = 'a-token-of-sixteen'
 /** A busy machine takes its time to start processes. */
 const PATIENCE = { timeout: 60_000, interval: 50 }
 
-async function fleet(processes: number) {
+async function fleet(processes: number, admin = '0') {
   const folder = mkdtempSync(join(tmpdir(), 'banyan-fleet-'))
   const file = join(folder, 'gateway.yaml')
   const server = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1')
@@ -21,7 +21,7 @@ async function fleet(processes: number) {
   // A server that listens on a port has an address of this kind.
   const { port } = server.address() as AddressInfo
   const text = (path: string) =>
-    `listen: 127.0.0.1:0\nadmin: 0\nadmin_token: ${TOKEN}\nlinger_ms: 300\ndrain_ms: 5000\nroutes:\n  - path: ${path}\n    url: http://127.0.0.1:${port}\n`
+    `listen: 127.0.0.1:0\nadmin: ${admin}\nadmin_token: ${TOKEN}\nlinger_ms: 300\ndrain_ms: 5000\nroutes:\n  - path: ${path}\n    url: http://127.0.0.1:${port}\n`
   writeFileSync(file, text('/'))
   let running: RunningGateway | undefined
   onTestFinished(async () => {
@@ -150,5 +150,11 @@ describe('a gateway of several processes', () => {
     await expect(runGateway({ plan, processes: 2, historyFolder: undefined, onLine: () => {}, log: silentLogger })).rejects.toThrow(
       /gateway\.yaml:2:8/,
     )
+  })
+
+  it('says where its admin port is, also at another address', { timeout: 120_000 }, async () => {
+    const { adminUrl } = await fleet(1, '"127.0.0.2:0"')
+    expect(adminUrl).toMatch(/^http:\/\/127\.0\.0\.2:\d+$/)
+    expect((await fetch(`${adminUrl}/health/ready`)).status).toBe(200)
   })
 })

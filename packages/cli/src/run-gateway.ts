@@ -75,7 +75,14 @@ async function runFleet(options: RunGatewayOptions, processes: number): Promise<
       managed = await managedFile({ file: plan.file, historyFolder, apply: () => fleet.reload(), world, log })
     admin = adminOf(config, { fleet, managed: () => managed }, log)
     const adminPort = await admin?.start()
-    return { url, adminUrl: adminPort && `http://127.0.0.1:${adminPort.port}`, reload: () => fleet.reload(), fleet, stop }
+    const [host] = adminPlaceOf(config)
+    return {
+      url,
+      adminUrl: adminPort && `http://${host.includes(':') ? `[${host}]` : host}:${adminPort.port}`,
+      reload: () => fleet.reload(),
+      fleet,
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error
@@ -94,7 +101,7 @@ function adminOf(
     managed,
     restart: () => fleet.restart(),
   }
-  const [host, port] = typeof config.admin === 'number' ? [undefined, config.admin] : splitAddress(config.admin)
+  const [host, port] = adminPlaceOf(config)
   return control({ host, port, token: () => managed()?.running().config.admin_token, subject, log })
 }
 
@@ -119,9 +126,11 @@ async function metricsOf(fleet: GatewayFleet): Promise<string> {
   return mergeMetrics(new Map(processes.flatMap(({ report }, index) => (report ? [[String(index), report.metrics] as const] : []))))
 }
 
-function splitAddress(address: string): [string, number] {
-  const colon = address.lastIndexOf(':')
-  return [address.slice(0, colon).replace(/^\[|\]$/g, ''), Number(address.slice(colon + 1))]
+/** A port alone is one of this machine's. */
+function adminPlaceOf({ admin = 0 }: GatewayConfig): [host: string, port: number] {
+  if (typeof admin === 'number') return ['127.0.0.1', admin]
+  const colon = admin.lastIndexOf(':')
+  return [admin.slice(0, colon).replace(/^\[|\]$/g, ''), Number(admin.slice(colon + 1))]
 }
 
 async function textOf(file: string): Promise<string> {
