@@ -157,4 +157,14 @@ describe('a gateway of several processes', () => {
     expect(adminUrl).toMatch(/^http:\/\/127\.0\.0\.2:\d+$/)
     expect((await fetch(`${adminUrl}/health/ready`)).status).toBe(200)
   })
+
+  it('starts no process any more once it has been told to stop', { timeout: 120_000 }, async () => {
+    const { running } = await fleet(1)
+    const stopped = running.stop()
+    const restarted = running.fleet?.restart().catch((error: Error) => error.message)
+    await stopped
+    await restarted
+    expect(await pidsOf(running)).toEqual([undefined])
+    expect(await restarted).toMatch('the gateway is being stopped')
+  })
 })

@@ -12,7 +12,7 @@ export interface GatewayFleet {
   start(): Promise<{ readonly url: string }>
   /** Has every process take the file as it is now. @throws {CliError} `ERR_RELOAD_REFUSED` with what those said that did not */
   reload(): Promise<void>
-  /** Replaces one process after the other: the new one listens before the old one stops. @throws {CliError} as `start`; then the rest stays */
+  /** Replaces one process after the other: the new one listens before the old one stops. @throws {CliError} as `start`; then the rest stays; `ERR_RELOAD_REFUSED` after `stop` */
   restart(): Promise<void>
   processes(): Promise<readonly FleetProcess[]>
   /** Sends a signal to a process, for trials; it is started again. */
@@ -29,6 +29,7 @@ export function gatewayFleet(options: GatewayFleetOptions): GatewayFleet {
   const { processes } = options
   const places = Array.from({ length: processes }, (_, index) => fleetPlace(index, options))
   let restarting: Promise<void> = Promise.resolve()
+  let isStopping = false
 
   async function startAll(): Promise<{ url: string }> {
     const [first, ...others] = places
@@ -63,16 +64,19 @@ export function gatewayFleet(options: GatewayFleetOptions): GatewayFleet {
       const [refusal] = refusals.flat()
       if (refusal !== undefined) throw new CliError('ERR_RELOAD_REFUSED', refusal)
     },
-    restart() {
+    async restart() {
+      // The admin port hears until the last process has ended: a successor would be left over.
+      if (isStopping) throw new CliError('ERR_RELOAD_REFUSED', 'cannot replace the processes: the gateway is being stopped')
       const done = restarting.then(restartAll)
       restarting = done.catch(() => undefined)
-      return done
+      await done
     },
     processes: () => Promise.all(places.map((place) => place.describe())),
     async kill(index, signal) {
       await places[index]?.kill(signal)
     },
     async stop() {
+      isStopping = true
       await restarting
       await Promise.all(places.map((place) => place.close()))
     },
