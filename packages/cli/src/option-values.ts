@@ -5,7 +5,7 @@ import { InvalidArgumentError } from 'commander'
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text)
-    if (text !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+    if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
     throw new InvalidArgumentError(`Wanted a whole number from ${least} to ${most}.`)
   }
 }

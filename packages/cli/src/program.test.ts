@@ -53,6 +53,7 @@ describe('banyan', () => {
     [['registry', '--prot', '1'], 'Did you mean --port?'],
     [['dev', 'x.ts', '--processes', 'on'], 'Did you mean "one"?'],
     [['registry', '--port', '85000'], 'Wanted a whole number from 0 to 65535'],
+    [['registry', '--port', ' '], 'Wanted a whole number from 0 to 65535'],
     [['dead-letters', 'list'], 'name the database'],
     [['dead-letters', 'redrive', '--db', 'x', '--why', 'y'], 'say which to redrive'],
   ])('answers 2 to %j and says what is wanted', async (args, message) => {
