@@ -34,3 +34,16 @@ describe('the token for an admin port', () => {
     expect(await saidOf(' \n')).toMatchObject({ code: 'ERR_USAGE', message: expect.stringMatching(/^the token file ".*" is empty/) })
   })
 })
+
+describe('the address of an admin port', () => {
+  it.each(['127.0.0.1:8081', 'localhost:8081', 'http://eva:s3cret@127.0.0.1:8081', 'redis://:s3cret@host'])(
+    'is wanted as a URL of HTTP, without a password (%#)',
+    async (admin) => {
+      const tokenFile = join(folder, 'token')
+      writeFileSync(tokenFile, 'a-token-of-sixteen')
+      const error = await askAdmin({ admin, tokenFile }, 'GET', '/routes').catch((cause) => cause)
+      expect(error).toMatchObject({ code: 'ERR_USAGE', message: expect.stringContaining('wanted http://127.0.0.1:8081') })
+      expect(error.message).not.toContain('s3cret')
+    },
+  )
+})

@@ -13,13 +13,15 @@ export interface AdminPlace {
 /**
  * Asks the admin port of a gateway.
  *
- * @throws {CliError} `ERR_ADMIN` with what it said when it said no; `ERR_USAGE` without a token, or with one that cannot be sent
+ * @throws {CliError} `ERR_ADMIN` with what it said when it said no; `ERR_USAGE` without a token, or with one that cannot be sent, or
+ *   where `admin` is no URL
  */
 export async function askAdmin(place: AdminPlace, method: 'GET' | 'POST', path: string, body?: string): Promise<string> {
+  const url = urlOf(place.admin, path)
   const headers = { authorization: `Bearer ${await tokenOf(place)}` }
   let response: Response
   try {
-    response = await fetch(new URL(path, place.admin), { method, headers, ...(body !== undefined && { body }) })
+    response = await fetch(url, { method, headers, ...(body !== undefined && { body }) })
   } catch (cause) {
     const why = messageOf(cause instanceof Error && cause.cause ? cause.cause : cause)
     throw new CliError(
@@ -44,6 +46,13 @@ export function changesOf(text: string): readonly string[] {
   // Asked of our own admin port.
   const { differs, text: lines } = JSON.parse(text) as ToldChanges
   return differs ? lines : ['nothing changes']
+}
+
+function urlOf(admin: string, path: string): URL {
+  const url = URL.canParse(admin) ? new URL(admin) : undefined
+  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password) return new URL(path, url)
+  // Not the text itself: it may hold a password.
+  throw new CliError('ERR_USAGE', '--admin is no address of an admin port: wanted http://127.0.0.1:8081, without a password')
 }
 
 async function tokenOf({ tokenFile }: AdminPlace): Promise<string> {
