@@ -39,6 +39,14 @@ describe('the trace collector', () => {
     expect(collector.spans('t3')).toHaveLength(1)
   })
 
+  it('keeps no more of one trace than it was told to, the newest', async () => {
+    const small = await traceCollector(2, 3)
+    for (let n = 0; n < 5; n += 1)
+      await fetch(`${small.url}/v1/traces`, { method: 'POST', body: JSON.stringify(exported('t1', `s${n}`, 1_767_225_600_000 + n)) })
+    expect(small.spans('t1').map(({ name }) => name)).toEqual(['s2', 's3', 's4'])
+    await small.stop()
+  })
+
   it('answers 400 to what is not JSON, and goes on', async () => {
     expect((await send('{')).status).toBe(400)
     expect((await send(JSON.stringify(exported('t1', 'a', 1_767_225_600_000)))).status).toBe(200)

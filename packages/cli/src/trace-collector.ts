@@ -18,14 +18,15 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
  * Listens for OTLP/HTTP with JSON on a free port of 127.0.0.1.
  *
  * @param maxTraces how many traces are kept; the oldest go first
+ * @param maxSpans how many spans of one trace, the newest
  * @see https://opentelemetry.io/docs/specs/otlp/#otlphttp
  */
-export async function traceCollector(maxTraces = 2_000): Promise<TraceCollector> {
+export async function traceCollector(maxTraces = 2_000, maxSpans = 10_000): Promise<TraceCollector> {
   const traces = new Map<string, Span[]>()
   const server = createServer(async (request, response) => {
     try {
       if (request.method !== 'POST' || request.url !== '/v1/traces') return void response.writeHead(404).end()
-      for (const span of otlpSpans(JSON.parse(await bodyOf(request)))) keep(traces, span, maxTraces)
+      for (const span of otlpSpans(JSON.parse(await bodyOf(request)))) keep(traces, span, { maxTraces, maxSpans })
       response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
     } catch (error) {
       response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ message: messageOf(error) }))
@@ -44,9 +45,13 @@ export async function traceCollector(maxTraces = 2_000): Promise<TraceCollector>
   }
 }
 
-function keep(traces: Map<string, Span[]>, span: Span, maxTraces: number): void {
+function keep(traces: Map<string, Span[]>, span: Span, { maxTraces, maxSpans }: { maxTraces: number; maxSpans: number }): void {
   const known = traces.get(span.traceId)
-  if (known) return void known.push(span)
+  if (known) {
+    known.push(span)
+    if (known.length > maxSpans) known.shift()
+    return
+  }
   traces.set(span.traceId, [span])
   const [oldest] = traces.keys()
   if (traces.size > maxTraces && oldest) traces.delete(oldest)
