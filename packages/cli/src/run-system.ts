@@ -100,11 +100,7 @@ export async function startSystem(definition: SystemDefinition, options: StartSy
     processes: () => supervisors.map(({ name, pid, state, restarts }) => ({ name, pid, state, restarts })),
     kill: async (name, signal) => find(supervisors, name).kill(signal),
     takeDown: async (name) => find(supervisors, name).takeDown(),
-    restart: async (name) => {
-      const one = find(supervisors, name)
-      await one.kill('SIGTERM')
-      await one.ready()
-    },
+    restart: async (name) => find(supervisors, name).renew(),
     waitReady: () => within(world, readyTimeoutMs, supervisors, Promise.all(supervisors.map((one) => one.ready()))),
     stop() {
       stopping ??= (async () => {

@@ -37,7 +37,7 @@ describe('a supervisor', () => {
   }, 5_000)
 
   it('starts its program, not what this process was given to evaluate', async () => {
-    const program = programOf(`process.send({ ready: true }); setInterval(() => {}, 1_000)`)
+    const program = programOf(`process.send({ ready: true }); process.on('disconnect', () => process.exit())`)
     for (const given of [['-e'], ['--eval'], ['-pe'], ['--input-type=module', '--print']]) {
       process.execArgv = [...given, `process.send({ failed: 'evaluated once more' })`]
       const toy = supervised(program)
@@ -54,5 +54,20 @@ describe('a supervisor', () => {
     await toy.stop()
     await vi.waitFor(() => expect(lines).toContain('the end'), 10_000)
     expect(lines.filter((line) => !line.startsWith('ended by'))).toEqual(['{"message":"a\u2028b\u2029c"}', '', 'ä', 'the end'])
+  }, 60_000)
+
+  it('starts a process anew also when it does not end when it is asked to', async () => {
+    const toy = supervised(
+      programOf(`process.on('SIGTERM', () => {}); process.send({ ready: true }); process.on('disconnect', () => process.exit())`),
+      {
+        stopMs: 100,
+      },
+    )
+    await toy.start()
+    const { pid } = toy
+    await toy.renew()
+    expect(toy.state).toBe('ready')
+    expect(toy.pid).not.toBe(pid)
+    await toy.stop()
   }, 60_000)
 })

@@ -40,6 +40,8 @@ export interface Supervisor {
   ready(): Promise<void>
   /** Sends a signal and resolves when the process is gone; it is started again. */
   kill(signal: NodeJS.Signals): Promise<void>
+  /** Ends it as `stop` does, and starts it anew; resolves when it is ready again. */
+  renew(): Promise<void>
   /** Kills it and leaves it down; resolves when it is gone, with what starts it again and resolves when it is ready. */
   takeDown(): Promise<() => Promise<void>>
   /** Sends it a message; nothing happens while it does not run. */
@@ -110,6 +112,7 @@ export function supervisor(options: SupervisorOptions): Supervisor {
     },
     ready: () => changes.until(() => state.kind === 'ready'),
     kill: (signal) => killProgram(child, signal),
+    renew: () => endProgram(child, options).then(() => changes.until(() => state.kind === 'ready')),
     async takeDown() {
       restart?.cancel()
       down = true
@@ -124,7 +127,7 @@ export function supervisor(options: SupervisorOptions): Supervisor {
     async stop() {
       restart?.cancel()
       change('stop')
-      if (child?.pid !== undefined) await endProgram(child, options)
+      await endProgram(child, options)
     },
   }
 }
@@ -214,7 +217,8 @@ async function killProgram(child: ChildProcess | undefined, signal: NodeJS.Signa
 }
 
 /** Asks it to end, and kills it when it does not. */
-async function endProgram(child: ChildProcess, { name, world, onLine, stopMs }: SupervisorOptions): Promise<void> {
+async function endProgram(child: ChildProcess | undefined, { name, world, onLine, stopMs }: SupervisorOptions): Promise<void> {
+  if (child?.pid === undefined) return
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   child.kill('SIGTERM')
   const timer = world.after(stopMs, () => {
