@@ -74,6 +74,9 @@ describe('the segments of the outbox', () => {
     await append(4)
     expect(await sizes()).toEqual([2, 1, 1])
     expect(await read()).toEqual([1, 2, 3, 4])
+    const vacuumed = `select relname from pg_class where relname like 'banyan_outbox%' and relkind = 'r' and relname <> 'banyan_outbox_progress'
+      and not coalesce('autovacuum_enabled=off' = any(reloptions), false)`
+    expect(await database.run(vacuumed)).toEqual([])
     expect(await database.read((tx) => database.store(outboxLogPort).stats(tx))).toEqual({ backlog: 4, oldestAt: 1 })
 
     const [first] = await database.run<{ name: string }>('select segment::text as name from banyan_outbox_segments()')

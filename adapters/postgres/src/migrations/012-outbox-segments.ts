@@ -9,13 +9,15 @@ import type { Migration } from '@banyan/core'
 export const outboxSegments: Migration = {
   id: 'banyan-012-outbox-segments',
   sql: `
-    -- Begins the outbox anew: a table as the given one, with its owner and its rights, by the name "banyan_outbox".
+    -- Begins the outbox anew: a table as the given one, with its owner and its rights, by the name "banyan_outbox". Nothing in it is ever
+    -- dead, and all of it is dropped: to vacuum it would write each page, and its image in the log, once more.
     create function banyan_outbox_begin(old regclass) returns void language plpgsql as $$
     declare
       owner name;
       granted record;
     begin
-      execute format('create table banyan_outbox (like %s including all)', old);
+      execute format('create table banyan_outbox (like %s including all)
+        with (autovacuum_enabled = off, toast.autovacuum_enabled = off)', old);
       select pg_get_userbyid(relowner) into owner from pg_class where oid = old;
       for granted in
         select a.privilege_type as what, case a.grantee when 0 then 'public' else a.grantee::regrole::text end as who, a.is_grantable
