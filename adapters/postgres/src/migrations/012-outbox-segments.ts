@@ -47,7 +47,7 @@ export const outboxSegments: Migration = {
     end $$;
 
     -- Makes the table a segment and begins a new one, once there are a million positions between its first event and the last one drawn.
-    -- It waits for who has written there, so all positions of a segment come before those of the next.
+    -- The rename waits for who has written there, so all positions of a segment come before those of the next.
     create function banyan_outbox_roll() returns void language plpgsql as $$
     declare
       size constant bigint := 1048576;
@@ -60,7 +60,6 @@ export const outboxSegments: Migration = {
       select min(o.position) into first from generate_series(0, 3) as parts (part),
         lateral (select position from only banyan_outbox where part = parts.part order by position limit 1) o;
       if first is null or drawn - first < size then return; end if;
-      lock table only banyan_outbox in access exclusive mode;
       name := 'banyan_outbox_' || greatest(drawn, 1 + (select max(number) from banyan_outbox_segments()));
       execute format('alter table banyan_outbox rename to %I', name);
       perform banyan_outbox_begin(old);
